@@ -1,0 +1,49 @@
+/** The only source of time in core. `nowMs` is monotonic and has no relation to the calendar. */
+export interface Clock {
+  nowMs(): number;
+  /** Calls `callback` once after `delayMs`; the returned function cancels and is idempotent. */
+  setTimer(delayMs: number, callback: () => void): () => void;
+}
+
+export const systemClock: Clock = {
+  nowMs: () => performance.now(),
+  setTimer(delayMs, callback) {
+    const timer = setTimeout(callback, delayMs);
+    return () => clearTimeout(timer);
+  },
+};
+
+/** A clock that stands still until `advance` is called. Timers fire in order of their due time. */
+export class ManualClock implements Clock {
+  #nowMs = 0;
+  readonly #timers = new Set<{ dueMs: number; callback: () => void }>();
+
+  nowMs(): number {
+    return this.#nowMs;
+  }
+
+  setTimer(delayMs: number, callback: () => void): () => void {
+    const timer = { dueMs: this.#nowMs + delayMs, callback };
+    this.#timers.add(timer);
+    return () => this.#timers.delete(timer);
+  }
+
+  get pendingTimers(): number {
+    return this.#timers.size;
+  }
+
+  advance(byMs: number): void {
+    const untilMs = this.#nowMs + byMs;
+    for (;;) {
+      let next: { dueMs: number; callback: () => void } | undefined;
+      for (const timer of this.#timers) {
+        if (timer.dueMs <= untilMs && (!next || timer.dueMs < next.dueMs)) next = timer;
+      }
+      if (!next) break;
+      this.#timers.delete(next);
+      this.#nowMs = next.dueMs;
+      next.callback();
+    }
+    this.#nowMs = untilMs;
+  }
+}

@@ -1,0 +1,85 @@
+/** One row of the error table: what a fault means to each kind of client. */
+export interface ErrorRule {
+  /** May the same request succeed later without being changed? */
+  readonly retryable: boolean;
+  readonly httpStatus: number;
+  /** WebSocket close code (RFC 6455, section 7.4). */
+  readonly closeCode: number;
+  /** Who and what it is about, for the generated table in docs/errors.md. */
+  readonly meaning: string;
+}
+
+const rule = (httpStatus: number, closeCode: number, retryable: boolean, meaning: string): ErrorRule => ({
+  httpStatus,
+  closeCode,
+  retryable,
+  meaning,
+});
+
+/** Every error a client can meet. Match on the code, never on the message. */
+export const ERRORS = {
+  AUTH_TOKEN_MISSING: rule(401, 1008, false, 'No API key was sent.'),
+  AUTH_TOKEN_INVALID: rule(401, 1008, false, 'The API key is not known to this server.'),
+  NOT_FOUND: rule(404, 1008, false, 'No such route, session or record.'),
+  METHOD_NOT_ALLOWED: rule(405, 1008, false, 'The path exists, the method does not.'),
+  VALIDATION_ERROR: rule(422, 1008, false, 'A field is missing, unknown or out of range; `details` names it.'),
+  MESSAGE_MALFORMED: rule(400, 1003, false, 'A message is not what the protocol allows at this point.'),
+  MESSAGE_TOO_LARGE: rule(413, 1009, false, 'A message or body is over its size limit.'),
+  AUDIO_TOO_LARGE: rule(413, 1009, false, 'The upload is over the inline limit.'),
+  AUDIO_EMPTY: rule(422, 1003, false, 'There is no audio in what was sent.'),
+  AUDIO_UNSUPPORTED: rule(415, 1003, false, 'The bytes are not audio in a supported container or encoding.'),
+  AUDIO_MALFORMED: rule(422, 1003, false, 'The audio starts like a supported format and then contradicts itself.'),
+  AUDIO_TRUNCATED: rule(422, 1003, false, 'The audio ends in the middle of its header.'),
+  SDP_INVALID: rule(400, 1008, false, 'The session description cannot be parsed or is not an offer.'),
+  SDP_NO_AUDIO: rule(422, 1008, false, 'The offer has no audio that can be received (Opus, sendonly or sendrecv).'),
+  ICE_CANDIDATE_INVALID: rule(400, 1008, false, 'The ICE candidate cannot be parsed.'),
+  SESSION_CONFLICT: rule(409, 1008, false, 'The session is not in a state that allows this.'),
+  SESSION_IDLE: rule(408, 1008, true, 'No audio arrived for longer than the idle limit.'),
+  SESSION_TOO_LONG: rule(403, 1008, false, 'The session reached its longest allowed duration.'),
+  RESUME_GAP: rule(410, 1008, false, 'The events after `afterSeq` are no longer kept.'),
+  CAPACITY_EXCEEDED: rule(503, 1013, true, 'Every recognizer is taken; try again after `retry_after` seconds.'),
+  BACKEND_UNAVAILABLE: rule(503, 1013, true, 'No recognizer is ready.'),
+  BACKEND_ERROR: rule(502, 1011, true, 'The recognizer failed on this audio and could not be restarted.'),
+  BACKEND_TIMEOUT: rule(504, 1011, true, 'The recognizer or the sender did not answer in time.'),
+  SERVER_STOPPING: rule(503, 1001, true, 'The server is shutting down.'),
+  INTERNAL: rule(500, 1011, true, 'A fault of the server; the log has it under the request id.'),
+} as const satisfies Record<string, ErrorRule>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+export interface ErrorDetail {
+  readonly field: string;
+  readonly message: string;
+}
+
+export interface ErrorExtras {
+  readonly cause?: unknown;
+  /** Seconds after which a retry is worth it. */
+  readonly retryAfterSeconds?: number;
+  readonly details?: readonly ErrorDetail[];
+}
+
+/** The one error class that crosses module boundaries. `message` is safe to show to the client. */
+export class EarshotError extends Error {
+  override readonly name = 'EarshotError';
+  readonly code: ErrorCode;
+  readonly retryAfterSeconds: number | undefined;
+  readonly details: readonly ErrorDetail[];
+
+  constructor(code: ErrorCode, message: string, extras: ErrorExtras = {}) {
+    super(message, extras.cause === undefined ? undefined : { cause: extras.cause });
+    this.code = code;
+    this.retryAfterSeconds = extras.retryAfterSeconds;
+    this.details = extras.details ?? [];
+  }
+
+  get rule(): ErrorRule {
+    return ERRORS[this.code];
+  }
+}
+
+/** Anything thrown, as an `EarshotError`; what is not one becomes `INTERNAL` with the original as its cause. */
+export function toEarshotError(thrown: unknown): EarshotError {
+  if (thrown instanceof EarshotError) return thrown;
+  return new EarshotError('INTERNAL', 'Something went wrong on the server.', { cause: thrown });
+}

@@ -1,0 +1,69 @@
+import type { PcmFrame } from './audio.ts';
+import type { Word } from './transcript.ts';
+
+/** What an engine can do, as data. Nothing is claimed that the engine does not do itself. */
+export interface RecognizerCapabilities {
+  readonly interims: boolean;
+  readonly wordTimes: boolean;
+  readonly wordConfidence: boolean;
+  /** Languages by ISO 639-1 code. */
+  readonly languages: readonly string[];
+  /** Longest segment the engine takes without losing speed or accuracy, in samples; longer speech is cut at a pause. */
+  readonly maxSegmentSamples: number;
+}
+
+/** Live sessions are served at once; batch work takes what they leave. */
+export type RecognizerPriority = 'live' | 'batch';
+
+export interface RecognizerSnapshot {
+  /** Can a session be taken now? */
+  readonly ready: boolean;
+  /** Why not, for people. */
+  readonly reason?: string;
+  readonly activeSessions: number;
+  readonly maxSessions: number;
+  /** Engine processes that died and were replaced since the start. */
+  readonly restarts: number;
+}
+
+/** The model, shared by all sessions. */
+export interface Recognizer {
+  readonly id: string;
+  readonly capabilities: RecognizerCapabilities;
+  snapshot(): RecognizerSnapshot;
+  /**
+   * A place for one session, before any audio flows.
+   * Throws `CAPACITY_EXCEEDED` (with `retryAfterSeconds`) when there is none, `BACKEND_UNAVAILABLE` when the engine is down.
+   */
+  admit(priority: RecognizerPriority): RecognizerLease;
+  close(): Promise<void>;
+}
+
+/** One session's place. `release` is idempotent and closes what is still open. */
+export interface RecognizerLease {
+  openStream(sink: RecognizerSink): RecognizerStream;
+  release(): Promise<void>;
+}
+
+/** What a stream tells. Called in order, never after `close` has resolved. */
+export interface RecognizerSink {
+  /** The present segment as heard so far; replaces the one before. No confidences. */
+  interim(words: readonly Word[]): void;
+  /** The engine was lost and is being fed again from `fromSample`. */
+  recovered(replayedSamples: number): void;
+}
+
+/**
+ * The state of one speaker. Audio comes in segments: contiguous frames, then `endSegment`.
+ * Word positions are lane samples, taken from `startSample` of the frames.
+ */
+export interface RecognizerStream {
+  /** Resolves when more may be written. Rejects with `BACKEND_ERROR` once the stream is beyond recovery. */
+  write(frame: PcmFrame): Promise<void>;
+  /**
+   * Ends the segment at `endSample` (at most the last sample written; what lies beyond it is not part of the segment)
+   * and resolves with its words, possibly none. The next segment may be written at once.
+   */
+  endSegment(endSample: number): Promise<readonly Word[]>;
+  close(): Promise<void>;
+}

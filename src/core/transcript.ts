@@ -1,0 +1,81 @@
+import type { ErrorCode } from './errors.ts';
+
+/** One recognized word. Times are samples from the lane's first sample. */
+export interface Word {
+  readonly text: string;
+  readonly startSample: number;
+  /** First sample after the word. */
+  readonly endSample: number;
+  /** The engine's own posterior, 0 to 1; absent where the engine gives none (interims of most engines). */
+  readonly confidence?: number;
+}
+
+/** A stretch of speech between two endpoints, as it is known now. */
+export interface Utterance {
+  /** Unique in the session, the same for every interim and the final of one utterance: `L0-U3`. */
+  readonly id: string;
+  readonly laneIndex: number;
+  readonly text: string;
+  readonly words: readonly Word[];
+  readonly startSample: number;
+  readonly endSample: number;
+  /** Words from the start that later interims will not change; all of them in a final. */
+  readonly stableWords: number;
+}
+
+/** Why a session ended. */
+export type CloseReason =
+  /** The client asked for the end and every lane was heard to its last sample. */
+  | 'finished'
+  /** The client went away without asking. */
+  | 'abandoned'
+  /** The operator or the owner ended it from outside. */
+  | 'cancelled'
+  | 'failed';
+
+export interface LaneTotals {
+  readonly laneIndex: number;
+  /** Samples of lane time, gaps included. */
+  readonly heardSamples: number;
+  /** Of these, samples that the speech detector let through to the recognizer. */
+  readonly speechSamples: number;
+  /** Of these, samples that never arrived. */
+  readonly gapSamples: number;
+}
+
+/**
+ * Everything a session tells, in the order of `seq`.
+ * `session.ready` is first and `session.closed` last, each exactly once.
+ */
+export type TranscriptEvent =
+  /** The recognizer has taken the session. */
+  | { readonly type: 'session.ready'; readonly backend: string }
+  /** A lane was added; nothing of that lane comes before it. */
+  | { readonly type: 'lane.opened'; readonly laneIndex: number; readonly label: string }
+  /** Speech began on a lane. Never twice without a `speech.ended` between. */
+  | { readonly type: 'speech.started'; readonly laneIndex: number; readonly atSample: number }
+  | { readonly type: 'speech.ended'; readonly laneIndex: number; readonly atSample: number }
+  /** The utterance as heard so far; replaces every earlier interim of the same id. Superseded ones may be skipped. */
+  | { readonly type: 'utterance.interim'; readonly utterance: Utterance }
+  /** The utterance is settled; nothing with this id follows. Never skipped, never empty. */
+  | { readonly type: 'utterance.final'; readonly utterance: Utterance }
+  /** The lane ended and all its finals are out. */
+  | { readonly type: 'lane.closed'; readonly totals: LaneTotals }
+  /** The recognizer was lost in the middle of speech and went on after a replay; no words are missing. */
+  | { readonly type: 'recognizer.recovered'; readonly laneIndex: number; readonly replayedSamples: number }
+  /** Every `flush` answers with one, after the finals that it caused. */
+  | { readonly type: 'session.flushed' }
+  | {
+      readonly type: 'session.closed';
+      readonly reason: CloseReason;
+      readonly error?: { readonly code: ErrorCode; readonly message: string };
+      readonly lanes: readonly LaneTotals[];
+    };
+
+/** An event with its place in the session: strictly increasing, from 1, over all lanes. */
+export type NumberedEvent = TranscriptEvent & { readonly seq: number };
+
+/** The text of words, one blank between two. */
+export function textOf(words: readonly Word[]): string {
+  return words.map((word) => word.text).join(' ');
+}
