@@ -1,0 +1,162 @@
+import { SAMPLE_RATE_HZ } from '../../src/core/audio.ts';
+import { saturate } from './sample-encoding.ts';
+
+/** Half the filter's length, in samples of the lower of the two rates: its latency. */
+const HALF_WIDTH = 52;
+/** Kaiser's beta for 80 dB of stopband (Kaiser 1974: 0.1102 (A - 8.7)). */
+const KAISER_BETA = 7.86;
+/** Middle of the transition band in parts of the lower rate: flat to 0.45, 80 dB down from 0.5 on, so nothing aliases. */
+const CUTOFF = 0.475;
+/** Above this many coefficients the phases are interpolated instead of tabulated. */
+const MAX_EXACT_COEFFICIENTS = 1 << 17;
+/** Phases per zero crossing when interpolating linearly: an error of (pi / 512)^2 / 8, -106 dB. */
+const INTERPOLATED_PHASES = 512;
+
+/**
+ * The filter of one rate: a polyphase windowed sinc (Crochiere and Rabiner, Multirate Digital Signal Processing, 1983, ch. 4).
+ * Shared by all channels of a stream. `stepNumerator / stepDenominator` input samples pass per output sample.
+ */
+export class ResamplerKernel {
+  readonly inputRateHz: number;
+  readonly stepNumerator: number;
+  readonly stepDenominator: number;
+  /** Input samples on each side of an output sample that take part in it. */
+  readonly reach: number;
+  /** Tabulated phases between two input samples; the row after the last is the first, one sample later. */
+  readonly phases: number;
+  readonly rows: readonly Float64Array[];
+
+  /** @param inputRateHz A whole number from 1 to 192000. */
+  constructor(inputRateHz: number) {
+    const divisor = greatestCommonDivisor(inputRateHz, SAMPLE_RATE_HZ);
+    const stretch = Math.max(1, inputRateHz / SAMPLE_RATE_HZ);
+    this.inputRateHz = inputRateHz;
+    this.stepNumerator = inputRateHz / divisor;
+    this.stepDenominator = SAMPLE_RATE_HZ / divisor;
+    this.reach = Math.ceil(HALF_WIDTH * stretch);
+    const exact = this.stepDenominator * 2 * this.reach <= MAX_EXACT_COEFFICIENTS;
+    this.phases = exact ? this.stepDenominator : Math.ceil(INTERPOLATED_PHASES / stretch);
+    this.rows = Array.from({ length: this.phases + 1 }, (_, phase) => this.#row(phase / this.phases, stretch));
+  }
+
+  /** Coefficient `j` belongs to the input sample `reach - 1 - j` before the one at or below the output's position. */
+  #row(fraction: number, stretch: number): Float64Array {
+    const row = new Float64Array(2 * this.reach);
+    let sum = 0;
+    for (let j = 0; j < row.length; j++) {
+      const distance = (fraction + this.reach - 1 - j) / stretch;
+      const value = sinc(2 * CUTOFF * distance) * kaiser(distance / HALF_WIDTH);
+      row[j] = value;
+      sum += value;
+    }
+    return row.map((value) => value / sum);
+  }
+}
+
+/**
+ * One channel from any rate to {@link SAMPLE_RATE_HZ}. Output sample n stands for input time n / 16000 s: the filter's delay is
+ * taken out. The result depends on the samples alone, not on how they were cut into calls.
+ */
+export class Resampler {
+  readonly #kernel: ResamplerKernel;
+  /** Input not yet passed, behind `reach` - 1 samples of the past. */
+  #input: Float64Array;
+  #inputLength: number;
+  /** Where the next output sample stands: index in `#input` of the first sample of its filter, and a part of a sample. */
+  #position = 0;
+  #numerator = 0;
+  #samplesIn = 0;
+  #samplesOut = 0;
+
+  constructor(kernel: ResamplerKernel) {
+    this.#kernel = kernel;
+    this.#inputLength = kernel.reach - 1;
+    this.#input = new Float64Array(4 * kernel.reach);
+  }
+
+  push(samples: Int16Array): Int16Array {
+    this.#samplesIn += samples.length;
+    if (this.#kernel.inputRateHz === SAMPLE_RATE_HZ) return samples;
+    this.#append(samples);
+    return this.#produce(Infinity);
+  }
+
+  /** The rest, so that the whole output has round(input * 16000 / rate) samples. Call once, last. */
+  flush(): Int16Array {
+    const { inputRateHz, reach } = this.#kernel;
+    if (inputRateHz === SAMPLE_RATE_HZ) return new Int16Array(0);
+    this.#append(new Int16Array(reach));
+    const total = Math.round((this.#samplesIn * SAMPLE_RATE_HZ) / inputRateHz);
+    return this.#produce(total - this.#samplesOut);
+  }
+
+  #append(samples: Int16Array): void {
+    if (this.#inputLength + samples.length > this.#input.length) {
+      const kept = this.#input.subarray(Math.min(this.#position, this.#inputLength), this.#inputLength);
+      const needed = kept.length + samples.length;
+      const target = needed > this.#input.length ? new Float64Array(2 * needed) : this.#input;
+      target.set(kept);
+      this.#position -= this.#inputLength - kept.length;
+      this.#inputLength = kept.length;
+      this.#input = target;
+    }
+    this.#input.set(samples, this.#inputLength);
+    this.#inputLength += samples.length;
+  }
+
+  #produce(maxSamples: number): Int16Array {
+    const { reach, stepNumerator, stepDenominator } = this.#kernel;
+    const reachable = this.#inputLength - 2 * reach - this.#position;
+    const possible = reachable < 0 ? 0 : Math.ceil(((reachable + 1) * stepDenominator - this.#numerator) / stepNumerator);
+    const output = new Int16Array(Math.max(0, Math.min(maxSamples, possible)));
+    for (let n = 0; n < output.length; n++) {
+      output[n] = saturate(this.#filter());
+      this.#numerator += stepNumerator;
+      this.#position += Math.floor(this.#numerator / stepDenominator);
+      this.#numerator %= stepDenominator;
+    }
+    this.#samplesOut += output.length;
+    return output;
+  }
+
+  #filter(): number {
+    const { rows, phases, stepDenominator } = this.#kernel;
+    const scaled = this.#numerator * phases;
+    const phase = Math.floor(scaled / stepDenominator);
+    const weight = (scaled % stepDenominator) / stepDenominator;
+    const lower = dot(rows[phase] as Float64Array, this.#input, this.#position);
+    if (weight === 0) return lower;
+    return lower + weight * (dot(rows[phase + 1] as Float64Array, this.#input, this.#position) - lower);
+  }
+}
+
+function dot(row: Float64Array, input: Float64Array, from: number): number {
+  let sum = 0;
+  for (let j = 0; j < row.length; j++) sum += (row[j] as number) * (input[from + j] as number);
+  return sum;
+}
+
+function sinc(x: number): number {
+  return x === 0 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x);
+}
+
+/** Kaiser window over -1 to 1. */
+function kaiser(x: number): number {
+  const inside = 1 - x * x;
+  return inside <= 0 ? 0 : besselI0(KAISER_BETA * Math.sqrt(inside)) / besselI0(KAISER_BETA);
+}
+
+/** Modified Bessel function of the first kind, order 0, by its power series. */
+function besselI0(x: number): number {
+  let sum = 1;
+  let term = 1;
+  for (let k = 1; term > 1e-12 * sum; k++) {
+    term *= (x / (2 * k)) ** 2;
+    sum += term;
+  }
+  return sum;
+}
+
+function greatestCommonDivisor(a: number, b: number): number {
+  return b === 0 ? a : greatestCommonDivisor(b, a % b);
+}
