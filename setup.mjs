@@ -1,0 +1,235 @@
+/**
+ * Brings a machine to the point where Earshot runs: npm packages (a current Node among them), system packages, the built page.
+ * Usage: `node setup.mjs run|test`. Every step looks first and says nothing when there is nothing to do.
+ * Plain JavaScript for Node 20 without any package: it runs before there are any.
+ */
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import * as fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = path.dirname(fileURLToPath(import.meta.url));
+const NODE = path.join(ROOT, 'node_modules/node/bin/node');
+const LOWEST_HOST_NODE = 20;
+const APT_LOCK_TRIES = 30;
+const APT_LOCK_PAUSE_MS = 4000;
+const OFFLINE =
+  /temporary failure resolving|could not resolve|could not connect|network is unreachable|unable to connect|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH/i;
+
+/** Debian packages, and how to find what they bring on a system that is not Debian's: any command, library or file of the list. */
+const SYSTEM_PACKAGES = [
+  { name: 'libpocketsphinx3', mode: 'run', library: 'libpocketsphinx.so.3' },
+  { name: 'pocketsphinx-en-us', mode: 'run', file: '/usr/share/pocketsphinx/model/en-us/en-us.lm.bin' },
+  { name: 'ffmpeg', mode: 'run', commands: ['ffmpeg'] },
+  { name: 'libopus0', mode: 'run', library: 'libopus.so.0' },
+  { name: 'pocketsphinx', mode: 'test', commands: ['pocketsphinx_batch'] },
+  { name: 'chromium', mode: 'test', commands: ['chromium', 'chromium-browser', 'google-chrome'] },
+  { name: 'flite', mode: 'test', commands: ['flite'] },
+  { name: 'redis-server', mode: 'test', commands: ['redis-server'] },
+];
+
+/** A failure for people: one line that tells what to do, and the log of what went wrong. */
+class SetupError extends Error {
+  constructor(advice, logFile) {
+    super(advice);
+    this.logFile = logFile;
+  }
+}
+
+async function main(mode) {
+  if (mode !== 'run' && mode !== 'test') throw new SetupError('Usage: node setup.mjs run|test');
+  checkHostNode();
+  installNpmPackages();
+  ensureNode();
+  linkCommand();
+  await installSystemPackages(mode);
+  buildPage();
+}
+
+function checkHostNode() {
+  const major = Number.parseInt(process.versions.node, 10);
+  if (major >= LOWEST_HOST_NODE) return;
+  throw new SetupError(`Node ${process.versions.node} is too old: install Node ${LOWEST_HOST_NODE} or newer (https://nodejs.org), then run this again.`);
+}
+
+// ---- npm packages
+
+function installNpmPackages() {
+  if (packagesFitTheLock()) return;
+  say('Installing npm packages (a minute or so)');
+  const { ok, logFile, output } = run('npm', ['ci', '--no-audit', '--no-fund'], { env: hostEnvironment() });
+  if (!ok) throw failure('npm packages', output, logFile, 'see the lines above, then run `npm ci` yourself.');
+}
+
+/** True if every package of the lock that this machine must have is installed in the locked version. */
+function packagesFitTheLock() {
+  const wanted = readJson('package-lock.json')?.packages;
+  const installed = readJson('node_modules/.package-lock.json')?.packages;
+  if (wanted === undefined) throw new SetupError('package-lock.json is missing or broken: restore it with `git checkout package-lock.json`.');
+  if (installed === undefined) return false;
+  return Object.entries(wanted).every(
+    ([place, entry]) => place === '' || entry.optional || entry.devOptional || installed[place]?.version === entry.version,
+  );
+}
+
+/** npm holds back the install scripts of packages unless allowed, and the Node package brings its binary by one. */
+function ensureNode() {
+  if (nodeStarts()) return;
+  say('Installing Node for the server');
+  const place = path.join(ROOT, 'node_modules/node');
+  const { ok, logFile, output } = run(process.execPath, ['installArchSpecificPackage.js'], { cwd: place, env: hostEnvironment() });
+  if (!ok) throw failure('the Node binary', output, logFile, 'remove node_modules and run this again.');
+  if (nodeStarts()) return;
+  throw new SetupError(`${path.relative(ROOT, NODE)} does not start on this machine (${process.platform} ${process.arch}): Earshot needs Linux with glibc 2.28 or newer.`);
+}
+
+function nodeStarts() {
+  return fs.existsSync(NODE) && spawnSync(NODE, ['--version'], { stdio: 'ignore' }).status === 0;
+}
+
+/** npm links the commands of dependencies, never those of the package itself; with this link `npx earshot` needs no look-up. */
+function linkCommand() {
+  const link = path.join(ROOT, 'node_modules/.bin/earshot');
+  if (!fs.existsSync(link)) fs.symlinkSync('../../bin/earshot', link);
+}
+
+/** Our environment without node_modules/.bin in the path: npm must not run on a Node that it is about to replace. */
+function hostEnvironment() {
+  const folders = (process.env.PATH ?? '').split(path.delimiter);
+  const kept = folders.filter((folder) => !folder.endsWith(path.join('node_modules', '.bin')));
+  return { ...process.env, PATH: kept.join(path.delimiter) };
+}
+
+// ---- system packages
+
+async function installSystemPackages(mode) {
+  const missing = missingPackages(mode);
+  if (missing.length === 0) return;
+  const command = `apt-get install -y --no-install-recommends ${missing.join(' ')}`;
+  if (findCommand('apt-get') === undefined) {
+    throw new SetupError(`Missing on this machine: what Debian calls ${missing.join(', ')}. Install them with your package manager (Debian, Ubuntu: ${command}).`);
+  }
+  const prefix = rootPrefix();
+  if (prefix === undefined) throw new SetupError(`System packages are missing and this is not root: run \`sudo apt-get update && sudo ${command}\`.`);
+  say(`Installing system packages: ${missing.join(' ')} (a few minutes)`);
+  const update = await apt(prefix, ['update']);
+  const install = await apt(prefix, ['install', '-y', '--no-install-recommends', ...missing]);
+  if (install.ok) return;
+  const output = update.ok ? install.output : `${update.output}\n${install.output}`;
+  throw failure('system packages', output, install.logFile, `run \`${[...prefix, command].join(' ')}\` yourself.`);
+}
+
+function missingPackages(mode) {
+  const wanted = SYSTEM_PACKAGES.filter((item) => mode === 'test' || item.mode === 'run');
+  const installed = installedDebianPackages(wanted.map((item) => item.name));
+  const unknown = wanted.filter((item) => !installed.has(item.name));
+  if (unknown.length === 0) return [];
+  const libraries = libraryCache();
+  return unknown.filter((item) => !isPresent(item, libraries)).map((item) => item.name);
+}
+
+function installedDebianPackages(names) {
+  const { stdout } = spawnSync('dpkg-query', ['-W', '-f', '${Package} ${db:Status-Status}\\n', ...names], { encoding: 'utf8' });
+  const lines = (stdout ?? '').split('\n').map((line) => line.split(' '));
+  return new Set(lines.filter(([, status]) => status === 'installed').map(([name]) => name));
+}
+
+function isPresent(item, libraries) {
+  if (item.library !== undefined) return libraries.includes(`${item.library} `);
+  if (item.file !== undefined) return fs.existsSync(item.file);
+  return item.commands.some((command) => findCommand(command) !== undefined);
+}
+
+function libraryCache() {
+  const ldconfig = findCommand('ldconfig') ?? '/sbin/ldconfig';
+  return spawnSync(ldconfig, ['-p'], { encoding: 'utf8' }).stdout ?? '';
+}
+
+/** What to put before a command to run it as root; undefined where that is not possible without asking for a password. */
+function rootPrefix() {
+  if (process.getuid?.() === 0) return [];
+  return spawnSync('sudo', ['-n', 'true'], { stdio: 'ignore' }).status === 0 ? ['sudo', '-n'] : undefined;
+}
+
+/** `apt-get` waits for dpkg's lock by itself, but not for that of the package lists: a machine that has just started holds it. */
+async function apt(prefix, args) {
+  const [command, ...rest] = [...prefix, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-o', 'DPkg::Lock::Timeout=120', ...args];
+  for (let tries = 1; ; tries += 1) {
+    const result = run(command, rest);
+    if (result.ok || tries === APT_LOCK_TRIES || !/could not get lock/i.test(result.output)) return result;
+    if (tries === 1) say('Waiting for another package manager to finish');
+    await sleep(APT_LOCK_PAUSE_MS);
+  }
+}
+
+// ---- the page
+
+function buildPage() {
+  const stampFile = path.join(ROOT, 'web-demo/dist/.sources');
+  const stamp = hashOfPageSources();
+  if (fs.existsSync(stampFile) && fs.readFileSync(stampFile, 'utf8') === stamp) return;
+  say('Building the page');
+  const { ok, logFile, output } = run(NODE, ['node_modules/vite/bin/vite.js', 'build', 'web-demo']);
+  if (!ok) throw failure('the page', output, logFile, 'see the lines above; `npm run build:page` repeats this step.');
+  fs.writeFileSync(stampFile, stamp);
+}
+
+function hashOfPageSources() {
+  const hash = createHash('sha256');
+  const folder = path.join(ROOT, 'web-demo');
+  const names = fs.readdirSync(folder, { recursive: true }).filter((name) => !/^(dist|node_modules)(\/|$)/.test(name));
+  const files = names.map((name) => path.join(folder, name)).filter((file) => fs.statSync(file).isFile());
+  for (const file of [path.join(ROOT, 'package-lock.json'), ...files.sort()]) {
+    hash.update(path.relative(ROOT, file)).update('\0').update(fs.readFileSync(file)).update('\0');
+  }
+  return hash.digest('hex');
+}
+
+// ---- helpers
+
+function say(line) {
+  console.log(`setup: ${line} ...`);
+}
+
+/** Runs a command to its end with its output in a log file. */
+function run(command, args, { cwd = ROOT, env = process.env } = {}) {
+  const folder = fs.mkdtempSync(path.join(tmpdir(), 'earshot-setup-'));
+  const logFile = path.join(folder, 'log.txt');
+  const log = fs.openSync(logFile, 'w');
+  const { status, error } = spawnSync(command, args, { cwd, env, stdio: ['ignore', log, log] });
+  fs.closeSync(log);
+  const output = fs.readFileSync(logFile, 'utf8') + (error === undefined ? '' : `${command}: ${error.message}\n`);
+  if (status === 0) fs.rmSync(folder, { recursive: true });
+  return { ok: status === 0, logFile, output };
+}
+
+function failure(what, output, logFile, advice) {
+  process.stderr.write(`${output.trimEnd().split('\n').slice(-15).join('\n')}\n`);
+  if (OFFLINE.test(output)) return new SetupError(`No network: ${what} could not be fetched. Connect this machine and run this again.`, logFile);
+  return new SetupError(`Could not install ${what}: ${advice}`, logFile);
+}
+
+function readJson(name) {
+  try {
+    return JSON.parse(fs.readFileSync(path.join(ROOT, name), 'utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+function findCommand(name) {
+  const folders = (process.env.PATH ?? '').split(path.delimiter);
+  return folders.map((folder) => path.join(folder, name)).find((file) => fs.existsSync(file));
+}
+
+try {
+  await main(process.argv[2]);
+} catch (error) {
+  if (!(error instanceof SetupError)) throw error;
+  if (error.logFile !== undefined) console.error(`setup: the whole log is in ${error.logFile}`);
+  console.error(`setup: ${error.message}`);
+  process.exitCode = 1;
+}
