@@ -44,7 +44,6 @@ async function main(mode) {
   checkHostNode();
   installNpmPackages();
   ensureNode();
-  linkCommand();
   await installSystemPackages(mode);
   buildPage();
 }
@@ -88,12 +87,6 @@ function ensureNode() {
 
 function nodeStarts() {
   return fs.existsSync(NODE) && spawnSync(NODE, ['--version'], { stdio: 'ignore' }).status === 0;
-}
-
-/** npm links the commands of dependencies, never those of the package itself; with this link `npx earshot` needs no look-up. */
-function linkCommand() {
-  const link = path.join(ROOT, 'node_modules/.bin/earshot');
-  if (!fs.existsSync(link)) fs.symlinkSync('../../bin/earshot', link);
 }
 
 /** Our environment without node_modules/.bin in the path: npm must not run on a Node that it is about to replace. */
