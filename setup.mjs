@@ -31,13 +31,11 @@ const SYSTEM_PACKAGES = [
   { name: 'redis-server', mode: 'test', commands: ['redis-server'] },
 ];
 
-/** A failure for people: one line that tells what to do, and the log of what went wrong. */
-class SetupError extends Error {
-  constructor(advice, logFile) {
-    super(advice);
-    this.logFile = logFile;
-  }
-}
+/** A failure for people: the one line that tells what to do. */
+class SetupError extends Error {}
+
+/** Holds the output of every command run, made by the first of them. */
+const log = { file: undefined };
 
 async function main(mode) {
   if (mode !== 'run' && mode !== 'test') throw new SetupError('Usage: node setup.mjs run|test');
@@ -59,8 +57,8 @@ function checkHostNode() {
 function installNpmPackages() {
   if (packagesFitTheLock()) return;
   say('Installing npm packages (a minute or so)');
-  const { ok, logFile, output } = run('npm', ['ci', '--no-audit', '--no-fund'], { env: hostEnvironment() });
-  if (!ok) throw failure('npm packages', output, logFile, 'see the lines above, then run `npm ci` yourself.');
+  const { ok } = run('npm', ['ci', '--no-audit', '--no-fund'], { env: hostEnvironment() });
+  if (!ok) throw failure('npm packages', 'see the lines above, then run `npm ci` yourself.');
 }
 
 /** True if every package of the lock that this machine must have is installed in the locked version. */
@@ -79,8 +77,8 @@ function ensureNode() {
   if (nodeStarts()) return;
   say('Installing Node for the server');
   const place = path.join(ROOT, 'node_modules/node');
-  const { ok, logFile, output } = run(process.execPath, ['installArchSpecificPackage.js'], { cwd: place, env: hostEnvironment() });
-  if (!ok) throw failure('the Node binary', output, logFile, 'remove node_modules and run this again.');
+  const { ok } = run(process.execPath, ['installArchSpecificPackage.js'], { cwd: place, env: hostEnvironment() });
+  if (!ok) throw failure('the Node binary', 'remove node_modules and run this again.');
   if (nodeStarts()) return;
   throw new SetupError(`${path.relative(ROOT, NODE)} does not start on this machine (${process.platform} ${process.arch}): Earshot needs Linux with glibc 2.28 or newer.`);
 }
@@ -108,11 +106,10 @@ async function installSystemPackages(mode) {
   const prefix = rootPrefix();
   if (prefix === undefined) throw new SetupError(`System packages are missing and this is not root: run \`sudo apt-get update && sudo ${command}\`.`);
   say(`Installing system packages: ${missing.join(' ')} (a few minutes)`);
-  const update = await apt(prefix, ['update']);
-  const install = await apt(prefix, ['install', '-y', '--no-install-recommends', ...missing]);
-  if (install.ok) return;
-  const output = update.ok ? install.output : `${update.output}\n${install.output}`;
-  throw failure('system packages', output, install.logFile, `run \`${[...prefix, command].join(' ')}\` yourself.`);
+  // Old package lists are good enough for most packages: a failed update alone is no reason to give up.
+  await apt(prefix, ['update']);
+  const { ok } = await apt(prefix, ['install', '-y', '--no-install-recommends', ...missing]);
+  if (!ok) throw failure('system packages', `run \`${[...prefix, command].join(' ')}\` yourself.`);
 }
 
 function missingPackages(mode) {
@@ -165,8 +162,8 @@ function buildPage() {
   const stamp = hashOfPageSources();
   if (fs.existsSync(stampFile) && fs.readFileSync(stampFile, 'utf8') === stamp) return;
   say('Building the page');
-  const { ok, logFile, output } = run(NODE, ['node_modules/vite/bin/vite.js', 'build', 'web-demo']);
-  if (!ok) throw failure('the page', output, logFile, 'see the lines above; `npm run build:page` repeats this step.');
+  const { ok } = run(NODE, ['node_modules/vite/bin/vite.js', 'build', 'web-demo']);
+  if (!ok) throw failure('the page', 'see the lines above; `npm run build:page` repeats this step.');
   fs.writeFileSync(stampFile, stamp);
 }
 
@@ -187,22 +184,28 @@ function say(line) {
   console.log(`setup: ${line} ...`);
 }
 
-/** Runs a command to its end with its output in a log file. */
+/** Runs a command to its end; its output goes to the log and comes back as text. */
 function run(command, args, { cwd = ROOT, env = process.env } = {}) {
-  const folder = fs.mkdtempSync(path.join(tmpdir(), 'earshot-setup-'));
-  const logFile = path.join(folder, 'log.txt');
-  const log = fs.openSync(logFile, 'w');
-  const { status, error } = spawnSync(command, args, { cwd, env, stdio: ['ignore', log, log] });
-  fs.closeSync(log);
-  const output = fs.readFileSync(logFile, 'utf8') + (error === undefined ? '' : `${command}: ${error.message}\n`);
-  if (status === 0) fs.rmSync(folder, { recursive: true });
-  return { ok: status === 0, logFile, output };
+  log.file ??= path.join(fs.mkdtempSync(path.join(tmpdir(), 'earshot-setup-')), 'log.txt');
+  const descriptor = fs.openSync(log.file, 'a');
+  const startBytes = fs.fstatSync(descriptor).size;
+  const { status, error } = spawnSync(command, args, { cwd, env, stdio: ['ignore', descriptor, descriptor] });
+  if (error !== undefined) fs.writeSync(descriptor, `${command}: ${error.message}\n`);
+  fs.closeSync(descriptor);
+  return { ok: status === 0, output: fs.readFileSync(log.file).subarray(startBytes).toString() };
 }
 
-function failure(what, output, logFile, advice) {
-  process.stderr.write(`${output.trimEnd().split('\n').slice(-15).join('\n')}\n`);
-  if (OFFLINE.test(output)) return new SetupError(`No network: ${what} could not be fetched. Connect this machine and run this again.`, logFile);
-  return new SetupError(`Could not install ${what}: ${advice}`, logFile);
+/** Shows the end of the log. Advises about the network if any of the commands complained of it. */
+function failure(what, advice) {
+  const text = fs.readFileSync(log.file, 'utf8');
+  console.error(text.trimEnd().split('\n').slice(-15).join('\n'));
+  console.error(`setup: the whole log is in ${log.file}`);
+  if (OFFLINE.test(text)) return new SetupError(`No network: ${what} could not be fetched. Connect this machine and run this again.`);
+  return new SetupError(`Could not set up ${what}: ${advice}`);
+}
+
+function removeLog() {
+  if (log.file !== undefined) fs.rmSync(path.dirname(log.file), { recursive: true });
 }
 
 function readJson(name) {
@@ -220,9 +223,9 @@ function findCommand(name) {
 
 try {
   await main(process.argv[2]);
+  removeLog();
 } catch (error) {
   if (!(error instanceof SetupError)) throw error;
-  if (error.logFile !== undefined) console.error(`setup: the whole log is in ${error.logFile}`);
   console.error(`setup: ${error.message}`);
   process.exitCode = 1;
 }
