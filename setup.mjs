@@ -1,5 +1,5 @@
 /**
- * Brings a machine to the point where Earshot runs: npm packages (a current Node among them), system packages, the built page.
+ * Brings a machine to the point where Earshot runs: system packages, npm packages (a current Node among them), the built page.
  * Usage: `node setup.mjs run|test`. Every step looks first and says nothing when there is nothing to do.
  * Plain JavaScript for Node 20 without any package: it runs before there are any.
  */
@@ -21,6 +21,8 @@ const OFFLINE =
 
 /** Debian packages, and how to find what they bring on a system that is not Debian's: any command, library or file of the list. */
 const SYSTEM_PACKAGES = [
+  // The Node that npm brings is linked against it; a bare Debian lacks it.
+  { name: 'libatomic1', mode: 'run', library: 'libatomic.so.1' },
   { name: 'libpocketsphinx3', mode: 'run', library: 'libpocketsphinx.so.3' },
   { name: 'pocketsphinx-en-us', mode: 'run', file: '/usr/share/pocketsphinx/model/en-us/en-us.lm.bin' },
   { name: 'ffmpeg', mode: 'run', commands: ['ffmpeg'] },
@@ -40,9 +42,9 @@ const log = { file: undefined };
 async function main(mode) {
   if (mode !== 'run' && mode !== 'test') throw new SetupError('Usage: node setup.mjs run|test');
   checkHostNode();
+  await installSystemPackages(mode);
   installNpmPackages();
   ensureNode();
-  await installSystemPackages(mode);
   buildPage();
 }
 
@@ -50,48 +52,6 @@ function checkHostNode() {
   const major = Number.parseInt(process.versions.node, 10);
   if (major >= LOWEST_HOST_NODE) return;
   throw new SetupError(`Node ${process.versions.node} is too old: install Node ${LOWEST_HOST_NODE} or newer (https://nodejs.org), then run this again.`);
-}
-
-// ---- npm packages
-
-function installNpmPackages() {
-  if (packagesFitTheLock()) return;
-  say('Installing npm packages (a minute or so)');
-  const { ok } = run('npm', ['ci', '--no-audit', '--no-fund'], { env: hostEnvironment() });
-  if (!ok) throw failure('npm packages', 'see the lines above, then run `npm ci` yourself.');
-}
-
-/** True if every package of the lock that this machine must have is installed in the locked version. */
-function packagesFitTheLock() {
-  const wanted = readJson('package-lock.json')?.packages;
-  const installed = readJson('node_modules/.package-lock.json')?.packages;
-  if (wanted === undefined) throw new SetupError('package-lock.json is missing or broken: restore it with `git checkout package-lock.json`.');
-  if (installed === undefined) return false;
-  return Object.entries(wanted).every(
-    ([place, entry]) => place === '' || entry.optional || entry.devOptional || installed[place]?.version === entry.version,
-  );
-}
-
-/** npm holds back the install scripts of packages unless allowed, and the Node package brings its binary by one. */
-function ensureNode() {
-  if (nodeStarts()) return;
-  say('Installing Node for the server');
-  const place = path.join(ROOT, 'node_modules/node');
-  const { ok } = run(process.execPath, ['installArchSpecificPackage.js'], { cwd: place, env: hostEnvironment() });
-  if (!ok) throw failure('the Node binary', 'remove node_modules and run this again.');
-  if (nodeStarts()) return;
-  throw new SetupError(`${path.relative(ROOT, NODE)} does not start on this machine (${process.platform} ${process.arch}): Earshot needs Linux with glibc 2.28 or newer.`);
-}
-
-function nodeStarts() {
-  return fs.existsSync(NODE) && spawnSync(NODE, ['--version'], { stdio: 'ignore' }).status === 0;
-}
-
-/** Our environment without node_modules/.bin in the path: npm must not run on a Node that it is about to replace. */
-function hostEnvironment() {
-  const folders = (process.env.PATH ?? '').split(path.delimiter);
-  const kept = folders.filter((folder) => !folder.endsWith(path.join('node_modules', '.bin')));
-  return { ...process.env, PATH: kept.join(path.delimiter) };
 }
 
 // ---- system packages
@@ -153,6 +113,48 @@ async function apt(prefix, args) {
     if (tries === 1) say('Waiting for another package manager to finish');
     await sleep(APT_LOCK_PAUSE_MS);
   }
+}
+
+// ---- npm packages
+
+function installNpmPackages() {
+  if (packagesFitTheLock()) return;
+  say('Installing npm packages (a minute or so)');
+  const { ok } = run('npm', ['ci', '--no-audit', '--no-fund'], { env: hostEnvironment() });
+  if (!ok) throw failure('npm packages', 'see the lines above, then run `npm ci` yourself.');
+}
+
+/** True if every package of the lock that this machine must have is installed in the locked version. */
+function packagesFitTheLock() {
+  const wanted = readJson('package-lock.json')?.packages;
+  const installed = readJson('node_modules/.package-lock.json')?.packages;
+  if (wanted === undefined) throw new SetupError('package-lock.json is missing or broken: restore it with `git checkout package-lock.json`.');
+  if (installed === undefined) return false;
+  return Object.entries(wanted).every(
+    ([place, entry]) => place === '' || entry.optional || entry.devOptional || installed[place]?.version === entry.version,
+  );
+}
+
+/** npm holds back the install scripts of packages unless allowed, and the Node package brings its binary by one. */
+function ensureNode() {
+  if (nodeStarts()) return;
+  say('Installing Node for the server');
+  const place = path.join(ROOT, 'node_modules/node');
+  const { ok } = run(process.execPath, ['installArchSpecificPackage.js'], { cwd: place, env: hostEnvironment() });
+  if (!ok) throw failure('the Node binary', 'remove node_modules and run this again.');
+  if (nodeStarts()) return;
+  throw new SetupError(`${path.relative(ROOT, NODE)} does not start on this machine (${process.platform} ${process.arch}): Earshot needs Linux with glibc 2.28 or newer.`);
+}
+
+function nodeStarts() {
+  return fs.existsSync(NODE) && spawnSync(NODE, ['--version'], { stdio: 'ignore' }).status === 0;
+}
+
+/** Our environment without node_modules/.bin in the path: npm must not run on a Node that it is about to replace. */
+function hostEnvironment() {
+  const folders = (process.env.PATH ?? '').split(path.delimiter);
+  const kept = folders.filter((folder) => !folder.endsWith(path.join('node_modules', '.bin')));
+  return { ...process.env, PATH: kept.join(path.delimiter) };
 }
 
 // ---- the page
