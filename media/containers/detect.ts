@@ -40,7 +40,7 @@ const SIGNATURES: readonly Signature[] = [
  */
 export function detectContainer(head: Uint8Array): Detection {
   for (const { container, offset, bytes } of SIGNATURES) {
-    if (head.length >= offset + bytes.length && startsWith(head.subarray(offset), bytes)) return container;
+    if (head.length >= offset + bytes.length && startsWith(head.subarray(offset), bytes) && hasBoxSize(head, offset)) return container;
   }
   if (isMp3Frame(head)) return 'mp3';
   return couldBecomeKnown(head) ? 'incomplete' : 'unknown';
@@ -49,7 +49,14 @@ export function detectContainer(head: Uint8Array): Detection {
 /** True while more bytes could still make the head a known container. */
 function couldBecomeKnown(head: Uint8Array): boolean {
   if (head.length < 4 && head[0] === 0xff && (head.length < 2 || isLayer3Sync(head))) return true;
-  return SIGNATURES.some(({ offset, bytes }) => head.length < offset + bytes.length && startsWith(bytes, head.subarray(offset)));
+  return SIGNATURES.some(
+    ({ offset, bytes }) => head.length < offset + bytes.length && startsWith(bytes, head.subarray(offset)) && hasBoxSize(head, offset),
+  );
+}
+
+/** What stands before an MP4 box's type is its size, and the first box is never of 16 MiB. */
+function hasBoxSize(head: Uint8Array, signatureOffset: number): boolean {
+  return signatureOffset === 0 || (head[0] ?? 0) === 0;
 }
 
 /** The header of an MPEG-1, 2 or 2.5 Layer III frame (ISO/IEC 11172-3, 2.4.1.3) with legal bit rate and sample rate. */
