@@ -1,0 +1,28 @@
+import type { Problem } from './problem.ts';
+import type { TransportKind } from './transports/transport.ts';
+import type { Delta } from './wire.ts';
+
+/** `auto` tries WebRTC and falls back; the others use one way and no other. */
+export type TransportChoice = 'auto' | TransportKind;
+
+export type CaptionsStatus =
+  | { readonly phase: 'idle' }
+  | { readonly phase: 'opening-microphone' }
+  | { readonly phase: 'connecting'; readonly transport: TransportKind }
+  | { readonly phase: 'live'; readonly transport: TransportKind }
+  | { readonly phase: 'reconnecting' }
+  | { readonly phase: 'stopping'; readonly transport: TransportKind };
+
+export interface CaptionsEvents {
+  status(status: CaptionsStatus): void;
+  /** A new stream follows; its second zero lies so long after this capture began. Before its first delta. */
+  streamStarted(offsetSeconds: number): void;
+  delta(delta: Delta): void;
+  /** Smoothed; after deltas that bring something new. */
+  captionDelay(delayMs: number): void;
+  level(rms: number, peak: number): void;
+  /** WebRTC could not be used and the WebSocket takes its place. */
+  fellBack(): void;
+  /** Captions ended because of it; the status is `idle` again. */
+  problem(problem: Problem): void;
+}

@@ -1,0 +1,191 @@
+import { AudioRing } from './audio-ring.ts';
+import type { CaptureMessage } from './capture-message.ts';
+import workletUrl from './pcm-worklet.ts?worker&url';
+import { pageProblem, type PageProblemCode, type Problem } from './problem.ts';
+
+/** Enough to bridge a lost connection together with the utterance that was not settled when it went. */
+const RING_SECONDS = 30;
+
+export interface MicrophoneHandlers {
+  /** 30 times a second; 1 is full scale. */
+  level(rms: number, peak: number): void;
+  /** The device went away. */
+  lost(): void;
+}
+
+/** Sound engineers' filters are off, because a recognizer hears better without them; the gain control helps distant speakers. */
+const constraintsFor = (deviceId: string): MediaStreamConstraints => ({
+  audio: {
+    channelCount: 1,
+    echoCancellation: false,
+    noiseSuppression: false,
+    autoGainControl: true,
+    ...(deviceId !== '' && { deviceId: { exact: deviceId } }),
+  },
+});
+
+/** An open microphone: a track for WebRTC, and the same sound as PCM in a ring for the WebSocket. */
+export class Microphone {
+  readonly ring: AudioRing;
+  readonly #context: AudioContext;
+  readonly #worklet: AudioWorkletNode;
+  readonly #handlers: MicrophoneHandlers;
+  readonly #chunkListeners = new Set<() => void>();
+  #stream: MediaStream;
+  #input: MediaStreamAudioSourceNode;
+  /** `performance.now()` at sample 0, as near as the arrival of the chunks tells. */
+  #startMs = Number.POSITIVE_INFINITY;
+  #drained: (() => void) | undefined;
+
+  /** Asks for permission if need be. An empty `deviceId` is the system's choice. Rejects with a Problem. */
+  static async open(deviceId: string, handlers: MicrophoneHandlers): Promise<Microphone> {
+    const stream = await openStream(deviceId);
+    const context = new AudioContext({ latencyHint: 'interactive' });
+    try {
+      await context.audioWorklet.addModule(workletUrl);
+      await context.resume();
+      return new Microphone(stream, context, handlers);
+    } catch {
+      stopTracks(stream);
+      await context.close();
+      throw pageProblem('MICROPHONE_FAILED');
+    }
+  }
+
+  private constructor(stream: MediaStream, context: AudioContext, handlers: MicrophoneHandlers) {
+    this.#stream = stream;
+    this.#context = context;
+    this.#handlers = handlers;
+    this.ring = new AudioRing(RING_SECONDS * context.sampleRate);
+    this.#worklet = new AudioWorkletNode(context, 'capture', { channelCount: 1, channelCountMode: 'explicit' });
+    this.#worklet.port.onmessage = ({ data }: MessageEvent<CaptureMessage>) => this.#receive(data);
+    // Its output is silence; some browsers run only what leads to the loudspeaker.
+    this.#worklet.connect(context.destination);
+    this.#input = this.#attach(stream);
+  }
+
+  get stream(): MediaStream {
+    return this.#stream;
+  }
+
+  get track(): MediaStreamTrack {
+    const [track] = this.#stream.getAudioTracks();
+    if (!track) throw pageProblem('MICROPHONE_FAILED');
+    return track;
+  }
+
+  get sampleRateHz(): number {
+    return this.#context.sampleRate;
+  }
+
+  /** The sample that is being spoken at this moment. */
+  nowSample(): number {
+    if (this.#startMs === Number.POSITIVE_INFINITY) return 0;
+    return Math.round(((performance.now() - this.#startMs) / 1000) * this.sampleRateHz);
+  }
+
+  /** `performance.now()` at which a sample was spoken. */
+  spokenAtMs(sample: number): number {
+    return this.#startMs + (sample / this.sampleRateHz) * 1000;
+  }
+
+  /** Called whenever the ring has grown; the returned function ends that. */
+  onChunk(listener: () => void): () => void {
+    this.#chunkListeners.add(listener);
+    return () => this.#chunkListeners.delete(listener);
+  }
+
+  /** Resolves when everything heard so far is in the ring. */
+  drain(): Promise<void> {
+    return new Promise((resolve) => {
+      // A suspended audio thread does not answer; then there is nothing more to hear either.
+      const timer = setTimeout(resolve, 500);
+      this.#drained = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+      this.#worklet.port.postMessage('drain');
+    });
+  }
+
+  /** Goes on with another device, in the same capture. Resolves with its track. */
+  async change(deviceId: string): Promise<MediaStreamTrack> {
+    const stream = await openStream(deviceId);
+    const previous = this.#stream;
+    this.#input.disconnect();
+    this.#stream = stream;
+    this.#input = this.#attach(stream);
+    stopTracks(previous);
+    return this.track;
+  }
+
+  close(): void {
+    stopTracks(this.#stream);
+    this.#worklet.port.onmessage = null;
+    this.#chunkListeners.clear();
+    this.#context.close().catch(() => undefined);
+  }
+
+  #attach(stream: MediaStream): MediaStreamAudioSourceNode {
+    const input = this.#context.createMediaStreamSource(stream);
+    input.connect(this.#worklet);
+    for (const track of stream.getAudioTracks()) track.onended = () => this.#handlers.lost();
+    return input;
+  }
+
+  #receive(message: CaptureMessage): void {
+    switch (message.type) {
+      case 'level':
+        this.#handlers.level(message.rms, message.peak);
+        return;
+      case 'chunk': {
+        this.ring.append(message.samples);
+        const startMs = performance.now() - (this.ring.endSample / this.sampleRateHz) * 1000;
+        this.#startMs = Math.min(this.#startMs, startMs);
+        for (const listener of this.#chunkListeners) listener();
+        return;
+      }
+      case 'drained':
+        this.#drained?.();
+        return;
+    }
+  }
+}
+
+/** Microphones by name; nameless until the permission was given once. */
+export async function listMicrophones(): Promise<readonly MediaDeviceInfo[]> {
+  if (!('mediaDevices' in navigator)) return [];
+  const devices = await navigator.mediaDevices.enumerateDevices();
+  return devices.filter((device) => device.kind === 'audioinput' && device.deviceId !== '' && device.label !== '');
+}
+
+async function openStream(deviceId: string): Promise<MediaStream> {
+  if (!('mediaDevices' in navigator)) throw pageProblem('MICROPHONE_INSECURE');
+  try {
+    return await navigator.mediaDevices.getUserMedia(constraintsFor(deviceId));
+  } catch (error) {
+    // The chosen device is gone: the system's choice is better than none.
+    if (deviceId !== '' && error instanceof DOMException && error.name === 'OverconstrainedError') return openStream('');
+    throw microphoneProblem(error);
+  }
+}
+
+const PROBLEM_BY_EXCEPTION: Readonly<Record<string, PageProblemCode>> = {
+  NotAllowedError: 'MICROPHONE_DENIED',
+  SecurityError: 'MICROPHONE_DENIED',
+  NotFoundError: 'MICROPHONE_MISSING',
+  NotReadableError: 'MICROPHONE_BUSY',
+  AbortError: 'MICROPHONE_BUSY',
+};
+
+function microphoneProblem(error: unknown): Problem {
+  const name = error instanceof DOMException ? error.name : '';
+  return pageProblem(PROBLEM_BY_EXCEPTION[name] ?? 'MICROPHONE_FAILED');
+}
+
+function stopTracks(stream: MediaStream): void {
+  for (const track of stream.getTracks()) {
+    track.onended = null;
+    track.stop();
+  }
+}

@@ -1,0 +1,90 @@
+import { socketUrl } from '../api.ts';
+import { FrameSocket } from '../frame-socket.ts';
+import { Problem, pageProblem } from '../problem.ts';
+import type { Delta } from '../wire.ts';
+
+/** Waits between attempts to join again, in milliseconds; after the last the channel is lost. */
+const REJOIN_DELAYS_MS = [0, 250, 500, 1000, 2000, 3000] as const;
+
+export interface ControlChannelHandlers {
+  ready(): void;
+  delta(delta: Delta): void;
+  /** The server has said everything. */
+  finished(): void;
+  /** At most once; nothing follows. */
+  failed(problem: Problem): void;
+}
+
+/**
+ * The control WebSocket of a WebRTC session. A dropped socket is joined again after the last `seq` seen, so that
+ * no final is missed; the transcript ignores what comes twice.
+ */
+export class ControlChannel {
+  readonly #url: string;
+  readonly #handlers: ControlChannelHandlers;
+  #socket: FrameSocket;
+  #lastSeq: number | undefined;
+  #attempts = 0;
+  #rejoinTimer: ReturnType<typeof setTimeout> | undefined;
+  #closing = false;
+
+  constructor(url: string, handlers: ControlChannelHandlers) {
+    this.#url = url;
+    this.#handlers = handlers;
+    this.#socket = this.#join();
+  }
+
+  /** Asks for the last finals. */
+  finish(): void {
+    this.#closing = true;
+    this.#socket.send({ type: 'close' });
+  }
+
+  close(): void {
+    clearTimeout(this.#rejoinTimer);
+    this.#socket.close();
+  }
+
+  #join(): FrameSocket {
+    const query: Record<string, string> = this.#lastSeq === undefined ? {} : { after_seq: String(this.#lastSeq) };
+    return new FrameSocket(socketUrl(this.#url, query), {
+      // A rejoined socket has not heard that we want to end.
+      open: () => {
+        if (this.#closing) this.finish();
+      },
+      frame: (frame) => {
+        this.#attempts = 0;
+        switch (frame.type) {
+          case 'ready':
+            this.#handlers.ready();
+            return;
+          case 'delta':
+            this.#lastSeq = frame.seq ?? this.#lastSeq;
+            this.#handlers.delta(frame);
+            return;
+          case 'closed':
+            this.close();
+            this.#handlers.finished();
+            return;
+          case 'error':
+            this.close();
+            this.#handlers.failed(new Problem(frame.code, frame.message, frame.retryAfterSeconds));
+            return;
+        }
+      },
+      closed: () => this.#rejoinLater(),
+    });
+  }
+
+  #rejoinLater(): void {
+    const delayMs = REJOIN_DELAYS_MS[this.#attempts];
+    this.#attempts += 1;
+    if (delayMs === undefined) {
+      this.#handlers.failed(pageProblem('CONNECTION_LOST'));
+      return;
+    }
+    this.#rejoinTimer = setTimeout(() => {
+      this.#socket = this.#join();
+    }, delayMs);
+  }
+}
