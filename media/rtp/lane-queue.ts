@@ -1,0 +1,109 @@
+import type { AudioGap, LaneAudio } from '../../src/core/audio.ts';
+
+/** Items that may wait besides the limit on audio: gaps between tiny frames must not add up either. */
+const MAX_ITEMS = 8192;
+
+const lengthOf = (item: LaneAudio): number => (item.kind === 'pcm' ? item.samples.length : item.lengthSamples);
+
+/**
+ * The queue between a network that cannot be paused and a lane. One consumer.
+ * Overflow policy: the oldest is dropped and said, as one gap of cause `overflow` in its place, so positions stay
+ * contiguous. A gap that continues the gap before it is joined to it.
+ */
+export class LaneQueue implements AsyncIterable<LaneAudio> {
+  readonly #maxSamples: number;
+  readonly #items: LaneAudio[] = [];
+  #head = 0;
+  #pcmSamples = 0;
+  #overflow: AudioGap | undefined;
+  #droppedSamples = 0;
+  #ended = false;
+  #wake: (() => void) | undefined;
+  readonly #onDiscard: () => void;
+
+  /** `onDiscard` is called when the consumer leaves the iteration before its end. */
+  constructor(maxSamples: number, onDiscard: () => void) {
+    this.#maxSamples = maxSamples;
+    this.#onDiscard = onDiscard;
+  }
+
+  /** Samples of audio that were dropped so far. */
+  get droppedSamples(): number {
+    return this.#droppedSamples;
+  }
+
+  push(item: LaneAudio): void {
+    if (this.#ended) return;
+    if (!this.#joinTail(item)) this.#items.push(item);
+    if (item.kind === 'pcm') this.#pcmSamples += item.samples.length;
+    while (this.#pcmSamples > this.#maxSamples || this.#items.length - this.#head > MAX_ITEMS) this.#dropOldest();
+    this.#wakeConsumer();
+  }
+
+  /** What is queued is delivered, then the iteration ends. */
+  end(): void {
+    this.#ended = true;
+    this.#wakeConsumer();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<LaneAudio, void, void> {
+    try {
+      for (;;) {
+        const item = this.#take();
+        if (item) yield item;
+        else if (this.#ended) return;
+        else await new Promise<void>((resolve) => (this.#wake = resolve));
+      }
+    } finally {
+      this.#ended = true;
+      this.#items.length = 0;
+      this.#head = 0;
+      this.#overflow = undefined;
+      this.#onDiscard();
+    }
+  }
+
+  #joinTail(item: LaneAudio): boolean {
+    const tail = this.#items.length > this.#head ? this.#items.at(-1) : undefined;
+    if (item.kind !== 'gap' || tail?.kind !== 'gap' || tail.cause !== item.cause) return false;
+    this.#items[this.#items.length - 1] = { ...tail, lengthSamples: tail.lengthSamples + item.lengthSamples };
+    return true;
+  }
+
+  #dropOldest(): void {
+    const item = this.#shift();
+    if (!item) return;
+    const lengthSamples = lengthOf(item);
+    if (item.kind === 'pcm') this.#droppedSamples += lengthSamples;
+    this.#overflow = {
+      kind: 'gap',
+      startSample: this.#overflow?.startSample ?? item.startSample,
+      lengthSamples: (this.#overflow?.lengthSamples ?? 0) + lengthSamples,
+      cause: 'overflow',
+    };
+  }
+
+  #take(): LaneAudio | undefined {
+    const overflow = this.#overflow;
+    if (!overflow) return this.#shift();
+    this.#overflow = undefined;
+    return overflow;
+  }
+
+  #shift(): LaneAudio | undefined {
+    const item = this.#items[this.#head];
+    if (!item) return undefined;
+    this.#head += 1;
+    if (this.#head === this.#items.length || this.#head > 1024) {
+      this.#items.splice(0, this.#head);
+      this.#head = 0;
+    }
+    if (item.kind === 'pcm') this.#pcmSamples -= item.samples.length;
+    return item;
+  }
+
+  #wakeConsumer(): void {
+    this.#wake?.();
+    this.#wake = undefined;
+  }
+}

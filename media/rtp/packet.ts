@@ -1,0 +1,20 @@
+/** Clock rate of RTP timestamps of Opus, always, whatever the encoder's bandwidth (RFC 7587, section 4.1). */
+export const OPUS_CLOCK_HZ = 48_000;
+
+/** One received RTP packet (RFC 3550, section 5.1), decrypted and with its padding taken off. Treated as immutable. */
+export interface RtpPacket {
+  readonly ssrc: number;
+  readonly payloadType: number;
+  /** 16 bits, wraps. */
+  readonly sequenceNumber: number;
+  /** 32 bits, wraps, at {@link OPUS_CLOCK_HZ}. */
+  readonly timestamp: number;
+  readonly marker: boolean;
+  readonly payload: Uint8Array;
+}
+
+/** `a - b` on a circle of 2^16, from -32768 to 32767. */
+export const sequenceDifference = (a: number, b: number): number => ((a - b) << 16) >> 16;
+
+/** `a - b` on a circle of 2^32, from -2^31 to 2^31 - 1. */
+export const timestampDifference = (a: number, b: number): number => (a - b) | 0;

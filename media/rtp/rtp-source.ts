@@ -1,0 +1,242 @@
+import { msToSamples } from '../../src/core/audio.ts';
+import type { AudioSource, GapCause, LaneAudio } from '../../src/core/audio.ts';
+import type { Clock } from '../../src/core/clock.ts';
+import type { TrackStats } from '../../src/core/media-engine.ts';
+import { JitterBuffer } from './jitter-buffer.ts';
+import type { JitterBufferItem } from './jitter-buffer.ts';
+import { LaneQueue } from './lane-queue.ts';
+import { isDtxPacket, opusFrameTicks, opusPacketHasFec, opusPacketTicks } from './opus-packet.ts';
+import { CONCEALMENT_STEP_SAMPLES, OpusDecoder, TICKS_PER_SAMPLE } from './opus.ts';
+import type { RtpPacket } from './packet.ts';
+import { Timeline } from './timeline.ts';
+
+export interface RtpSourceOptions {
+  readonly clock: Clock;
+  /** Longest wait for a missing packet, in ms. Default 60. */
+  readonly targetMs?: number;
+  /** Loss up to this is concealed; of a longer one only the beginning. In ms, default 60, at most 120. */
+  readonly maxConcealmentMs?: number;
+  /** Time without packets after a packet that announced silence, before gaps are announced. In ms, default 100. */
+  readonly dtxAfterMs?: number;
+  /** The same after any other packet: it may only be late. In ms, default 300. */
+  readonly muteAfterMs?: number;
+  /** Audio that may wait for the lane, in ms. Beyond it the oldest is dropped. Default 10,000. */
+  readonly maxQueueMs?: number;
+}
+
+/** While nothing comes, time that passed is announced this often, in ms. */
+const ANNOUNCE_EVERY_MS = 100;
+
+type PacketItem = Extract<JitterBufferItem, { kind: 'packet' }>;
+
+/**
+ * The audio of one remote Opus track: packets in any order go in, lane audio comes out.
+ *
+ *     push -> JitterBuffer -> Timeline -> OpusDecoder -> LaneQueue -> lane
+ *               (order)        (gaps)      (PCM)          (bound)
+ *
+ * - Loss: up to `maxConcealmentMs` is made up, from the FEC copy in the packet after it where there is one, else by
+ *   extrapolation. Of a longer loss the first `maxConcealmentMs` are extrapolated, the last frame comes out of the
+ *   FEC copy, and what lies between is a gap of cause `loss`. A corrupt packet counts as lost.
+ * - A step of RTP time with no packet missing is a gap of cause `dtx`.
+ * - Silence is announced while it lasts: when no packet has come for `dtxAfterMs` or `muteAfterMs`, the time that passed
+ *   by the arrival clock, less `targetMs`, is put out as gaps of cause `dtx` or `mute`, every 100 ms. When packets
+ *   come again RTP time has the word: what it says beyond the announced gap follows as a gap; if too much was
+ *   announced, nothing is taken back, the audio follows at once, and later gaps are shorter by the surplus
+ *   (see {@link Timeline}).
+ *
+ * Every item starts where the one before it ended, the first at sample 0 with the first packet.
+ */
+export class RtpSource implements AudioSource {
+  readonly #clock: Clock;
+  readonly #maxConcealmentSamples: number;
+  readonly #dtxAfterMs: number;
+  readonly #muteAfterMs: number;
+  readonly #buffer: JitterBuffer;
+  readonly #timeline = new Timeline();
+  readonly #decoder = new OpusDecoder();
+  readonly #queue: LaneQueue;
+  #closed = false;
+  #timer: { readonly dueMs: number; readonly cancel: () => void } | undefined;
+  /** When the last packet was put out, by its arrival; undefined before the first. */
+  #lastArrivalMs: number | undefined;
+  #lastWasDtx = false;
+  /** What the silence that is being announced is called; undefined while packets come. */
+  #announcing: GapCause | undefined;
+  /** Packets missing before the next one. */
+  #missing = 0;
+  #corrupt = 0;
+  #surplus = 0;
+  #recovered = 0;
+  #concealedSamples = 0;
+  #gapSamples = 0;
+
+  /** Throws `BACKEND_UNAVAILABLE` when libopus is not installed. */
+  constructor(options: RtpSourceOptions) {
+    this.#clock = options.clock;
+    this.#buffer = new JitterBuffer({ targetMs: options.targetMs ?? 60 });
+    this.#maxConcealmentSamples = msToSamples(Math.min(120, options.maxConcealmentMs ?? 60));
+    this.#dtxAfterMs = options.dtxAfterMs ?? 100;
+    this.#muteAfterMs = options.muteAfterMs ?? 300;
+    this.#queue = new LaneQueue(msToSamples(options.maxQueueMs ?? 10_000), () => this.#stop());
+  }
+
+  /** Takes a packet of the track. `nowMs` is its arrival on the source's clock. Ignored after `close`. */
+  push(packet: RtpPacket, nowMs: number): void {
+    if (this.#closed) return;
+    this.#buffer.push(packet, nowMs);
+    this.#drain(nowMs);
+  }
+
+  stats(): TrackStats {
+    const buffer = this.#buffer.stats();
+    return {
+      packetsReceived: buffer.received,
+      packetsLost: buffer.lost + this.#corrupt,
+      packetsLate: buffer.late + this.#surplus,
+      packetsRecovered: this.#recovered,
+      concealedSamples: this.#concealedSamples,
+      gapSamples: this.#gapSamples + this.#queue.droppedSamples,
+      jitterMs: buffer.jitterMs,
+      bufferMs: this.#buffer.heldMs(this.#clock.nowMs()),
+    };
+  }
+
+  /** Puts out what the jitter buffer holds, then ends the iteration. Idempotent. */
+  close(): void {
+    if (this.#closed) return;
+    for (const item of this.#buffer.flush()) this.#play(item);
+    this.#stop();
+    this.#queue.end();
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<LaneAudio, void, void> {
+    return this.#queue[Symbol.asyncIterator]();
+  }
+
+  #stop(): void {
+    this.#closed = true;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+  }
+
+  #drain(nowMs: number): void {
+    for (const item of this.#buffer.pop(nowMs)) this.#play(item);
+    const holeDueMs = this.#buffer.nextDueMs();
+    if (holeDueMs !== undefined) this.#wakeAt(holeDueMs, nowMs);
+    else if (this.#lastArrivalMs !== undefined) this.#wakeAt(this.#silenceDueMs(this.#lastArrivalMs, nowMs), nowMs);
+  }
+
+  /** One timer serves all: it is only moved forward, and looks when it fires whether its reason still holds. */
+  #wakeAt(dueMs: number, nowMs: number): void {
+    if (this.#timer && this.#timer.dueMs <= dueMs) return;
+    this.#timer?.cancel();
+    const cancel = this.#clock.setTimer(Math.max(0, dueMs - nowMs), () => {
+      this.#timer = undefined;
+      this.#onTimer(this.#clock.nowMs());
+    });
+    this.#timer = { dueMs, cancel };
+  }
+
+  #onTimer(nowMs: number): void {
+    const isQuiet = this.#lastArrivalMs !== undefined && nowMs >= this.#lastArrivalMs + this.#patienceMs();
+    if (isQuiet && this.#buffer.nextDueMs() === undefined) {
+      this.#announcing ??= this.#lastWasDtx ? 'dtx' : 'mute';
+      this.#putGap(this.#timeline.silentSamples(nowMs - this.#buffer.targetMs), this.#announcing);
+    }
+    this.#drain(nowMs);
+  }
+
+  #patienceMs(): number {
+    return this.#lastWasDtx ? this.#dtxAfterMs : this.#muteAfterMs;
+  }
+
+  #silenceDueMs(lastArrivalMs: number, nowMs: number): number {
+    return this.#announcing === undefined ? lastArrivalMs + this.#patienceMs() : nowMs + ANNOUNCE_EVERY_MS;
+  }
+
+  #play(item: JitterBufferItem): void {
+    if (item.kind === 'lost') {
+      this.#missing += item.count;
+      return;
+    }
+    // Padding only: a probe for bandwidth. It has a sequence number and no sound.
+    if (item.packet.payload.length === 0) return;
+    this.#playPacket(item);
+  }
+
+  #playPacket({ packet, arrivalMs, restart }: PacketItem): void {
+    const { payload } = packet;
+    const ticks = opusPacketTicks(payload);
+    if (ticks === undefined) {
+      this.#corrupt += 1;
+      this.#missing += 1;
+      return;
+    }
+    if (restart) this.#decoder.reset();
+    const { gapSamples, surplus } = this.#timeline.place(packet.timestamp, ticks, arrivalMs, restart);
+    if (gapSamples > 0) this.#fill(gapSamples, payload, restart);
+    this.#missing = 0;
+    this.#announcing = undefined;
+    this.#lastArrivalMs = Math.max(this.#lastArrivalMs ?? arrivalMs, arrivalMs);
+    this.#lastWasDtx = isDtxPacket(payload);
+    const pcm = this.#decoder.decode(payload);
+    if (surplus) this.#surplus += 1;
+    else if (pcm) this.#putPcm(pcm);
+    else this.#concealCorrupt(ticks / TICKS_PER_SAMPLE);
+  }
+
+  /** Fills the time before a packet: with made-up audio where packets were lost, with a gap otherwise. */
+  #fill(gapSamples: number, next: Uint8Array, restart: boolean): void {
+    if (this.#missing === 0 || restart) {
+      this.#putGap(gapSamples, this.#announcing ?? (restart ? 'loss' : 'dtx'));
+      return;
+    }
+    // After announced silence there is nothing to extrapolate from.
+    const canExtrapolate = this.#announcing === undefined;
+    const fecSamples = opusPacketHasFec(next) ? opusFrameTicks(next) / TICKS_PER_SAMPLE : 0;
+    const wholeSteps = gapSamples - (gapSamples % CONCEALMENT_STEP_SAMPLES);
+    if (canExtrapolate && gapSamples <= this.#maxConcealmentSamples && fecSamples <= wholeSteps) {
+      this.#putGap(gapSamples - wholeSteps, 'loss');
+      this.#putMadeUp(wholeSteps, fecSamples > 0 ? next : undefined);
+      return;
+    }
+    const extrapolated = canExtrapolate ? Math.min(wholeSteps, this.#maxConcealmentSamples) : 0;
+    this.#putMadeUp(extrapolated, undefined);
+    const rest = gapSamples - extrapolated;
+    const recovered = fecSamples > 0 && fecSamples <= rest ? fecSamples : 0;
+    this.#putGap(rest - recovered, 'loss');
+    this.#putMadeUp(recovered, next);
+  }
+
+  #putMadeUp(samples: number, fecPacket: Uint8Array | undefined): void {
+    if (samples === 0) return;
+    const pcm = fecPacket ? this.#decoder.recover(fecPacket, samples) : this.#decoder.conceal(samples);
+    if (!pcm) {
+      this.#putGap(samples, 'loss');
+      return;
+    }
+    if (fecPacket) this.#recovered += 1;
+    this.#concealedSamples += samples;
+    this.#putPcm(pcm);
+  }
+
+  #concealCorrupt(samples: number): void {
+    this.#corrupt += 1;
+    const concealed = Math.min(samples, this.#maxConcealmentSamples);
+    this.#putMadeUp(concealed, undefined);
+    this.#putGap(samples - concealed, 'loss');
+  }
+
+  #putPcm(samples: Int16Array): void {
+    this.#queue.push({ kind: 'pcm', startSample: this.#timeline.positionSamples, samples });
+    this.#timeline.advance(samples.length);
+  }
+
+  #putGap(lengthSamples: number, cause: GapCause): void {
+    if (lengthSamples <= 0) return;
+    this.#queue.push({ kind: 'gap', startSample: this.#timeline.positionSamples, lengthSamples, cause });
+    this.#gapSamples += lengthSamples;
+    this.#timeline.advance(lengthSamples);
+  }
+}
