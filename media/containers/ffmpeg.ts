@@ -75,7 +75,12 @@ export class Ffmpeg {
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       this.#stderr = (this.#stderr + text).slice(-MAX_STDERR_CHARACTERS);
     });
-    const kill = (): void => void child.kill('SIGKILL');
+    const kill = (): void => {
+      child.kill('SIGKILL');
+      // What nobody will read would keep the pipes open.
+      child.stdout.destroy();
+      child.stderr.destroy();
+    };
     if (options.stop.aborted) kill();
     options.stop.addEventListener('abort', kill, { once: true });
     this.inputDone = this.#feed();

@@ -58,6 +58,7 @@ export class Sender implements AsyncIterable<Uint8Array> {
   readonly #waiting: Uint8Array[] = [];
   #wake: (() => void) | undefined;
   #ended = false;
+  #fault: Error | undefined;
   returned = false;
   pulls = 0;
 
@@ -71,12 +72,18 @@ export class Sender implements AsyncIterable<Uint8Array> {
     this.#wake?.();
   }
 
+  fail(error: Error): void {
+    this.#fault = error;
+    this.end();
+  }
+
   [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
     return {
       next: async () => {
         this.pulls += 1;
         while (this.#waiting.length === 0 && !this.#ended) await new Promise<void>((resolve) => (this.#wake = resolve));
         const value = this.#waiting.shift();
+        if (!value && this.#fault) throw this.#fault;
         return value ? { value } : { value: undefined, done: true };
       },
       return: async () => {
@@ -124,7 +131,12 @@ export async function readSamples(iterator: AsyncIterator<{ readonly kind: strin
   }
 }
 
-/** Resolves when this process has no child any more. */
-export async function noChildren(): Promise<void> {
-  while (process.getActiveResourcesInfo().includes('ProcessWrap')) await setImmediate();
+/** Pipes and children that this process has open. */
+export function processResources(): readonly string[] {
+  return process.getActiveResourcesInfo().filter((name) => name === 'ProcessWrap' || name === 'PipeWrap').sort();
+}
+
+/** Resolves when this process has no more of them than `before`. */
+export async function onlyResources(before: readonly string[]): Promise<void> {
+  while (processResources().length > before.length) await setImmediate();
 }
