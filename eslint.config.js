@@ -31,8 +31,9 @@ export default tseslint.config(
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
       // `() => socket.close()` and `return stop()` say as much as the same in two lines.
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true, ignoreVoidReturningFunctions: true }],
-      // An error that is passed on is `unknown`.
-      '@typescript-eslint/only-throw-error': ['error', { allowThrowingUnknown: true, allowThrowingAny: false }],
+      // An error that is passed on is `unknown`, or `{} | null` once it is known to be there; literals stay forbidden.
+      '@typescript-eslint/only-throw-error': 'off',
+      'no-throw-literal': 'error',
       '@typescript-eslint/prefer-promise-reject-errors': ['error', { allowThrowingUnknown: true }],
       // `Promise.withResolvers<void>()` is the plain way to wait for an event.
       '@typescript-eslint/no-invalid-void-type': 'off',
