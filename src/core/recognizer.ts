@@ -1,4 +1,4 @@
-import type { PcmFrame } from './audio.ts';
+import { SAMPLE_RATE_HZ, type PcmFrame } from './audio.ts';
 import type { Word } from './transcript.ts';
 
 /** What an engine can do, as data. Nothing is claimed that the engine does not do itself. */
@@ -45,25 +45,33 @@ export interface RecognizerLease {
   release(): Promise<void>;
 }
 
-/** What a stream tells. Called in order, never after `close` has resolved. */
+/** What a stream tells. Called in order, never after `close` has been called. */
 export interface RecognizerSink {
-  /** The present segment as heard so far; replaces the one before. No confidences. */
+  /** The oldest unsettled segment as heard so far; replaces the one before. No confidences. */
   interim(words: readonly Word[]): void;
-  /** The engine was lost and is being fed again from `fromSample`. */
+  /** The engine was lost; what it had not settled is being fed to another one. */
   recovered(replayedSamples: number): void;
 }
 
 /**
- * The state of one speaker. Audio comes in segments: contiguous frames, then `endSegment`.
- * Word positions are lane samples, taken from `startSample` of the frames.
+ * The state of one speaker. The lane writes everything it hears, silence too, so that an engine can follow the
+ * background; words are looked for only between `beginSegment` and `endSegment`. Positions are lane samples.
  */
 export interface RecognizerStream {
-  /** Resolves when more may be written. Rejects with `BACKEND_ERROR` once the stream is beyond recovery. */
-  write(frame: PcmFrame): Promise<void>;
   /**
-   * Ends the segment at `endSample` (at most the last sample written; what lies beyond it is not part of the segment)
-   * and resolves with its words, possibly none. The next segment may be written at once.
+   * The next stretch of the lane, right after the one before; outside a segment it may jump ahead.
+   * Resolves when more may be written. Rejects with `BACKEND_ERROR` once the stream is beyond recovery.
+   */
+  write(frame: PcmFrame): Promise<void>;
+  /** Opens a segment at `startSample`, at most {@link MAX_LOOK_BACK_SAMPLES} before the end of what was written. */
+  beginSegment(startSample: number): void;
+  /**
+   * Ends the open segment at `endSample` (at most the end of what was written) and resolves with its words, possibly none.
+   * The next segment may begin at once, and settle only after this one.
    */
   endSegment(endSample: number): Promise<readonly Word[]>;
   close(): Promise<void>;
 }
+
+/** How far back a segment may begin: a forced cut goes back to the last quiet moment. */
+export const MAX_LOOK_BACK_SAMPLES = 3 * SAMPLE_RATE_HZ;

@@ -57,7 +57,7 @@ export type TranscriptEvent =
   | { readonly type: 'speech.ended'; readonly laneIndex: number; readonly atSample: number }
   /** The utterance as heard so far; replaces every earlier interim of the same id. Superseded ones may be skipped. */
   | { readonly type: 'utterance.interim'; readonly utterance: Utterance }
-  /** The utterance is settled; nothing with this id follows. Never skipped, never empty. */
+  /** The utterance is settled; nothing with this id follows. Never skipped; empty only to take back interims that were nothing. */
   | { readonly type: 'utterance.final'; readonly utterance: Utterance }
   /** The lane ended and all its finals are out. */
   | { readonly type: 'lane.closed'; readonly totals: LaneTotals }

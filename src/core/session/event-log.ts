@@ -1,0 +1,107 @@
+import { EarshotError } from '../errors.ts';
+import type { NumberedEvent, TranscriptEvent } from '../transcript.ts';
+
+export interface EventLogOptions {
+  /** Events kept for late readers. Default 10000. */
+  readonly maxEvents?: number;
+}
+
+/**
+ * Numbers a session's events and serves any number of readers, each from wherever it likes:
+ * a reconnect, a second viewer and a slow socket are one case. An interim leaves the log when a newer one or
+ * the final of its utterance arrives, so a slow reader meets only the latest; every other event is kept until
+ * the log is full, and then the oldest go. Who asks for events that are gone gets `RESUME_GAP`.
+ */
+export class EventLog {
+  readonly #maxEvents: number;
+  readonly #events: NumberedEvent[] = [];
+  #lastSeq = 0;
+  /** Highest number of an event that fell off the tail; superseded interims do not count. */
+  #droppedThroughSeq = 0;
+  #ended = false;
+  #changed = Promise.withResolvers<void>();
+
+  constructor(options: EventLogOptions = {}) {
+    this.#maxEvents = options.maxEvents ?? 10_000;
+  }
+
+  get lastSeq(): number {
+    return this.#lastSeq;
+  }
+
+  /** Appends an event and wakes the readers. `session.closed` ends the log; what comes after it is ignored. */
+  append(event: TranscriptEvent): void {
+    if (this.#ended) return;
+    if (event.type === 'utterance.interim' || event.type === 'utterance.final') this.#supersede(event.utterance.id);
+    this.#lastSeq += 1;
+    this.#events.push({ ...event, seq: this.#lastSeq });
+    if (this.#events.length > this.#maxEvents) {
+      const dropped = this.#events.shift();
+      if (dropped) this.#droppedThroughSeq = dropped.seq;
+    }
+    this.#ended = event.type === 'session.closed';
+    const { resolve } = this.#changed;
+    this.#changed = Promise.withResolvers<void>();
+    resolve();
+  }
+
+  /**
+   * Events with `seq > afterSeq` in order, live until `session.closed` or until `signal` aborts.
+   * Throws `RESUME_GAP` where events that the reader has not seen are gone, and `VALIDATION_ERROR` for a number not yet reached.
+   */
+  async *read(afterSeq: number, signal?: AbortSignal): AsyncGenerator<NumberedEvent, void, void> {
+    if (afterSeq > this.#lastSeq) {
+      throw new EarshotError('VALIDATION_ERROR', `Event ${String(afterSeq)} does not exist yet.`, {
+        details: [{ field: 'after_seq', message: `at most ${String(this.#lastSeq)}` }],
+      });
+    }
+    const aborted = Promise.withResolvers<void>();
+    const onAbort = (): void => {
+      aborted.resolve();
+    };
+    signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+      let seenSeq = afterSeq;
+      while (signal?.aborted !== true) {
+        if (seenSeq < this.#droppedThroughSeq) {
+          throw new EarshotError('RESUME_GAP', `Events up to ${String(this.#droppedThroughSeq)} are no longer kept.`);
+        }
+        const event = this.#events[this.#indexAfter(seenSeq)];
+        if (event) {
+          seenSeq = event.seq;
+          yield event;
+          if (event.type === 'session.closed') return;
+        } else if (this.#ended) {
+          return;
+        } else {
+          await Promise.race([this.#changed.promise, aborted.promise]);
+        }
+      }
+    } finally {
+      signal?.removeEventListener('abort', onAbort);
+    }
+  }
+
+  #supersede(utteranceId: string): void {
+    for (let index = this.#events.length - 1; index >= 0; index -= 1) {
+      const event = this.#events[index];
+      if (event?.type === 'utterance.interim' && event.utterance.id === utteranceId) {
+        this.#events.splice(index, 1);
+        return;
+      }
+      // An utterance's interims lie among the last few events: one open utterance per lane.
+      if (this.#events.length - index > 64) return;
+    }
+  }
+
+  #indexAfter(seq: number): number {
+    let low = 0;
+    let high = this.#events.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#events[middle] as NumberedEvent).seq > seq) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+}

@@ -1,0 +1,230 @@
+import { SAMPLE_RATE_HZ, type AudioGap, type AudioSource, type PcmFrame } from '../audio.ts';
+import type { RecognizerLease, RecognizerStream } from '../recognizer.ts';
+import { DETECTOR_WINDOW_SAMPLES, type SpeechDetector } from '../speech-detector.ts';
+import type { LaneTotals, TranscriptEvent, Word } from '../transcript.ts';
+import { Endpointer, type EndpointingAction, type EndpointingOptions } from './endpointing.ts';
+import { Meter } from './meter.ts';
+import { UtteranceBuilder } from './utterance-builder.ts';
+
+export interface LaneOptions {
+  readonly index: number;
+  readonly source: AudioSource;
+  readonly lease: RecognizerLease;
+  readonly detector: SpeechDetector;
+  readonly endpointing: EndpointingOptions;
+  readonly maxSegmentSamples: number;
+  readonly emit: (event: TranscriptEvent) => void;
+}
+
+/** Silence longer than this is skipped by the detector and the recognizer once no utterance is open. */
+const MAX_FED_GAP_SAMPLES = SAMPLE_RATE_HZ;
+/** Segments that may wait for their words; then the lane stops reading. */
+const MAX_UNSETTLED_SEGMENTS = 2;
+
+/**
+ * One mono source, read window by window: detector, endpointing, recognizer, utterances.
+ * `run` ends when the source has, with every final out; it rejects with what broke the source or the recognizer.
+ */
+export class Lane {
+  readonly #options: LaneOptions;
+  readonly #stream: RecognizerStream;
+  readonly #endpointer: Endpointer;
+  readonly #meter: Meter;
+  readonly #window = new Int16Array(DETECTOR_WINDOW_SAMPLES);
+  #filled = 0;
+  /** Lane sample at which the present window starts. */
+  #windowStart = 0;
+  #segmentStart = 0;
+  #utterances = 0;
+  /** The utterance that new segments belong to. */
+  #open: UtteranceBuilder | undefined;
+  /** Utterances of the segments whose words are still awaited, oldest first; the engine's interims are of the first. */
+  readonly #unsettled: UtteranceBuilder[] = [];
+  #tail: Promise<void> = Promise.resolve();
+  #failure: unknown;
+  /** One step at a time: an item of the source, or a flush. */
+  #step: Promise<void> = Promise.resolve();
+
+  constructor(options: LaneOptions) {
+    this.#options = options;
+    this.#meter = new Meter(options.index);
+    this.#endpointer = new Endpointer(options.endpointing, options.maxSegmentSamples);
+    this.#stream = options.lease.openStream({
+      interim: (words) => {
+        this.#hear(words);
+      },
+      recovered: (replayedSamples) => {
+        options.emit({ type: 'recognizer.recovered', laneIndex: options.index, replayedSamples });
+      },
+    });
+  }
+
+  totals(): LaneTotals {
+    return this.#meter.totals();
+  }
+
+  /** Stops the source; `run` then ends after what was already delivered. */
+  end(): void {
+    this.#options.source.close();
+  }
+
+  /** Ends the open utterance at the audio heard so far; resolves when its final is out. */
+  async flush(): Promise<void> {
+    await this.#next(() => this.#endOpenUtterance());
+    await this.#tail;
+  }
+
+  async run(): Promise<void> {
+    try {
+      for await (const item of this.#options.source) {
+        await this.#next(() => (item.kind === 'pcm' ? this.#hearPcm(item) : this.#hearGap(item)));
+        this.#throwFailure();
+      }
+      await this.#next(() => this.#finish());
+    } finally {
+      this.#options.detector.close();
+      await this.#stream.close();
+    }
+    this.#options.emit({ type: 'lane.closed', totals: this.totals() });
+  }
+
+  async #hearPcm(frame: PcmFrame): Promise<void> {
+    this.#meter.hear(frame.samples.length);
+    let offset = 0;
+    while (offset < frame.samples.length) {
+      const count = Math.min(DETECTOR_WINDOW_SAMPLES - this.#filled, frame.samples.length - offset);
+      this.#window.set(frame.samples.subarray(offset, offset + count), this.#filled);
+      this.#filled += count;
+      offset += count;
+      if (this.#filled === DETECTOR_WINDOW_SAMPLES) await this.#judge(true);
+    }
+  }
+
+  /** A gap counts as silence: fed while an utterance is open or it is short, else skipped so that time stays true. */
+  async #hearGap(gap: AudioGap): Promise<void> {
+    this.#meter.miss(gap.lengthSamples);
+    let left = gap.lengthSamples;
+    while (left > 0) {
+      if (this.#filled === 0 && left > MAX_FED_GAP_SAMPLES && this.#endpointer.idle) {
+        const skipped = left - (left % DETECTOR_WINDOW_SAMPLES);
+        this.#windowStart += skipped;
+        left -= skipped;
+        this.#options.detector.reset();
+      } else {
+        const count = Math.min(DETECTOR_WINDOW_SAMPLES - this.#filled, left);
+        const isGapOnly = this.#filled === 0;
+        this.#window.fill(0, this.#filled, this.#filled + count);
+        this.#filled += count;
+        left -= count;
+        if (this.#filled === DETECTOR_WINDOW_SAMPLES) await this.#judge(!isGapOnly);
+      }
+    }
+  }
+
+  /** A window is full: to the recognizer, to the detector, and do what the endpointer says. */
+  async #judge(mayBeSpeech: boolean): Promise<void> {
+    const samples = this.#window.slice();
+    const startSample = this.#windowStart;
+    this.#windowStart += DETECTOR_WINDOW_SAMPLES;
+    this.#filled = 0;
+    await this.#stream.write({ kind: 'pcm', startSample, samples });
+    const isSpeech = mayBeSpeech && this.#options.detector.isSpeech(samples);
+    for (const action of this.#endpointer.push({ startSample, isSpeech, power: powerOf(samples) })) {
+      await this.#act(action);
+    }
+  }
+
+  async #act(action: EndpointingAction): Promise<void> {
+    const laneIndex = this.#options.index;
+    switch (action.type) {
+      case 'utterance-start': {
+        const id = `L${String(laneIndex)}-U${String(this.#utterances)}`;
+        this.#utterances += 1;
+        this.#open = new UtteranceBuilder(id, laneIndex, action.atSample);
+        this.#options.emit({ type: 'speech.started', laneIndex, atSample: action.atSample });
+        return;
+      }
+      case 'segment-start':
+        this.#segmentStart = action.atSample;
+        this.#stream.beginSegment(action.atSample);
+        return;
+      case 'segment-end':
+        await this.#endSegment(action.atSample);
+        return;
+      case 'utterance-end': {
+        const utterance = this.#open;
+        this.#open = undefined;
+        this.#options.emit({ type: 'speech.ended', laneIndex, atSample: action.atSample });
+        this.#tail = this.#tail.then(() => {
+          if (utterance) this.#finalize(utterance);
+        });
+        return;
+      }
+    }
+  }
+
+  async #endSegment(endSample: number): Promise<void> {
+    const utterance = this.#open;
+    if (!utterance) return;
+    this.#meter.recognize(endSample - this.#segmentStart);
+    this.#unsettled.push(utterance);
+    const words = this.#stream.endSegment(endSample);
+    this.#tail = Promise.all([words, this.#tail]).then(
+      ([settled]) => {
+        this.#unsettled.shift();
+        utterance.settle(settled);
+      },
+      (error: unknown) => {
+        this.#failure ??= error;
+      },
+    );
+    if (this.#unsettled.length >= MAX_UNSETTLED_SEGMENTS) await this.#tail;
+  }
+
+  #hear(words: readonly Word[]): void {
+    const utterance = this.#unsettled[0] ?? this.#open;
+    if (utterance?.hear(words) !== true) return;
+    const snapshot = utterance.snapshot();
+    if (snapshot.words.length === 0 && !utterance.wasShown) return;
+    utterance.wasShown = true;
+    this.#options.emit({ type: 'utterance.interim', utterance: snapshot });
+  }
+
+  /** Noise that never became a word leaves no trace; interims that turned out to be nothing are taken back by an empty final. */
+  #finalize(utterance: UtteranceBuilder): void {
+    const snapshot = utterance.snapshot();
+    if (snapshot.words.length > 0 || utterance.wasShown) {
+      this.#options.emit({ type: 'utterance.final', utterance: { ...snapshot, stableWords: snapshot.words.length } });
+    }
+  }
+
+  async #finish(): Promise<void> {
+    if (this.#filled > 0) {
+      this.#window.fill(0, this.#filled);
+      await this.#judge(true);
+    }
+    await this.#endOpenUtterance();
+    await this.#tail;
+    this.#throwFailure();
+  }
+
+  async #endOpenUtterance(): Promise<void> {
+    for (const action of this.#endpointer.finish(this.#windowStart)) await this.#act(action);
+  }
+
+  #next(step: () => Promise<void>): Promise<void> {
+    const done = this.#step.then(step);
+    this.#step = done.catch(() => undefined);
+    return done;
+  }
+
+  #throwFailure(): void {
+    if (this.#failure !== undefined) throw this.#failure as Error;
+  }
+}
+
+function powerOf(samples: Int16Array): number {
+  let sum = 0;
+  for (const sample of samples) sum += sample * sample;
+  return sum / samples.length;
+}

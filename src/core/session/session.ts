@@ -1,0 +1,223 @@
+import type { AudioSource } from '../audio.ts';
+import type { Clock } from '../clock.ts';
+import { EarshotError, toEarshotError } from '../errors.ts';
+import type { RecognizerLease } from '../recognizer.ts';
+import type { SpeechDetectorFactory } from '../speech-detector.ts';
+import type { CloseReason, LaneTotals, NumberedEvent } from '../transcript.ts';
+import type { EndpointingOptions } from './endpointing.ts';
+import { EventLog } from './event-log.ts';
+import { Lane } from './lane.ts';
+
+export interface SessionLimits {
+  /** Longest life of a session. Default 3 h. */
+  readonly maxDurationMs: number;
+  /** Longest time without any audio arriving while lanes are awaited or silent. Default 60 s. */
+  readonly maxIdleMs: number;
+  readonly maxLanes: number;
+  /** Time that a closing session may take for its last finals. Default 30 s. */
+  readonly closeDeadlineMs: number;
+}
+
+export const SESSION_LIMITS: SessionLimits = {
+  maxDurationMs: 3 * 3600_000,
+  maxIdleMs: 60_000,
+  maxLanes: 8,
+  closeDeadlineMs: 30_000,
+};
+
+export interface SessionDependencies {
+  readonly id: string;
+  readonly tenantId: string;
+  /** Which backend answers, as the dispatcher chose it. */
+  readonly backend: string;
+  readonly clock: Clock;
+  readonly lease: RecognizerLease;
+  readonly createDetector: SpeechDetectorFactory;
+  readonly endpointing: EndpointingOptions;
+  readonly maxSegmentSamples: number;
+  readonly limits: SessionLimits;
+}
+
+/**
+ * One conversation being transcribed: any number of mono lanes, one log of events.
+ *
+ *            addLane            close(reason)              lanes heard out
+ *   open ------------+   open -----------------> closing ------------------> closed
+ *     ^              |     |                        |                           ^
+ *     +--------------+     | destroy(error)         | destroy(error), deadline  |
+ *                          +------------------------+---------------------------+
+ *
+ * `close` lets every lane deliver what it has and waits for the finals; `destroy` does not wait. Both are idempotent and
+ * later callers join. `session.closed` is the last event, exactly once; by then the recognizer's place is free again.
+ */
+export class Session {
+  readonly id: string;
+  readonly tenantId: string;
+  readonly backend: string;
+  readonly #deps: SessionDependencies;
+  readonly #log = new EventLog();
+  readonly #lanes: Lane[] = [];
+  readonly #running = new Set<Promise<void>>();
+  readonly #closed = Promise.withResolvers<void>();
+  readonly #cancelDurationTimer: () => void;
+  #cancelIdleTimer: () => void = () => undefined;
+  #cancelDeadline: () => void = () => undefined;
+  #lastAudioMs: number;
+  #state: 'open' | 'closing' | 'closed' = 'open';
+  #error: EarshotError | undefined;
+
+  constructor(deps: SessionDependencies) {
+    this.#deps = deps;
+    this.id = deps.id;
+    this.tenantId = deps.tenantId;
+    this.backend = deps.backend;
+    this.#lastAudioMs = deps.clock.nowMs();
+    this.#cancelDurationTimer = deps.clock.setTimer(deps.limits.maxDurationMs, () => {
+      void this.destroy(new EarshotError('SESSION_TOO_LONG', 'The session reached its longest allowed duration.'));
+    });
+    this.#watchIdle();
+    this.#log.append({ type: 'session.ready', backend: deps.backend });
+  }
+
+  get state(): 'open' | 'closing' | 'closed' {
+    return this.#state;
+  }
+
+  get lastSeq(): number {
+    return this.#log.lastSeq;
+  }
+
+  /** Resolves once `session.closed` is in the log. Never rejects. */
+  get closed(): Promise<void> {
+    return this.#closed.promise;
+  }
+
+  /** Per lane, what was heard so far. */
+  totals(): LaneTotals[] {
+    return this.#lanes.map((lane) => lane.totals());
+  }
+
+  /** Starts reading `source`. Throws `SESSION_CONFLICT` once the session is closing, `VALIDATION_ERROR` above `maxLanes`. */
+  addLane(source: AudioSource, label: string): void {
+    const index = this.#lanes.length;
+    try {
+      if (this.#state !== 'open') throw new EarshotError('SESSION_CONFLICT', 'The session is closing.');
+      if (index >= this.#deps.limits.maxLanes) {
+        throw new EarshotError('VALIDATION_ERROR', `A session has at most ${String(this.#deps.limits.maxLanes)} lanes.`);
+      }
+      this.#startLane(index, source, label);
+    } catch (error) {
+      source.close();
+      throw error;
+    }
+  }
+
+  /** Ends every open utterance at the audio heard so far and answers with `session.flushed` after their finals. */
+  async flush(): Promise<void> {
+    await Promise.allSettled(this.#lanes.map((lane) => lane.flush()));
+    this.#log.append({ type: 'session.flushed' });
+  }
+
+  /** Events with `seq > afterSeq`, live until the session is closed. Throws `RESUME_GAP` where they are gone. */
+  events(afterSeq = 0, signal?: AbortSignal): AsyncGenerator<NumberedEvent, void, void> {
+    return this.#log.read(afterSeq, signal);
+  }
+
+  /** Resolves when every lane added so far has ended and its finals are out. Never rejects: a failure closes the session. */
+  async settled(): Promise<void> {
+    while (this.#running.size > 0) await Promise.all(this.#running);
+  }
+
+  close(reason: CloseReason): Promise<void> {
+    if (this.#state === 'open') {
+      this.#state = 'closing';
+      this.#cancelDeadline = this.#deps.clock.setTimer(this.#deps.limits.closeDeadlineMs, () => {
+        void this.destroy(new EarshotError('BACKEND_TIMEOUT', 'The last results did not arrive in time.'));
+      });
+      for (const lane of this.#lanes) lane.end();
+      void this.settled().then(() => this.#finish(reason));
+    }
+    return this.closed;
+  }
+
+  destroy(error: EarshotError): Promise<void> {
+    this.#error ??= error;
+    if (this.#state !== 'closed') {
+      for (const lane of this.#lanes) lane.end();
+      void this.#finish('failed');
+    }
+    return this.closed;
+  }
+
+  #startLane(index: number, source: AudioSource, label: string): void {
+    const lane = new Lane({
+      index,
+      source: this.#observed(source),
+      lease: this.#deps.lease,
+      detector: this.#deps.createDetector(),
+      endpointing: this.#deps.endpointing,
+      maxSegmentSamples: this.#deps.maxSegmentSamples,
+      emit: (event) => {
+        this.#log.append(event);
+      },
+    });
+    this.#lanes.push(lane);
+    this.#log.append({ type: 'lane.opened', laneIndex: index, label });
+    const running = lane
+      .run()
+      .catch((error: unknown) => {
+        void this.destroy(toEarshotError(error));
+      })
+      .finally(() => this.#running.delete(running));
+    this.#running.add(running);
+  }
+
+  /** Notes when audio arrives; gaps are not audio. */
+  #observed(source: AudioSource): AudioSource {
+    const noteAudio = (): void => {
+      this.#lastAudioMs = this.#deps.clock.nowMs();
+    };
+    return {
+      close: () => {
+        source.close();
+      },
+      async *[Symbol.asyncIterator]() {
+        for await (const item of source) {
+          if (item.kind === 'pcm') noteAudio();
+          yield item;
+        }
+      },
+    };
+  }
+
+  #watchIdle(): void {
+    const { clock, limits } = this.#deps;
+    const leftMs = this.#lastAudioMs + limits.maxIdleMs - clock.nowMs();
+    if (leftMs <= 0) {
+      void this.destroy(new EarshotError('SESSION_IDLE', 'No audio arrived for too long.'));
+      return;
+    }
+    this.#cancelIdleTimer = clock.setTimer(leftMs, () => {
+      if (this.#state === 'open') this.#watchIdle();
+    });
+  }
+
+  async #finish(reason: CloseReason): Promise<void> {
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
+    this.#cancelDurationTimer();
+    this.#cancelIdleTimer();
+    this.#cancelDeadline();
+    await this.#deps.lease.release().catch((error: unknown) => {
+      this.#error ??= toEarshotError(error);
+    });
+    const error = this.#error;
+    this.#log.append({
+      type: 'session.closed',
+      reason: error ? 'failed' : reason,
+      ...(error && { error: { code: error.code, message: error.message } }),
+      lanes: this.totals(),
+    });
+    this.#closed.resolve();
+  }
+}

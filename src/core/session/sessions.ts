@@ -1,0 +1,77 @@
+import type { Clock } from '../clock.ts';
+import { EarshotError } from '../errors.ts';
+import type { Recognizer, RecognizerPriority } from '../recognizer.ts';
+import type { SpeechDetectorFactory } from '../speech-detector.ts';
+import type { EndpointingOptions } from './endpointing.ts';
+import { Session, SESSION_LIMITS, type SessionLimits } from './session.ts';
+
+export interface SessionRequest {
+  readonly tenantId: string;
+  readonly priority: RecognizerPriority;
+  /** ISO 639-1 code that the client expects, if it says so. */
+  readonly language?: string;
+  readonly endpointing?: EndpointingOptions;
+}
+
+export interface SessionsOptions {
+  readonly clock: Clock;
+  readonly createId: () => string;
+  readonly recognizer: Recognizer;
+  /** Letter that tells clients which backend ran. */
+  readonly backend: string;
+  readonly createDetector: SpeechDetectorFactory;
+  readonly limits?: Partial<SessionLimits>;
+}
+
+/** All sessions of the process: admission at the door, look-up by tenant, and the way out when the server stops. */
+export class Sessions {
+  readonly #options: SessionsOptions;
+  readonly #sessions = new Map<string, Session>();
+  #stopping = false;
+
+  constructor(options: SessionsOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  /**
+   * Admits a session before any audio flows. Throws `CAPACITY_EXCEEDED`, `BACKEND_UNAVAILABLE` or `SERVER_STOPPING`, and
+   * `VALIDATION_ERROR` for a language that the recognizer does not know.
+   */
+  create(request: SessionRequest): Session {
+    const { recognizer, clock, createDetector, backend, createId, limits } = this.#options;
+    if (this.#stopping) throw new EarshotError('SERVER_STOPPING', 'The server is shutting down.');
+    checkLanguage(recognizer, request.language);
+    const session = new Session({
+      id: createId(),
+      tenantId: request.tenantId,
+      backend,
+      clock,
+      createDetector,
+      lease: recognizer.admit(request.priority),
+      endpointing: request.endpointing ?? {},
+      maxSegmentSamples: recognizer.capabilities.maxSegmentSamples,
+      limits: { ...SESSION_LIMITS, ...limits },
+    });
+    this.#sessions.set(session.id, session);
+    void session.closed.then(() => this.#sessions.delete(session.id));
+    return session;
+  }
+
+  /** Ends every session, letting each deliver what it heard, and admits no more. */
+  async drain(): Promise<void> {
+    this.#stopping = true;
+    await Promise.all([...this.#sessions.values()].map((session) => session.close('cancelled')));
+  }
+}
+
+function checkLanguage(recognizer: Recognizer, language: string | undefined): void {
+  const known = recognizer.capabilities.languages;
+  if (language === undefined || known.includes(language)) return;
+  throw new EarshotError('VALIDATION_ERROR', `No recognizer here understands "${language}".`, {
+    details: [{ field: 'language_hint', message: `one of ${known.join(', ')}` }],
+  });
+}

@@ -1,0 +1,190 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { setPriority } from 'node:os';
+
+/** How an engine process is started. */
+export interface EngineCommand {
+  /** Path of the module that the process runs; it must send `{type:'ready'}` once it can serve. */
+  readonly modulePath: string;
+  readonly args: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  /** Scheduling niceness, 0 to 19. Default 0. */
+  readonly niceness?: number;
+}
+
+/** One running process. Messages go by structured clone. */
+export interface EngineProcess<In, Out> {
+  readonly pid: number;
+  send(message: In): void;
+  /** Registers one stream's ear; `lost` is called once if the process ends first. */
+  attach(stream: number, ear: EngineEar<Out>): void;
+  detach(stream: number): void;
+}
+
+export interface EngineEar<Out> {
+  message(message: Out): void;
+  lost(): void;
+}
+
+export interface EnginePoolOptions {
+  readonly command: EngineCommand;
+  readonly processes: number;
+  /** Time a process has to become ready. Default 30 s. */
+  readonly startTimeoutMs?: number;
+  readonly onExit: (exit: { readonly pid: number; readonly code: number | null; readonly signal: string | null }) => void;
+  readonly onStartFailed: (reason: string) => void;
+}
+
+interface Slot<In, Out> {
+  process: (EngineProcess<In, Out> & { readonly streams: Map<number, EngineEar<Out>> }) | undefined;
+  child: ChildProcess | undefined;
+  failures: number;
+  retryTimer: NodeJS.Timeout | undefined;
+}
+
+const DEFAULT_START_TIMEOUT_MS = 30_000;
+const MAX_RETRY_MS = 30_000;
+const MAX_STDERR_CHARS = 2000;
+
+/**
+ * A fixed number of engine processes, each replaced when it dies: at once after a crash in service, with growing
+ * pauses when it does not even start. Native code that aborts takes only its own process along.
+ */
+export class EnginePool<In, Out extends { readonly type: string }> {
+  readonly #options: EnginePoolOptions;
+  readonly #slots: Slot<In, Out>[] = [];
+  readonly #waiting: ((process: EngineProcess<In, Out> | undefined) => void)[] = [];
+  #restarts = 0;
+  #lastReason = 'the engine is starting';
+  #closed = false;
+
+  constructor(options: EnginePoolOptions) {
+    this.#options = options;
+    for (let index = 0; index < options.processes; index += 1) {
+      const slot: Slot<In, Out> = { process: undefined, child: undefined, failures: 0, retryTimer: undefined };
+      this.#slots.push(slot);
+      this.#start(slot);
+    }
+  }
+
+  get restarts(): number {
+    return this.#restarts;
+  }
+
+  get readyProcesses(): number {
+    return this.#slots.filter((slot) => slot.process).length;
+  }
+
+  /** Why no process is ready. */
+  get reason(): string {
+    return this.#lastReason;
+  }
+
+  /** Pids of the running processes, ready or not. */
+  get pids(): number[] {
+    return this.#slots.flatMap((slot) => slot.child?.pid ?? []);
+  }
+
+  /** The ready process with the fewest streams; waits for one to start. Undefined once the pool is closed. */
+  pick(): Promise<EngineProcess<In, Out> | undefined> {
+    const ready = this.#slots.flatMap((slot) => slot.process ?? []);
+    const [first, ...others] = ready;
+    if (first) {
+      return Promise.resolve(others.reduce((least, other) => (other.streams.size < least.streams.size ? other : least), first));
+    }
+    if (this.#closed) return Promise.resolve(undefined);
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const wake of this.#waiting.splice(0)) wake(undefined);
+    await Promise.all(
+      this.#slots.map(async (slot) => {
+        clearTimeout(slot.retryTimer);
+        const { child } = slot;
+        if (!child || child.exitCode !== null || child.signalCode !== null) return;
+        const exited = new Promise((resolve) => child.once('exit', resolve));
+        child.kill('SIGKILL');
+        await exited;
+      }),
+    );
+  }
+
+  #start(slot: Slot<In, Out>): void {
+    const { command } = this.#options;
+    const child = fork(command.modulePath, [...command.args], {
+      serialization: 'advanced',
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      env: { ...process.env, ...command.env },
+      execArgv: [],
+    });
+    slot.child = child;
+    let stderr = '';
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      stderr = (stderr + text).slice(-MAX_STDERR_CHARS);
+    });
+    const startTimer = setTimeout(() => child.kill('SIGKILL'), this.#options.startTimeoutMs ?? DEFAULT_START_TIMEOUT_MS);
+    child.on('message', (message) => {
+      const said = message as Out & { readonly stream?: number };
+      if (said.type === 'ready') {
+        clearTimeout(startTimer);
+        this.#ready(slot, child);
+      } else if (said.stream !== undefined) {
+        slot.process?.streams.get(said.stream)?.message(said);
+      }
+    });
+    child.on('error', () => child.kill('SIGKILL'));
+    child.once('exit', (code, signal) => {
+      clearTimeout(startTimer);
+      this.#exited(slot, child, { code, signal, stderr });
+    });
+  }
+
+  #ready(slot: Slot<In, Out>, child: ChildProcess): void {
+    const pid = child.pid ?? 0;
+    const niceness = this.#options.command.niceness ?? 0;
+    if (niceness > 0) setPriority(pid, niceness);
+    const streams = new Map<number, EngineEar<Out>>();
+    slot.failures = 0;
+    slot.process = {
+      pid,
+      streams,
+      send: (message) => {
+        if (child.connected) child.send(message as object, () => undefined);
+      },
+      attach: (stream, ear) => streams.set(stream, ear),
+      detach: (stream) => streams.delete(stream),
+    };
+    for (const wake of this.#waiting.splice(0)) wake(slot.process);
+  }
+
+  #exited(
+    slot: Slot<In, Out>,
+    child: ChildProcess,
+    exit: { readonly code: number | null; readonly signal: string | null; readonly stderr: string },
+  ): void {
+    const lost = slot.process;
+    slot.process = undefined;
+    slot.child = undefined;
+    if (this.#closed) return;
+    if (lost) {
+      this.#restarts += 1;
+      this.#lastReason = 'the engine is restarting';
+      this.#options.onExit({ pid: child.pid ?? 0, code: exit.code, signal: exit.signal });
+    } else {
+      slot.failures += 1;
+      this.#lastReason = startFailure(exit);
+      this.#options.onStartFailed(this.#lastReason);
+    }
+    const delayMs = slot.failures === 0 ? 0 : Math.min(MAX_RETRY_MS, 500 * 2 ** slot.failures);
+    slot.retryTimer = setTimeout(() => {
+      this.#start(slot);
+    }, delayMs);
+    for (const ear of [...(lost?.streams.values() ?? [])]) ear.lost();
+  }
+}
+
+function startFailure(exit: { readonly code: number | null; readonly signal: string | null; readonly stderr: string }): string {
+  const said = /^\w*Error: (.*)$/m.exec(exit.stderr)?.[1];
+  return `the engine did not start: ${said ?? `exit ${String(exit.code ?? exit.signal)}`}`;
+}

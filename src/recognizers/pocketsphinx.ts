@@ -1,0 +1,137 @@
+import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { SAMPLE_RATE_HZ } from '../core/audio.ts';
+import { EarshotError } from '../core/errors.ts';
+import type {
+  Recognizer,
+  RecognizerCapabilities,
+  RecognizerLease,
+  RecognizerPriority,
+  RecognizerSink,
+  RecognizerSnapshot,
+  RecognizerStream,
+} from '../core/recognizer.ts';
+import { EnginePool, type EnginePoolOptions } from './adapters/engine-pool.ts';
+import type { FromEngine, ToEngine } from './pocketsphinx/messages.ts';
+import { ReplayingStream } from './pocketsphinx/replaying-stream.ts';
+
+export interface PocketSphinxOptions {
+  /** Folder with `en-us/`, `en-us.lm.bin` and `cmudict-en-us.dict`. */
+  readonly modelFolder: string;
+  /** Engine processes for live sessions. Default: one per core. */
+  readonly processes?: number;
+  /** Live sessions at a time. Default: 5 per core, what the engine holds in real time with everybody talking. */
+  readonly maxLiveSessions?: number;
+  /** Batch sessions at a time. Default: 2 per core. */
+  readonly maxBatchSessions?: number;
+  readonly onEngineExit: EnginePoolOptions['onExit'];
+  readonly onEngineStartFailed: EnginePoolOptions['onStartFailed'];
+}
+
+export const DEBIAN_MODEL_FOLDER = '/usr/share/pocketsphinx/model/en-us';
+
+const LIVE_SESSIONS_PER_CORE = 5;
+const BATCH_SESSIONS_PER_CORE = 2;
+const BATCH_NICENESS = 10;
+/** A full house has no end in sight; a client that waits this long will often find a place. */
+const RETRY_AFTER_SECONDS = 5;
+
+const CAPABILITIES: RecognizerCapabilities = {
+  interims: true,
+  wordTimes: true,
+  wordConfidence: true,
+  languages: ['en'],
+  // The second pass at a segment's end grows faster than its length.
+  maxSegmentSamples: 12 * SAMPLE_RATE_HZ,
+};
+
+/**
+ * PocketSphinx 5prealpha with its US English model: recognition from Debian packages alone.
+ * It runs in child processes, because its native code may call `exit` or crash; batch work has processes of its own at
+ * a low scheduling priority, so that it takes only what live captions leave.
+ */
+export class PocketSphinx implements Recognizer {
+  readonly id = 'pocketsphinx';
+  readonly capabilities = CAPABILITIES;
+  readonly #pools: Record<RecognizerPriority, EnginePool<ToEngine, FromEngine>>;
+  readonly #max: Record<RecognizerPriority, number>;
+  readonly #active: Record<RecognizerPriority, number> = { live: 0, batch: 0 };
+  #streams = 0;
+
+  constructor(options: PocketSphinxOptions) {
+    const cores = availableParallelism();
+    const processes = options.processes ?? cores;
+    this.#max = {
+      live: options.maxLiveSessions ?? cores * LIVE_SESSIONS_PER_CORE,
+      batch: options.maxBatchSessions ?? cores * BATCH_SESSIONS_PER_CORE,
+    };
+    const pool = (priority: RecognizerPriority, niceness: number): EnginePool<ToEngine, FromEngine> => {
+      const decoders = Math.max(2, Math.ceil(this.#max[priority] / processes) + 1);
+      return new EnginePool({
+        command: {
+          modulePath: fileURLToPath(new URL('./pocketsphinx/engine-process.ts', import.meta.url)),
+          args: [options.modelFolder, String(decoders)],
+          env: { UV_THREADPOOL_SIZE: String(decoders) },
+          niceness,
+        },
+        processes,
+        onExit: options.onEngineExit,
+        onStartFailed: options.onEngineStartFailed,
+      });
+    };
+    this.#pools = { live: pool('live', 0), batch: pool('batch', BATCH_NICENESS) };
+  }
+
+  /** Pids of all engine processes, for the operator and for tests of what happens when one dies. */
+  get pids(): number[] {
+    return [...this.#pools.live.pids, ...this.#pools.batch.pids];
+  }
+
+  snapshot(): RecognizerSnapshot {
+    const { live, batch } = this.#pools;
+    const full = this.#active.live >= this.#max.live;
+    const ready = live.readyProcesses > 0 && !full;
+    return {
+      ready,
+      ...(!ready && { reason: full ? 'every recognizer is taken' : live.reason }),
+      activeSessions: this.#active.live + this.#active.batch,
+      maxSessions: this.#max.live + this.#max.batch,
+      restarts: live.restarts + batch.restarts,
+    };
+  }
+
+  admit(priority: RecognizerPriority): RecognizerLease {
+    const pool = this.#pools[priority];
+    if (pool.readyProcesses === 0 && pool.restarts === 0) {
+      throw new EarshotError('BACKEND_UNAVAILABLE', `No recognizer is ready: ${pool.reason}.`, { retryAfterSeconds: 2 });
+    }
+    if (this.#active[priority] >= this.#max[priority]) {
+      throw new EarshotError('CAPACITY_EXCEEDED', 'Every recognizer is taken.', { retryAfterSeconds: RETRY_AFTER_SECONDS });
+    }
+    this.#active[priority] += 1;
+    return this.#lease(priority, pool);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#pools.live.close(), this.#pools.batch.close()]);
+  }
+
+  #lease(priority: RecognizerPriority, pool: EnginePool<ToEngine, FromEngine>): RecognizerLease {
+    const streams = new Set<RecognizerStream>();
+    let released = false;
+    return {
+      openStream: (sink: RecognizerSink): RecognizerStream => {
+        const stream = new ReplayingStream(this.#streams, pool, sink);
+        this.#streams += 1;
+        streams.add(stream);
+        return stream;
+      },
+      release: async () => {
+        if (released) return;
+        released = true;
+        this.#active[priority] -= 1;
+        await Promise.all([...streams].map((stream) => stream.close()));
+      },
+    };
+  }
+}

@@ -1,0 +1,60 @@
+import { CEPSTRUM_SIZE } from './library.ts';
+import type { LaneState } from './messages.ts';
+
+/** Older speech counts for at most this many frames (30 s): a microphone that moves is followed. */
+const MAX_FRAMES = 3000;
+
+/**
+ * Running mean of a lane's speech cepstra. Subtracting it takes the microphone and the room off the voice;
+ * a decoder with a wrong mean makes twice the errors.
+ */
+export class CepstralMean {
+  readonly #sum: Float64Array;
+  #frames: number;
+
+  constructor(state?: LaneState) {
+    this.#sum = state ? Float64Array.from(state.cepstralSum) : new Float64Array(CEPSTRUM_SIZE);
+    this.#frames = state?.frames ?? 0;
+  }
+
+  get frames(): number {
+    return this.#frames;
+  }
+
+  add(cepstra: Float32Array): void {
+    for (let i = 0; i < cepstra.length; i += 1) {
+      const dimension = i % CEPSTRUM_SIZE;
+      this.#sum[dimension] = (this.#sum[dimension] as number) + (cepstra[i] as number);
+    }
+    this.#frames += cepstra.length / CEPSTRUM_SIZE;
+  }
+
+  /** Lets old speech weigh less; called once a segment. */
+  age(): void {
+    if (this.#frames <= MAX_FRAMES) return;
+    const share = MAX_FRAMES / this.#frames;
+    for (let i = 0; i < CEPSTRUM_SIZE; i += 1) this.#sum[i] = (this.#sum[i] as number) * share;
+    this.#frames = MAX_FRAMES;
+  }
+
+  /** The mean, or `fallback` before any speech. */
+  value(fallback: Float32Array): Float32Array {
+    return this.#frames === 0 ? fallback : Float32Array.from(this.#sum, (sum) => sum / this.#frames);
+  }
+
+  restore(state: LaneState): void {
+    this.#sum.set(state.cepstralSum);
+    this.#frames = state.frames;
+  }
+
+  state(): LaneState {
+    return { cepstralSum: Float64Array.from(this.#sum), frames: this.#frames };
+  }
+}
+
+/** Euclidean distance of two means. */
+export function distance(a: Float32Array, b: Float32Array): number {
+  let sum = 0;
+  for (let i = 0; i < CEPSTRUM_SIZE; i += 1) sum += ((a[i] as number) - (b[i] as number)) ** 2;
+  return Math.sqrt(sum);
+}

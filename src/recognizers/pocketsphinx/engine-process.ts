@@ -1,0 +1,49 @@
+import { DecoderPool } from './decoder-pool.ts';
+import { LaneSearch } from './lane-search.ts';
+import { modelPaths } from './library.ts';
+import type { FromEngine, ToEngine } from './messages.ts';
+
+/**
+ * Entry of an engine process: `engine-process.ts MODEL_FOLDER MAX_DECODERS`, forked with an IPC channel.
+ * It holds all native recognition code. If that aborts, this process ends and nothing else does.
+ */
+const [folder = '', maxDecoders = '1'] = process.argv.slice(2);
+const model = modelPaths(folder);
+const pool = new DecoderPool(model, Number(maxDecoders));
+const lanes = new Map<number, LaneSearch>();
+
+function send(message: FromEngine): void {
+  process.send?.(message);
+}
+
+function receive(message: ToEngine): void {
+  if (message.type === 'open') {
+    lanes.set(message.stream, new LaneSearch(message.stream, model, pool, message.state, send));
+    return;
+  }
+  const lane = lanes.get(message.stream);
+  if (!lane) return;
+  switch (message.type) {
+    case 'audio':
+      // Copied: the channel may hand out memory that is not aligned to samples.
+      lane.write(message.startSample, Int16Array.from(message.samples));
+      return;
+    case 'begin':
+      lane.begin(message.segment, message.startSample);
+      return;
+    case 'end':
+      lane.end(message.endSample);
+      return;
+    case 'close':
+      lane.close();
+      lanes.delete(message.stream);
+      return;
+  }
+}
+
+process.on('message', receive);
+// The server is gone: there is nobody to work for.
+process.on('disconnect', () => process.exit(0));
+// A terminal's Ctrl-C reaches the whole group; the server decides when its engines end.
+process.on('SIGINT', () => undefined);
+send({ type: 'ready' });
