@@ -147,10 +147,9 @@ export class JitterBuffer {
   #considerRestart(held: Held): void {
     const first = this.#candidate;
     const follows =
-      first !== undefined &&
-      first.packet.ssrc === held.packet.ssrc &&
+      first?.packet.ssrc === held.packet.ssrc &&
       sequenceDifference(held.packet.sequenceNumber, first.packet.sequenceNumber) === 1;
-    if (!follows) {
+    if (!first || !follows) {
       this.#candidate = held;
       return;
     }

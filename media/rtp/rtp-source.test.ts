@@ -191,13 +191,25 @@ test('packets that were only late lose nothing, and the time announced for them 
   assert.equal(pcm.at(-1)?.startSample, 31 * 320 + 32_000);
 });
 
-test('another SSRC goes on at its time of arrival', async () => {
+test('what is lost after announced silence is not extrapolated', async () => {
+  const { gaps, stats } = await listen([
+    { packet: at(0), atMs: 0 },
+    ...range(50, 60).map((i) => ({ packet: { ...at(i), payload: at(5).payload }, atMs: i * 20 })),
+  ]);
+  const fecSamples = opusPacketHasFec(at(5).payload) ? 320 : 0;
+  assert.equal(stats.concealedSamples, fecSamples);
+  assert.deepEqual([...new Set(gaps.map((gap) => gap.cause))], ['mute', 'loss']);
+});
+
+test('another SSRC goes on at its time of arrival, with a decoder that knows nothing of the first', async () => {
   const second = packetize(speechLike(48_000, 48_000), new OpusEncoder(), { ssrc: 99, timestamp: 77, sequenceNumber: 9 });
   const { items } = await listen([
     ...onTime(range(0, 10)),
     ...second.slice(0, 10).map((packet, i) => ({ packet, atMs: 180 + 100 + (i + 1) * 20 })),
   ]);
   assert.equal(total(items), 20 * 320 + 100 * 16);
+  const alone = await listen(second.slice(0, 10).map((packet, i) => ({ packet, atMs: i * 20 })));
+  assert.deepEqual(render(items).subarray(10 * 320 + 1600), render(alone.items));
 });
 
 test('a corrupt packet is a lost packet', async () => {
