@@ -1,0 +1,69 @@
+/**
+ * Runs the tests, unit tests first, and ends with the line `N passed, N failed`.
+ * Usage: `node e2e/run-tests.ts [unit] [e2e] [part of a path ...]`; without a word both kinds, without a path every file.
+ * Exit code 1 on any failure, on `.only`, and when no test ran.
+ */
+import { globSync, readFileSync } from 'node:fs';
+import { killMarkedProcesses } from './runner/processes.ts';
+import { printFile, printSummary } from './runner/report.ts';
+import { runTestFile, RUN_MARK } from './runner/test-file.ts';
+import type { FileResult } from './runner/test-file.ts';
+
+interface Kind {
+  readonly name: string;
+  readonly patterns: readonly string[];
+  /** Files at the same time. Those of e2e measure and use whole machines' worth of processes: one. */
+  readonly concurrency: number;
+}
+
+const KINDS: readonly Kind[] = [
+  { name: 'unit', patterns: ['{src,media,signaling,web-demo,e2e}/**/*.test.ts'], concurrency: 2 },
+  { name: 'e2e', patterns: ['e2e/**/*.e2e.ts'], concurrency: 1 },
+];
+
+const ONLY = /\b(test|it|describe|suite)\.only\s*\(|\bonly:\s*true\b/;
+
+async function main(args: readonly string[]): Promise<number> {
+  const wantedKinds = KINDS.filter(({ name }) => args.includes(name));
+  const filters = args.filter((each) => KINDS.every(({ name }) => name !== each));
+  const results: FileResult[] = [];
+  for (const kind of wantedKinds.length === 0 ? KINDS : wantedKinds) {
+    results.push(...(await runAll(findFiles(kind, filters), kind.concurrency)));
+  }
+  return printSummary(results) ? 0 : 1;
+}
+
+function findFiles(kind: Kind, filters: readonly string[]): string[] {
+  const files = globSync(kind.patterns, { exclude: ['**/node_modules/**', '**/dist/**'] });
+  return files.filter((file) => filters.length === 0 || filters.some((filter) => file.includes(filter))).sort();
+}
+
+/** As many workers as allowed take from one list. */
+async function runAll(files: readonly string[], concurrency: number): Promise<FileResult[]> {
+  const waiting = files.values();
+  const results: FileResult[] = [];
+  const work = async (): Promise<void> => {
+    for (const file of waiting) {
+      const result = ONLY.test(readFileSync(file, 'utf8')) ? refuseOnly(file) : await runTestFile(file);
+      printFile(result);
+      results.push(result);
+    }
+  };
+  await Promise.all(Array.from({ length: concurrency }, work));
+  return results.sort((one, other) => one.file.localeCompare(other.file));
+}
+
+/** A forgotten `.only` would silence every other test of its file. */
+function refuseOnly(file: string): FileResult {
+  const failure = { name: file, detail: '`.only` is for your desk: take it out' };
+  return { file, durationMs: 0, passed: 0, failures: [failure], skipped: [], output: [], leftBehind: [] };
+}
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.once(signal, () => {
+    killMarkedProcesses(RUN_MARK);
+    process.exit(1);
+  });
+}
+process.chdir(`${import.meta.dirname}/..`);
+process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,46 @@
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** Environment variable that every process started by a test file inherits, whoever its parent becomes later. */
+export const MARK_VARIABLE = 'TEST_FILE_MARK';
+
+export interface MarkedProcess {
+  readonly pid: number;
+  /** The command line, one blank between arguments. */
+  readonly command: string;
+}
+
+/** Living processes whose mark starts with `mark`, this one left out. Linux only: elsewhere none are found. */
+export function findMarkedProcesses(mark: string): MarkedProcess[] {
+  return processIds()
+    .filter((pid) => pid !== process.pid && readProc(pid, 'environ').includes(`${MARK_VARIABLE}=${mark}`))
+    .map((pid) => ({ pid, command: readProc(pid, 'cmdline').replaceAll('\0', ' ').trim() }))
+    .filter(({ command }) => command !== '');
+}
+
+export function killMarkedProcesses(mark: string): MarkedProcess[] {
+  const found = findMarkedProcesses(mark);
+  for (const { pid } of found) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // It ended by itself in the meantime.
+    }
+  }
+  return found;
+}
+
+function processIds(): number[] {
+  try {
+    return readdirSync('/proc').map(Number).filter(Number.isInteger);
+  } catch {
+    return [];
+  }
+}
+
+function readProc(pid: number, name: 'environ' | 'cmdline'): string {
+  try {
+    return readFileSync(`/proc/${pid}/${name}`, 'latin1');
+  } catch {
+    return '';
+  }
+}
