@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { durationSeconds } from './audio-duration.ts';
 
 const bytes = (...parts: readonly (string | readonly number[])[]): Uint8Array<ArrayBuffer> =>
-  Uint8Array.from(parts.flatMap((part) => (typeof part === 'string' ? [...part].map((each) => each.charCodeAt(0)) : part)));
+  Uint8Array.from(parts.flatMap((part) => (typeof part === 'string' ? Array.from(part, (each) => each.charCodeAt(0)) : part)));
 const le32 = (value: number): number[] => [value, value >>> 8, value >>> 16, value >>> 24].map((byte) => byte & 255);
 const be32 = (value: number): number[] => le32(value).reverse();
 const seconds = (file: Uint8Array<ArrayBuffer>, sizeBytes = file.length): number | undefined => durationSeconds(file, file, sizeBytes);

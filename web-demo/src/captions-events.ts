@@ -21,8 +21,8 @@ export interface CaptionsEvents {
   /** Smoothed; after deltas that bring something new. */
   captionDelay(delayMs: number): void;
   level(rms: number, peak: number): void;
-  /** WebRTC could not be used and the WebSocket takes its place. */
-  fellBack(): void;
+  /** The WebSocket takes the place of WebRTC, which could not connect or, once connected, was lost. */
+  fellBack(wasConnected: boolean): void;
   /** Captions ended because of it; the status is `idle` again. */
   problem(problem: Problem): void;
 }

@@ -110,7 +110,7 @@ export class CaptionsRun {
     } catch (error) {
       this.#abort.signal.throwIfAborted();
       if (this.#choice === 'webrtc' || (error instanceof Problem && REFUSALS.has(error.code))) throw error;
-      this.#events.fellBack();
+      this.#events.fellBack(false);
       await this.#connectWebSocket(microphone);
     }
   }
@@ -151,7 +151,7 @@ export class CaptionsRun {
       if (!this.#stopping) this.end(problem);
       return;
     }
-    if (lostTransport === 'webrtc') this.#events.fellBack();
+    if (lostTransport === 'webrtc') this.#events.fellBack(true);
     this.#reconnect(microphone, problem).catch((error: unknown) => this.end(toProblem(error)));
   }
 
@@ -168,7 +168,7 @@ export class CaptionsRun {
         await this.#connectWebSocket(microphone);
         return;
       } catch (error) {
-        if (this.#abort.signal.aborted) return;
+        this.#abort.signal.throwIfAborted();
         last = error;
       }
     }

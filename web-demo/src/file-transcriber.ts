@@ -87,9 +87,11 @@ export async function transcribeFile(file: File, events: FileEvents, signal: Abo
 }
 
 async function send(file: File, socket: FrameSocket, meter: ProgressMeter, signal: AbortSignal): Promise<void> {
-  for (let at = 0; at < file.size && !signal.aborted; at += MESSAGE_BYTES) {
+  for (let at = 0; at < file.size; at += MESSAGE_BYTES) {
+    signal.throwIfAborted();
     const message = await readBytes(file.slice(at, at + MESSAGE_BYTES));
-    while (socket.bufferedBytes + message.length > MAX_BUFFERED_BYTES && !signal.aborted) {
+    while (socket.bufferedBytes + message.length > MAX_BUFFERED_BYTES) {
+      signal.throwIfAborted();
       await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
     }
     socket.sendAudio(message);

@@ -11,8 +11,12 @@ export function followEnd(scroller: HTMLElement, jumpButton: HTMLButtonElement):
   const toEnd = (): void => {
     if (follows) scroller.scrollTop = scroller.scrollHeight;
   };
+  let lastTopPx = 0;
   scroller.addEventListener('scroll', () => {
-    follows = distancePx() < NEAR_PX;
+    // Away from the end without having gone up: the content or the element changed its size, nobody scrolled.
+    if (distancePx() < NEAR_PX) follows = true;
+    else if (scroller.scrollTop < lastTopPx) follows = false;
+    lastTopPx = scroller.scrollTop;
     jumpButton.hidden = follows;
   }, { passive: true });
   jumpButton.addEventListener('click', () => {

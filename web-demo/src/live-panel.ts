@@ -10,7 +10,8 @@ import { bindTranscriptActions } from './transcript-actions.ts';
 import { Transcript } from './transcript.ts';
 
 const STATS_EVERY_MS = 1000;
-const FALLBACK_NOTE = 'WebRTC could not connect; using WebSocket. Nothing you said is lost.';
+const fallbackNote = (wasConnected: boolean): string =>
+  `${wasConnected ? 'WebRTC lost its connection' : 'WebRTC could not connect'}; using WebSocket. Nothing you said is lost.`;
 
 /** The microphone's side of the page. */
 export class LivePanel {
@@ -38,7 +39,7 @@ export class LivePanel {
       delta: (delta) => this.#transcript.apply(delta),
       captionDelay: (delayMs) => this.#readouts.showCaptionDelay(delayMs),
       level: (rms, peak) => this.#meter.show(rms, peak),
-      fellBack: () => messages.note(FALLBACK_NOTE),
+      fellBack: (wasConnected) => messages.note(fallbackNote(wasConnected)),
       problem: (problem) => messages.showProblem(problem, () => this.#start()),
     });
     const select = element('microphone', HTMLSelectElement);

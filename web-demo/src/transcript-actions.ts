@@ -36,6 +36,8 @@ export function bindTranscriptActions(group: HTMLElement, transcript: Transcript
           transcript.clear();
           announce('Transcript cleared.');
           return;
+        default:
+          return;
       }
     });
   }
@@ -72,6 +74,7 @@ function copyBySelection(text: string): boolean {
   area.className = 'visually-hidden';
   document.body.append(area);
   area.select();
+  // eslint-disable-next-line @typescript-eslint/no-deprecated -- nothing else copies on plain http
   const copied = document.execCommand('copy');
   area.remove();
   return copied;

@@ -18,7 +18,8 @@ export async function openWebSocket(
   sink: TransportSink,
   signal: AbortSignal,
 ): Promise<Transport> {
-  const startSample = Math.max(fromSample, microphone.ring.startSample);
+  const { ring } = microphone;
+  const startSample = Math.min(Math.max(fromSample, ring.startSample), ring.endSample);
   const ready = Promise.withResolvers<void>();
   const done = Promise.withResolvers<void>();
   done.promise.catch(() => undefined);
@@ -35,7 +36,7 @@ export async function openWebSocket(
   const pump = (): void => {
     try {
       while (socket.bufferedBytes < MAX_BUFFERED_BYTES) {
-        const chunk = microphone.ring.chunkAt(cursor);
+        const chunk = ring.chunkAt(cursor);
         if (!chunk) break;
         socket.sendAudio(chunk);
         cursor += chunk.length;
@@ -98,7 +99,7 @@ export async function openWebSocket(
     await microphone.drain();
     const timer = setTimeout(() => fail(pageProblem('FINISH_TIMEOUT')), FINISH_TIMEOUT_MS);
     try {
-      while (cursor < microphone.ring.endSample) {
+      while (cursor < ring.endSample) {
         pump();
         await Promise.race([new Promise((resolve) => setTimeout(resolve, 50)), done.promise]);
       }
@@ -114,7 +115,7 @@ export async function openWebSocket(
     kind: 'websocket',
     startSample,
     stats: () => {
-      const unsentSamples = microphone.ring.endSample - cursor + socket.bufferedBytes / Int16Array.BYTES_PER_ELEMENT;
+      const unsentSamples = ring.endSample - cursor + socket.bufferedBytes / Int16Array.BYTES_PER_ELEMENT;
       return Promise.resolve({ queuedMs: (unsentSamples / microphone.sampleRateHz) * 1000 });
     },
     useTrack: () => Promise.resolve(),
