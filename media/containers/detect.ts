@@ -62,12 +62,12 @@ function hasBoxSize(head: Uint8Array, signatureOffset: number): boolean {
 /** The header of an MPEG-1, 2 or 2.5 Layer III frame (ISO/IEC 11172-3, 2.4.1.3) with legal bit rate and sample rate. */
 function isMp3Frame(head: Uint8Array): boolean {
   if (head.length < 4 || head[0] !== 0xff || !isLayer3Sync(head)) return false;
-  const rates = head[2] as number;
+  const rates = head[2]!;
   return rates >> 4 !== 0b1111 && ((rates >> 2) & 0b11) !== 0b11;
 }
 
 function isLayer3Sync(head: Uint8Array): boolean {
-  const second = head[1] as number;
+  const second = head[1]!;
   const versionIsReserved = ((second >> 3) & 0b11) === 0b01;
   return (second & 0xe0) === 0xe0 && !versionIsReserved && ((second >> 1) & 0b11) === 0b01;
 }

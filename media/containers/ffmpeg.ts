@@ -117,7 +117,7 @@ export class Ffmpeg {
     if (!stdin || !('next' in this.#input)) return;
     try {
       for (let chunk = await this.#input.next(); chunk && stdin.writable; chunk = await this.#input.next()) {
-        if (!stdin.write(chunk) && stdin.writable) await drainedOrClosed(stdin);
+        if (!stdin.write(chunk)) await drainedOrClosed(stdin);
       }
     } catch (error) {
       // What came before the fault is still decoded.
@@ -129,6 +129,7 @@ export class Ffmpeg {
 
 function drainedOrClosed(stream: Writable): Promise<void> {
   return new Promise((resolve) => {
+    if (stream.destroyed) return resolve();
     const settle = (): void => {
       stream.off('drain', settle).off('close', settle);
       resolve();

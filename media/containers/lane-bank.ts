@@ -34,7 +34,7 @@ export class LaneBank {
     for (let from = 0; from < length; from += MAX_FRAME_SAMPLES) {
       const to = Math.min(length, from + MAX_FRAME_SAMPLES);
       for (const [index, lane] of this.#lanes.entries()) {
-        const samples = (block[index] as Int16Array).subarray(from, to);
+        const samples = (block[index]!).subarray(from, to);
         lane.push({ kind: 'pcm', startSample: this.#writtenSamples, samples });
       }
       this.#writtenSamples += to - from;

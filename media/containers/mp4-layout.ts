@@ -24,7 +24,7 @@ export class Mp4Layout {
       this.#skipBytes -= skipped;
       offset += skipped;
       if (offset === bytes.length) break;
-      this.#header[this.#headerBytes++] = bytes[offset++] as number;
+      this.#header[this.#headerBytes++] = bytes[offset++]!;
       this.#judgeHeader();
     }
     if (this.#decision === 'undecided' && this.#seenBytes > MAX_UNDECIDED_BYTES) this.#decision = 'spool';

@@ -35,7 +35,7 @@ export async function openWavSource(bytes: ByteSource, maxChannels: number): Pro
     first = parser.push(chunk);
   }
   return {
-    format: parser.format as PcmFormat,
+    format: parser.format!,
     async next() {
       const kept = first;
       first = undefined;

@@ -30,7 +30,7 @@ export class PcmStream {
   *push(bytes: Uint8Array): Generator<readonly Int16Array[], void, void> {
     for (let offset = 0; offset < bytes.length; offset += this.#stepBytes) {
       const channels = this.#frames.push(bytes.subarray(offset, offset + this.#stepBytes));
-      const block = this.#resamplers.map((resampler, index) => resampler.push(channels[index] as Int16Array));
+      const block = this.#resamplers.map((resampler, index) => resampler.push(channels[index]!));
       if (block[0]?.length) yield block;
     }
   }

@@ -28,15 +28,15 @@ function snrDb(actual: Int16Array, expected: Int16Array, edge = 200): number {
   let signal = 0;
   let noise = 0;
   for (let n = edge; n < actual.length - edge; n++) {
-    signal += (expected[n] as number) ** 2;
-    noise += ((actual[n] as number) - (expected[n] as number)) ** 2;
+    signal += (expected[n]!) ** 2;
+    noise += ((actual[n]!) - (expected[n]!)) ** 2;
   }
   return 10 * Math.log10(signal / Math.max(noise, 1e-9));
 }
 
 function levelDb(samples: Int16Array, edge = 200): number {
   let power = 0;
-  for (let n = edge; n < samples.length - edge; n++) power += (samples[n] as number) ** 2;
+  for (let n = edge; n < samples.length - edge; n++) power += (samples[n]!) ** 2;
   return 10 * Math.log10(Math.max(power, 1e-9) / (samples.length - 2 * edge) / (AMPLITUDE ** 2 / 2));
 }
 
@@ -75,8 +75,8 @@ test('8000 Hz: no image of the passband appears above 4 kHz', () => {
   let re = 0;
   let im = 0;
   for (let n = 200; n < 7400; n++) {
-    re += (actual[n] as number) * Math.cos((2 * Math.PI * 5000 * n) / SAMPLE_RATE_HZ);
-    im += (actual[n] as number) * Math.sin((2 * Math.PI * 5000 * n) / SAMPLE_RATE_HZ);
+    re += (actual[n]!) * Math.cos((2 * Math.PI * 5000 * n) / SAMPLE_RATE_HZ);
+    im += (actual[n]!) * Math.sin((2 * Math.PI * 5000 * n) / SAMPLE_RATE_HZ);
   }
   const imageDb = 20 * Math.log10((2 * Math.hypot(re, im)) / 7200 / AMPLITUDE);
   assert.ok(imageDb < -70, `${imageDb.toFixed(1)} dB`);
@@ -92,7 +92,7 @@ test('full scale saturates instead of wrapping', () => {
   const output = resample(square, 48_000);
   assert.equal(Math.max(...output), 32767);
   assert.equal(Math.min(...output), -32768);
-  for (let n = 0; n < 70; n++) assert.ok((output[n] as number) > -400, `sample ${n} wrapped`);
+  for (let n = 0; n < 70; n++) assert.ok((output[n]!) > -400, `sample ${n} wrapped`);
 });
 
 test('the result does not depend on how the input is cut', () => {

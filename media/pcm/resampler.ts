@@ -124,9 +124,9 @@ export class Resampler {
     const scaled = this.#numerator * phases;
     const phase = Math.floor(scaled / stepDenominator);
     const weight = (scaled % stepDenominator) / stepDenominator;
-    const lower = dot(rows[phase] as Float64Array, this.#input, this.#position);
+    const lower = dot(rows[phase]!, this.#input, this.#position);
     if (weight === 0) return lower;
-    return lower + weight * (dot(rows[phase + 1] as Float64Array, this.#input, this.#position) - lower);
+    return lower + weight * (dot(rows[phase + 1]!, this.#input, this.#position) - lower);
   }
 }
 
@@ -137,10 +137,10 @@ function dot(row: Float64Array, input: Float64Array, from: number): number {
   let c = 0;
   let d = 0;
   for (let j = 0; j < row.length; j += 4) {
-    a += (row[j] as number) * (input[from + j] as number);
-    b += (row[j + 1] as number) * (input[from + j + 1] as number);
-    c += (row[j + 2] as number) * (input[from + j + 2] as number);
-    d += (row[j + 3] as number) * (input[from + j + 3] as number);
+    a += (row[j]!) * (input[from + j]!);
+    b += (row[j + 1]!) * (input[from + j + 1]!);
+    c += (row[j + 2]!) * (input[from + j + 2]!);
+    d += (row[j + 3]!) * (input[from + j + 3]!);
   }
   return a + b + (c + d);
 }

@@ -26,8 +26,8 @@ export const SAMPLE_READERS: Readonly<Record<SampleEncoding, SampleReader>> = {
   s32: (view, offset) => Math.min(32767, ((view.getInt32(offset, true) >> 8) + 128) >> 8),
   f32: (view, offset) => fromFloat(view.getFloat32(offset, true)),
   f64: (view, offset) => fromFloat(view.getFloat64(offset, true)),
-  mulaw: (view, offset) => MULAW_TO_LINEAR[view.getUint8(offset)] as number,
-  alaw: (view, offset) => ALAW_TO_LINEAR[view.getUint8(offset)] as number,
+  mulaw: (view, offset) => MULAW_TO_LINEAR[view.getUint8(offset)]!,
+  alaw: (view, offset) => ALAW_TO_LINEAR[view.getUint8(offset)]!,
 };
 
 /** Nearest 16-bit value, saturating. */
