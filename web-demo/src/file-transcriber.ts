@@ -133,7 +133,7 @@ class ProgressMeter {
   }
 
   recognized(seconds: number): void {
-    this.#recognizedSeconds = Math.max(this.#recognizedSeconds, seconds);
+    this.#recognizedSeconds = Math.min(Math.max(this.#recognizedSeconds, seconds), this.#totalSeconds ?? seconds);
     this.#tell();
   }
 
