@@ -133,7 +133,7 @@ class ProgressMeter {
   }
 
   recognized(seconds: number): void {
-    this.#recognizedSeconds = Math.min(Math.max(this.#recognizedSeconds, seconds), this.#totalSeconds ?? seconds);
+    this.#recognizedSeconds = Math.min(Math.max(this.#recognizedSeconds, seconds), this.#totalSeconds ?? Number.POSITIVE_INFINITY);
     this.#tell();
   }
 
