@@ -38,7 +38,7 @@ export function normalizeWords(text: string): string[] {
     .toLowerCase()
     .replaceAll(/[’‘ʼ`]/g, "'")
     .replaceAll(/(?<=\d),(?=\d{3}(?!\p{N}))/gu, '')
-    .replaceAll(/\d+(\.\d+)?(st|nd|rd|th)?(?![\p{L}\p{N}])/gu, (number) => ` ${spellNumber(number)} `)
+    .replaceAll(/(?<![\p{L}\p{N}])\d+(\.\d+)?(st|nd|rd|th)?(?![\p{L}\p{N}])/gu, (number) => ` ${spellNumber(number)} `)
     .replaceAll('%', ' percent ')
     .replaceAll('&', ' and ')
     .replaceAll(/[^\p{L}\p{N}']+/gu, ' ');
