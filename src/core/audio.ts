@@ -38,7 +38,7 @@ export interface AudioFormat {
   readonly container: 'auto' | 'wav' | 'raw' | 'mp3' | 'flac' | 'ogg' | 'mp4' | 'webm';
   /** Encoding of raw samples, little-endian. Default `s16`. */
   readonly encoding?: 'u8' | 's16' | 's24' | 's32' | 'f32' | 'mulaw' | 'alaw';
-  /** Frames per second of raw audio. Default 16000; 1 to 192000. */
+  /** Frames per second of raw audio. Default 16000; 4000 to 192000. */
   readonly sampleRateHz?: number;
   /** Interleaved channels of raw audio. Default 1; 1 to 8. */
   readonly channels?: number;

@@ -42,7 +42,7 @@ const CAPABILITIES: RecognizerCapabilities = {
   wordConfidence: true,
   languages: ['en'],
   // The second pass at a segment's end grows faster than its length.
-  maxSegmentSamples: 12 * SAMPLE_RATE_HZ,
+  maxSegmentSamples: 15 * SAMPLE_RATE_HZ,
 };
 
 /**

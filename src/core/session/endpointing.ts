@@ -13,7 +13,7 @@ export const ENDPOINTING_DEFAULTS = { endpointMs: 700, maxUtteranceMs: 30_000 } 
 /** Audio before the detected start that goes to the recognizer too: detectors notice speech late. */
 const PRE_ROLL_SAMPLES = msToSamples(400);
 /** Silence that ends a segment: the recognizer settles it while the speaker takes breath. */
-const SEGMENT_PAUSE_SAMPLES = msToSamples(300);
+const SEGMENT_PAUSE_SAMPLES = msToSamples(250);
 /** Silence that ends a segment which has become long. */
 const LONG_SEGMENT_PAUSE_SAMPLES = msToSamples(160);
 /** From this share of the longest segment on, the shorter pause is enough. */
@@ -43,7 +43,7 @@ export type EndpointingAction =
  * Cuts lane audio into utterances and these into segments. Pure: depends on the windows only, never on when they came,
  * so a file pushed at once and the same file in real time are cut alike.
  *
- *            speech                pause >= 300 ms               pause >= endpoint
+ *            speech                pause >= 250 ms               pause >= endpoint
  *   idle ---------------> segment ------------------> paused ------------------------> idle
  *                            ^                           |
  *                            +---------------------------+

@@ -1,0 +1,17 @@
+/** What arrives on a connection: a text frame as string, a binary frame as bytes. */
+export type WireMessage = string | Uint8Array;
+
+/**
+ * One client, whatever carries it. The transport pauses the sender while `messages` is not read,
+ * so memory stays bounded however fast the client is.
+ */
+export interface Connection {
+  /** In order; ends when the client is gone. One consumer. */
+  readonly messages: AsyncIterable<WireMessage>;
+  /** Resolves when the client is gone, by whichever side. */
+  readonly closed: Promise<void>;
+  /** Hands a text frame over; resolves when the client has read enough of what was sent before (or is gone). */
+  send(text: string): Promise<void>;
+  /** Sends a close frame after what was sent; drops the connection if the client does not answer in time. Idempotent. */
+  close(code: number, reason: string): void;
+}

@@ -1,0 +1,297 @@
+import type { AudioFormat } from '../../src/core/audio.ts';
+import { samplesToMs, samplesToSeconds } from '../../src/core/audio.ts';
+import { EarshotError, type ErrorDetail } from '../../src/core/errors.ts';
+import type { NumberedEvent, Utterance } from '../../src/core/transcript.ts';
+import type { WireMessage } from '../connection.ts';
+import type { Command, Conversation, Farewell } from './dialect.ts';
+
+/** A control line is never longer, so no more is kept while one is incomplete. */
+const MAX_CONTROL_BYTES = 64 * 1024;
+const CLOSE_LINE = new TextEncoder().encode('{"type":"close"}\n');
+const OPENING_BRACE = 0x7b;
+const NEWLINE = 0x0a;
+
+/**
+ * ScaiEcho's streaming protocol: `open`, binary audio, `close`; back come `ready`, `delta`, `closed` and `error`.
+ * Clients that can send only binary frames (a pipe into `websocat -b`) put the control lines into them:
+ * the line before the audio ends at its newline, the closing line is the exact last bytes.
+ * With `controlOnly` it is the control socket of a WebRTC session: the same answers, and no `open` and no audio.
+ */
+export class ScaiEchoConversation implements Conversation {
+  readonly #controlOnly: boolean;
+  #opened = false;
+  #finished = false;
+  #audioBytes = 0;
+  /** Bytes of a control line before `open`, or a possible beginning of the closing line after it. */
+  #held: Uint8Array = new Uint8Array(0);
+
+  constructor(options: { readonly controlOnly?: boolean } = {}) {
+    this.#controlOnly = options.controlOnly ?? false;
+    this.#opened = this.#controlOnly;
+  }
+
+  decode(message: WireMessage): readonly Command[] {
+    // A client that closed may still have frames on the way; they belong to nothing.
+    if (this.#finished) return [];
+    if (typeof message === 'string') return this.#control(parseControl(message));
+    if (this.#controlOnly) throw new EarshotError('MESSAGE_MALFORMED', 'The control socket takes no binary frames.');
+    return this.#opened ? this.#audio(message) : this.#binaryOpen(message);
+  }
+
+  encode(event: NumberedEvent): readonly string[] {
+    switch (event.type) {
+      case 'session.ready':
+        return [JSON.stringify({ type: 'ready', backend_used: event.backend })];
+      case 'utterance.interim':
+        return [JSON.stringify(delta(event.seq, event.utterance, false))];
+      case 'utterance.final':
+        return [JSON.stringify(delta(event.seq, event.utterance, true))];
+      case 'speech.started':
+      case 'speech.ended':
+        return [
+          JSON.stringify({
+            type: event.type === 'speech.started' ? 'speech_started' : 'speech_ended',
+            seq: event.seq,
+            lane: event.laneIndex,
+            time: seconds(event.atSample),
+          }),
+        ];
+      case 'recognizer.recovered':
+        return [JSON.stringify({ type: 'recovered', seq: event.seq, lane: event.laneIndex })];
+      case 'session.flushed':
+        return [JSON.stringify({ type: 'flushed', seq: event.seq })];
+      case 'session.closed':
+        return event.error ? [] : [JSON.stringify(this.#closedFrame(event))];
+      case 'lane.opened':
+      case 'lane.closed':
+        return [];
+    }
+  }
+
+  fail(error: EarshotError): Farewell {
+    const frame = {
+      type: 'error',
+      code: error.code,
+      message: error.message,
+      ...(error.retryAfterSeconds !== undefined && { retry_after: error.retryAfterSeconds }),
+      ...(error.details.length > 0 && { details: error.details }),
+    };
+    return { messages: [JSON.stringify(frame)], closeCode: error.rule.closeCode };
+  }
+
+  #closedFrame(event: NumberedEvent & { readonly type: 'session.closed' }): object {
+    const heardSamples = Math.max(0, ...event.lanes.map((lane) => lane.heardSamples));
+    return {
+      type: 'closed',
+      seq: event.seq,
+      ...(!this.#controlOnly && { audio_bytes: this.#audioBytes }),
+      audio_duration_ms: Math.round(samplesToMs(heardSamples)),
+    };
+  }
+
+  #control(control: Record<string, unknown>): readonly Command[] {
+    switch (control['type']) {
+      case 'open':
+        if (this.#opened) throw new EarshotError('MESSAGE_MALFORMED', 'The stream is open already.');
+        this.#opened = true;
+        return [{ type: 'open', request: streamRequest(control) }];
+      case 'close':
+        if (!this.#opened) throw new EarshotError('MESSAGE_MALFORMED', 'Send "open" before "close".');
+        this.#finished = true;
+        return [...this.#take(this.#held), { type: 'finish' }];
+      case 'flush':
+        if (this.#controlOnly) return [{ type: 'flush' }];
+        break;
+    }
+    throw new EarshotError('MESSAGE_MALFORMED', 'Unknown "type".');
+  }
+
+  #binaryOpen(frame: Uint8Array): readonly Command[] {
+    const bytes = concat(this.#held, frame);
+    if (bytes[0] !== OPENING_BRACE) throw new EarshotError('MESSAGE_MALFORMED', 'Send "open" before audio.');
+    const newline = bytes.indexOf(NEWLINE);
+    const line = newline < 0 ? bytes : bytes.subarray(0, newline);
+    if (line.length > MAX_CONTROL_BYTES) throw new EarshotError('MESSAGE_TOO_LARGE', 'The control line is too long.');
+    const text = new TextDecoder().decode(line);
+    if (newline < 0 && !isJson(text)) {
+      this.#held = bytes.slice();
+      return [];
+    }
+    this.#held = new Uint8Array(0);
+    const commands = this.#control(parseControl(text));
+    return newline < 0 ? commands : [...commands, ...this.#audio(bytes.subarray(newline + 1))];
+  }
+
+  #audio(frame: Uint8Array): readonly Command[] {
+    const bytes = concat(this.#held, frame);
+    this.#held = new Uint8Array(0);
+    if (endsWith(bytes, CLOSE_LINE)) {
+      this.#finished = true;
+      return [...this.#take(bytes.subarray(0, bytes.length - CLOSE_LINE.length)), { type: 'finish' }];
+    }
+    const held = closeLinePrefixAtEnd(bytes);
+    this.#held = bytes.slice(bytes.length - held);
+    return this.#take(bytes.subarray(0, bytes.length - held));
+  }
+
+  #take(bytes: Uint8Array): Command[] {
+    this.#audioBytes += bytes.length;
+    return bytes.length > 0 ? [{ type: 'audio', bytes }] : [];
+  }
+}
+
+const seconds = (samples: number): number => Math.round(samplesToSeconds(samples) * 1000) / 1000;
+const rounded = (confidence: number): number => Math.round(confidence * 1000) / 1000;
+
+/** A `delta` frame; also the shape of a segment in REST answers. */
+export function delta(seq: number, utterance: Utterance, isFinal: boolean): object {
+  return { type: 'delta', seq, ...segment(utterance), is_final: isFinal, stable_words: utterance.stableWords };
+}
+
+/** An utterance in ScaiEcho's terms. `confidence` is the mean of the words', absent where the engine gives none. */
+export function segment(utterance: Utterance): object {
+  const confidences = utterance.words.flatMap((word) => word.confidence ?? []);
+  return {
+    segment_id: utterance.id,
+    lane: utterance.laneIndex,
+    text: utterance.text,
+    start: seconds(utterance.startSample),
+    end: seconds(utterance.endSample),
+    ...(confidences.length > 0 && {
+      confidence: rounded(confidences.reduce((sum, value) => sum + value, 0) / confidences.length),
+    }),
+    words: utterance.words.map((word) => ({
+      text: word.text,
+      start: seconds(word.startSample),
+      end: seconds(word.endSample),
+      ...(word.confidence !== undefined && { confidence: rounded(word.confidence) }),
+    })),
+  };
+}
+
+const CONTAINERS: Readonly<Record<string, AudioFormat['container']>> = {
+  'audio/wav': 'wav',
+  'audio/wave': 'wav',
+  'audio/x-wav': 'wav',
+  'audio/vnd.wave': 'wav',
+  'audio/mpeg': 'mp3',
+  'audio/mp3': 'mp3',
+  'audio/flac': 'flac',
+  'audio/x-flac': 'flac',
+  'audio/ogg': 'ogg',
+  'audio/opus': 'ogg',
+  'audio/mp4': 'mp4',
+  'audio/m4a': 'mp4',
+  'audio/x-m4a': 'mp4',
+  'audio/aac': 'mp4',
+  'audio/webm': 'webm',
+  'video/webm': 'webm',
+  'video/mp4': 'mp4',
+  'audio/pcm': 'raw',
+  'audio/l16': 'raw',
+  'audio/raw': 'raw',
+};
+
+function streamRequest(open: Record<string, unknown>): Extract<Command, { readonly type: 'open' }>['request'] {
+  const details: ErrorDetail[] = [];
+  const language = languageHint(open['language_hint'], details);
+  const format = audioFormat(open, details);
+  const chunkSeconds = open['chunk_seconds'];
+  if (chunkSeconds !== undefined && !(typeof chunkSeconds === 'number' && chunkSeconds > 0 && chunkSeconds <= 60)) {
+    details.push({ field: 'chunk_seconds', message: 'a number over 0, at most 60' });
+  }
+  if (open['diarize'] === true) details.push({ field: 'diarize', message: 'not offered by this server yet' });
+  const endpointMs = open['endpointing_ms'];
+  if (endpointMs !== undefined && !(typeof endpointMs === 'number' && endpointMs >= 10 && endpointMs <= 10_000)) {
+    details.push({ field: 'endpointing_ms', message: 'a number from 10 to 10000' });
+  }
+  if (details.length > 0) throw invalid(details);
+  return {
+    format,
+    ...(language !== undefined && { language }),
+    ...(typeof endpointMs === 'number' && { endpointing: { endpointMs } }),
+  };
+}
+
+/** Checks a `language_hint`: two letters, or nothing. */
+export function languageHint(value: unknown, details: ErrorDetail[]): string | undefined {
+  if (value === undefined || value === null || value === '') return undefined;
+  if (typeof value === 'string' && /^[a-z]{2}$/i.test(value)) return value.toLowerCase();
+  details.push({ field: 'language_hint', message: 'two letters of ISO 639-1' });
+  return undefined;
+}
+
+function audioFormat(open: Record<string, unknown>, details: ErrorDetail[]): AudioFormat {
+  const mediaType = open['media_type'] ?? 'audio/wav';
+  const essence = typeof mediaType === 'string' ? mediaType.split(';')[0]?.trim().toLowerCase() : undefined;
+  const container = essence === undefined ? undefined : CONTAINERS[essence];
+  if (container === undefined) {
+    details.push({ field: 'media_type', message: `one of ${Object.keys(CONTAINERS).join(', ')}` });
+  }
+  const sampleRateHz = integer(open, 'sample_rate', 4000, 192_000, details) ?? 16_000;
+  const channels = integer(open, 'channels', 1, 8, details) ?? 1;
+  return { container: container ?? 'auto', encoding: 's16', sampleRateHz, channels };
+}
+
+function integer(
+  open: Record<string, unknown>,
+  field: string,
+  min: number,
+  max: number,
+  details: ErrorDetail[],
+): number | undefined {
+  const value = open[field];
+  if (value === undefined) return undefined;
+  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value;
+  details.push({ field, message: `an integer from ${String(min)} to ${String(max)}` });
+  return undefined;
+}
+
+/** A `VALIDATION_ERROR` that names the fields. */
+export function invalid(details: readonly ErrorDetail[]): EarshotError {
+  const named = details.map((detail) => `${detail.field}: ${detail.message}`).join('; ');
+  return new EarshotError('VALIDATION_ERROR', `Not accepted: ${named}.`, { details });
+}
+
+function parseControl(text: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new EarshotError('MESSAGE_MALFORMED', 'The control message is not JSON.', { cause });
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new EarshotError('MESSAGE_MALFORMED', 'The control message is not a JSON object.');
+  }
+  return value as Record<string, unknown>;
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
+  if (a.length === 0) return b;
+  const out = new Uint8Array(a.length + b.length);
+  out.set(a);
+  out.set(b, a.length);
+  return out;
+}
+
+function endsWith(bytes: Uint8Array, tail: Uint8Array): boolean {
+  const offset = bytes.length - tail.length;
+  return offset >= 0 && tail.every((byte, index) => bytes[offset + index] === byte);
+}
+
+/** Length of the longest end of `bytes` that is a proper beginning of the closing line. */
+function closeLinePrefixAtEnd(bytes: Uint8Array): number {
+  for (let length = Math.min(CLOSE_LINE.length - 1, bytes.length); length > 0; length -= 1) {
+    if (endsWith(bytes, CLOSE_LINE.subarray(0, length))) return length;
+  }
+  return 0;
+}

@@ -1,0 +1,176 @@
+import type { AudioDecoder } from '../src/core/audio.ts';
+import { BoundedQueue } from '../src/core/bounded-queue.ts';
+import { EarshotError, toEarshotError } from '../src/core/errors.ts';
+import type { Session } from '../src/core/session/session.ts';
+import type { Connection } from './connection.ts';
+import type { Command, Conversation, StreamRequest } from './dialects/dialect.ts';
+
+export interface GatewayServices {
+  /** Admits a session for the authenticated client; throws what the client is told. */
+  readonly openSession: (request: StreamRequest) => Session;
+  readonly decode: AudioDecoder;
+  /** Told of what ended a stream before its time; the client has been told already. */
+  readonly onFault: (error: EarshotError) => void;
+  /** Time a client has to send `open`. Default 30 s. */
+  readonly openTimeoutMs?: number;
+}
+
+/** Encoded audio that may wait for the decoder; then the client is paused. */
+const MAX_QUEUED_AUDIO_BYTES = 512 * 1024;
+const OPEN_TIMEOUT_MS = 30_000;
+
+/**
+ * The one loop of every streaming socket: connection x conversation x session. Resolves when all three are done.
+ *
+ *   client -> decode -> audio bytes -> bounded queue -> AudioDecoder -> lanes ─┐
+ *   client <- encode <- events  <─────────────────────────────────── session <─┘
+ */
+export async function serveStream(
+  connection: Connection,
+  conversation: Conversation,
+  services: GatewayServices,
+): Promise<void> {
+  const stream = new Stream(connection, conversation, services);
+  await stream.run();
+}
+
+/**
+ * A second pair of eyes on a session that lives without this socket: events after `afterSeq`, and the client's wish to end it.
+ * The session goes on when the socket is lost.
+ */
+export async function serveControl(
+  connection: Connection,
+  conversation: Conversation,
+  session: Session,
+  afterSeq: number,
+): Promise<void> {
+  const gone = new AbortController();
+  void connection.closed.then(() => {
+    gone.abort();
+  });
+  const reading = (async () => {
+    for await (const message of connection.messages) {
+      for (const command of conversation.decode(message)) {
+        if (command.type === 'finish') void session.close('finished');
+        else if (command.type === 'flush') void session.flush();
+      }
+    }
+  })();
+  try {
+    await Promise.race([reading, deliver(connection, conversation, session, afterSeq, gone.signal)]);
+  } catch (error) {
+    await sayFarewell(connection, conversation, toEarshotError(error));
+  }
+  gone.abort();
+  reading.catch(() => undefined);
+  await connection.closed;
+}
+
+class Stream {
+  readonly #connection: Connection;
+  readonly #conversation: Conversation;
+  readonly #services: GatewayServices;
+  readonly #audio = new BoundedQueue<Uint8Array>({ maxWeight: MAX_QUEUED_AUDIO_BYTES, weigh: (bytes) => bytes.length });
+  readonly #stop = new AbortController();
+  /** Rejects with what ended the session before its time. */
+  readonly #failure = Promise.withResolvers<never>();
+  #session: Session | undefined;
+  #clientGone = false;
+
+  constructor(connection: Connection, conversation: Conversation, services: GatewayServices) {
+    this.#connection = connection;
+    this.#conversation = conversation;
+    this.#services = services;
+    this.#failure.promise.catch(() => undefined);
+  }
+
+  async run(): Promise<void> {
+    const openTimer = setTimeout(() => {
+      if (!this.#session) this.#failure.reject(new EarshotError('SESSION_IDLE', 'No "open" came in time.'));
+    }, this.#services.openTimeoutMs ?? OPEN_TIMEOUT_MS);
+    try {
+      await Promise.race([this.#read(), this.#failure.promise]);
+      // The client is gone: what it sent is still heard, though nobody reads the answer here.
+      this.#clientGone = true;
+      this.#audio.end();
+      await this.#session?.closed;
+    } catch (error) {
+      await this.#fail(toEarshotError(error));
+    } finally {
+      clearTimeout(openTimer);
+      this.#stop.abort(new EarshotError('SESSION_CONFLICT', 'The stream has ended.'));
+      this.#audio.discard();
+    }
+    await this.#connection.closed;
+  }
+
+  /** Resolves when the client is gone. */
+  async #read(): Promise<void> {
+    for await (const message of this.#connection.messages) {
+      for (const command of this.#conversation.decode(message)) await this.#do(command);
+    }
+  }
+
+  async #do(command: Command): Promise<void> {
+    switch (command.type) {
+      case 'open':
+        this.#open(command.request);
+        return;
+      case 'audio':
+        await this.#audio.push(command.bytes);
+        return;
+      case 'finish':
+        this.#audio.end();
+        return;
+      case 'flush':
+        await this.#session?.flush();
+        return;
+    }
+  }
+
+  #open(request: StreamRequest): void {
+    const session = this.#services.openSession(request);
+    this.#session = session;
+    deliver(this.#connection, this.#conversation, session, 0, this.#stop.signal).catch(this.#failure.reject);
+    void this.#hear(session, request);
+  }
+
+  async #hear(session: Session, request: StreamRequest): Promise<void> {
+    try {
+      const audio = await this.#services.decode(this.#audio, request.format, this.#stop.signal);
+      for (const [index, lane] of audio.lanes.entries()) session.addLane(lane, `channel ${String(index)}`);
+      await session.settled();
+      await session.close(this.#clientGone ? 'abandoned' : 'finished');
+    } catch (error) {
+      await session.destroy(toEarshotError(error));
+    }
+  }
+
+  async #fail(error: EarshotError): Promise<void> {
+    this.#services.onFault(error);
+    void this.#session?.destroy(error);
+    await sayFarewell(this.#connection, this.#conversation, error);
+  }
+}
+
+/** Sends every event; closes the connection after the last. Rejects with the error that ended the session. */
+async function deliver(
+  connection: Connection,
+  conversation: Conversation,
+  session: Session,
+  afterSeq: number,
+  signal: AbortSignal,
+): Promise<void> {
+  for await (const event of session.events(afterSeq, signal)) {
+    for (const text of conversation.encode(event)) await connection.send(text);
+    if (event.type !== 'session.closed') continue;
+    if (event.error) throw new EarshotError(event.error.code, event.error.message);
+    connection.close(1000, 'finished');
+  }
+}
+
+async function sayFarewell(connection: Connection, conversation: Conversation, error: EarshotError): Promise<void> {
+  const { messages, closeCode } = conversation.fail(error);
+  for (const text of messages) await connection.send(text);
+  connection.close(closeCode, error.code);
+}

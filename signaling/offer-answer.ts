@@ -1,0 +1,134 @@
+import type { Clock } from '../src/core/clock.ts';
+import { EarshotError, toEarshotError } from '../src/core/errors.ts';
+import type { IceCandidate, IceServer, MediaEngine, Peer, TrackStats } from '../src/core/media-engine.ts';
+import type { Session } from '../src/core/session/session.ts';
+
+export interface WebRtcSessionsOptions {
+  readonly engine: MediaEngine;
+  readonly clock: Clock;
+  /** How long an ended session can still be read by its control socket. Default 60 s. */
+  readonly retainMs?: number;
+}
+
+interface WebRtcSession {
+  readonly session: Session;
+  readonly peer: Peer;
+  readonly stats: Map<string, () => TrackStats>;
+  offered: boolean;
+}
+
+const DEFAULT_RETAIN_MS = 60_000;
+/** Ended sessions kept for late control sockets; beyond, the oldest go first. */
+const MAX_RETAINED = 1000;
+
+/** Pairs each WebRTC session with its peer connection: tracks become lanes, and each ends the other. */
+export class WebRtcSessions {
+  readonly #options: WebRtcSessionsOptions;
+  readonly #entries = new Map<string, WebRtcSession>();
+  readonly #retained = new Map<string, () => void>();
+
+  constructor(options: WebRtcSessionsOptions) {
+    this.#options = options;
+  }
+
+  get iceServers(): readonly IceServer[] {
+    return this.#options.engine.iceServers;
+  }
+
+  /** Sessions that have a peer, or can still be read. */
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** Takes over a fresh session. With an offer resolves with the answer; if that fails the session is destroyed. */
+  async open(session: Session, offerSdp: string | undefined): Promise<string | undefined> {
+    try {
+      const stats = new Map<string, () => TrackStats>();
+      const peer = this.#options.engine.createPeer({
+        track: (track) => {
+          stats.set(track.label, () => track.stats());
+          try {
+            session.addLane(track.source, track.label);
+          } catch {
+            // Too many tracks, or the session is closing: the track is not heard, which `addLane` made sure of.
+          }
+        },
+        state: (state) => {
+          if (state === 'closed') void session.close('abandoned');
+        },
+      });
+      this.#entries.set(session.id, { session, peer, stats, offered: false });
+      void session.closed.then(() => {
+        this.#retire(session.id, peer);
+      });
+      return offerSdp === undefined ? undefined : await this.offer(session.id, session.tenantId, offerSdp);
+    } catch (error) {
+      await session.destroy(toEarshotError(error));
+      this.#forget(session.id);
+      throw error;
+    }
+  }
+
+  /** The tenant's session, live or just ended. Throws `NOT_FOUND`, also for another tenant's. */
+  find(id: string, tenantId: string): Session {
+    return this.#entry(id, tenantId).session;
+  }
+
+  /** Per track label, what was counted so far. */
+  stats(id: string, tenantId: string): Record<string, TrackStats> {
+    return Object.fromEntries([...this.#entry(id, tenantId).stats].map(([label, read]) => [label, read()]));
+  }
+
+  async offer(id: string, tenantId: string, sdp: string): Promise<string> {
+    const entry = this.#live(id, tenantId);
+    const answer = await entry.peer.answer(sdp);
+    entry.offered = true;
+    return answer;
+  }
+
+  async addCandidate(id: string, tenantId: string, candidate: IceCandidate | null): Promise<void> {
+    const entry = this.#live(id, tenantId);
+    if (!entry.offered) throw new EarshotError('SESSION_CONFLICT', 'Send the offer before its candidates.');
+    await entry.peer.addCandidate(candidate);
+  }
+
+  /** Hears out what has arrived and ends the session. Resolves when the last final is out. */
+  async finish(id: string, tenantId: string): Promise<void> {
+    await this.#live(id, tenantId).session.close('finished');
+  }
+
+  #entry(id: string, tenantId: string): WebRtcSession {
+    const entry = this.#entries.get(id);
+    if (entry?.session.tenantId !== tenantId) throw new EarshotError('NOT_FOUND', 'No such session.');
+    return entry;
+  }
+
+  #live(id: string, tenantId: string): WebRtcSession {
+    const entry = this.#entry(id, tenantId);
+    if (entry.session.state !== 'open') throw new EarshotError('NOT_FOUND', 'The session has ended.');
+    return entry;
+  }
+
+  #retire(id: string, peer: Peer): void {
+    void peer.close();
+    if (!this.#entries.has(id)) return;
+    const forget = (): void => {
+      this.#forget(id);
+    };
+    const cancel = this.#options.clock.setTimer(this.#options.retainMs ?? DEFAULT_RETAIN_MS, forget);
+    this.#retained.set(id, cancel);
+    const [oldest] = this.#retained.keys();
+    if (this.#retained.size > MAX_RETAINED && oldest !== undefined) this.#forget(oldest);
+  }
+
+  #forget(id: string): void {
+    this.#retained.get(id)?.();
+    this.#retained.delete(id);
+    this.#entries.delete(id);
+  }
+
+  /** Cancels what is left to time; sessions are drained by their owner. */
+  close(): void {
+    for (const id of [...this.#retained.keys()]) this.#forget(id);
+  }
+}

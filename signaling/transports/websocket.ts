@@ -1,0 +1,136 @@
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { type RawData, WebSocket, WebSocketServer } from 'ws';
+import { BoundedQueue } from '../../src/core/bounded-queue.ts';
+import type { Connection, WireMessage } from '../connection.ts';
+
+export interface WebSocketOptions {
+  /** Largest frame taken, in bytes; a larger one closes with 1009. Default 8 MiB. */
+  readonly maxMessageBytes?: number;
+  /** Bytes that may wait to be read before the socket is paused. Default 1 MiB. */
+  readonly maxQueuedBytes?: number;
+  /** Bytes that may wait to be sent before `send` waits. Default 256 KiB. */
+  readonly maxBufferedBytes?: number;
+  /** Pings go out this often; a client that answers none in between is dropped. Default 20 s. */
+  readonly pingIntervalMs?: number;
+  /** Time a client has to answer a close frame. Default 5 s. */
+  readonly closeTimeoutMs?: number;
+}
+
+/** Takes upgrade requests that the caller has already let in. */
+export class WebSocketTransport {
+  readonly #options: Required<WebSocketOptions>;
+  readonly #server: WebSocketServer;
+  readonly #open = new Set<WebSocket>();
+
+  constructor(options: WebSocketOptions = {}) {
+    this.#options = {
+      maxMessageBytes: options.maxMessageBytes ?? 8 * 1024 * 1024,
+      maxQueuedBytes: options.maxQueuedBytes ?? 1024 * 1024,
+      maxBufferedBytes: options.maxBufferedBytes ?? 256 * 1024,
+      pingIntervalMs: options.pingIntervalMs ?? 20_000,
+      closeTimeoutMs: options.closeTimeoutMs ?? 5000,
+    };
+    this.#server = new WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      perMessageDeflate: false,
+      maxPayload: this.#options.maxMessageBytes,
+    });
+  }
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** Completes the handshake; a malformed one is answered by the library and never resolves to a connection. */
+  accept(request: IncomingMessage, socket: Duplex, head: Buffer, onConnection: (connection: Connection) => void): void {
+    this.#server.handleUpgrade(request, socket, head, (webSocket) => {
+      this.#open.add(webSocket);
+      webSocket.once('close', () => this.#open.delete(webSocket));
+      onConnection(new WebSocketConnection(webSocket, this.#options));
+    });
+  }
+
+  /** Drops what is still open. */
+  close(): void {
+    for (const webSocket of this.#open) webSocket.terminate();
+  }
+}
+
+class WebSocketConnection implements Connection {
+  readonly messages: AsyncIterable<WireMessage>;
+  readonly closed: Promise<void>;
+  readonly #socket: WebSocket;
+  readonly #options: Required<WebSocketOptions>;
+  readonly #queue: BoundedQueue<WireMessage>;
+  #answered = true;
+  #closeTimer: NodeJS.Timeout | undefined;
+
+  constructor(socket: WebSocket, options: Required<WebSocketOptions>) {
+    this.#socket = socket;
+    this.#options = options;
+    this.#queue = new BoundedQueue<WireMessage>({
+      maxWeight: options.maxQueuedBytes,
+      weigh: (message) => message.length,
+    });
+    this.messages = this.#queue;
+    const pingTimer = setInterval(() => {
+      this.#ping();
+    }, options.pingIntervalMs);
+    this.closed = new Promise((resolve) => {
+      socket.once('close', () => {
+        clearInterval(pingTimer);
+        clearTimeout(this.#closeTimer);
+        this.#queue.end();
+        resolve();
+      });
+    });
+    socket.on('message', (data, isBinary) => {
+      this.#receive(data, isBinary);
+    });
+    socket.on('pong', () => {
+      this.#answered = true;
+    });
+    // A broken frame or connection: the library closes it, and `close` follows.
+    socket.on('error', () => undefined);
+  }
+
+  async send(text: string): Promise<void> {
+    if (this.#socket.readyState !== WebSocket.OPEN) return;
+    const flushed = new Promise<void>((resolve) => {
+      this.#socket.send(text, () => {
+        resolve();
+      });
+    });
+    if (this.#socket.bufferedAmount > this.#options.maxBufferedBytes) await Promise.race([flushed, this.closed]);
+  }
+
+  close(code: number, reason: string): void {
+    if (this.#closeTimer) return;
+    this.#socket.resume();
+    this.#socket.close(code, reason.slice(0, 120));
+    this.#closeTimer = setTimeout(() => {
+      this.#socket.terminate();
+    }, this.#options.closeTimeoutMs);
+  }
+
+  #receive(data: RawData, isBinary: boolean): void {
+    const bytes = Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data as Buffer);
+    void this.#queue.push(isBinary ? bytes : bytes.toString('utf8'));
+    if (!this.#queue.isFull || this.#socket.isPaused) return;
+    this.#socket.pause();
+    void this.#queue.hasRoom().then(() => {
+      this.#socket.resume();
+    });
+  }
+
+  #ping(): void {
+    // A paused socket cannot hear the answer.
+    if (!this.#answered && !this.#socket.isPaused) this.#socket.terminate();
+    else if (this.#socket.readyState === WebSocket.OPEN) {
+      this.#answered = false;
+      this.#socket.ping();
+    }
+  }
+}

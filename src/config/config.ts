@@ -1,0 +1,110 @@
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+
+const port = z.coerce.number().int().min(0).max(65_535);
+const positiveInteger = z.coerce.number().int().positive();
+
+/**
+ * Every setting, by its name in the configuration file. The environment variable is the same name in capitals with
+ * `EARSHOT_` before it (`maxLiveSessions` is `EARSHOT_MAX_LIVE_SESSIONS`); `PORT` and `EARSHOT_DATA` are shorter
+ * by custom. The environment wins over the file. An unknown key is an error in both.
+ */
+const schema = z.strictObject({
+  host: z.string().min(1).default('127.0.0.1').describe('Address to listen on. Other than loopback, every request needs the API key.'),
+  port: port.default(8080).describe('TCP port of HTTP and WebSocket; 0 takes a free one.'),
+  dataDir: z.string().min(1).default('./data').describe('Folder for what must survive a restart.'),
+  apiKey: z.string().min(16).optional().describe('API key to accept. Default: made on the first start and kept in the data folder.'),
+  logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info').describe('Least severe log line that is written.'),
+  modelDir: z.string().min(1).default('/usr/share/pocketsphinx/model/en-us').describe('Folder of the PocketSphinx model.'),
+  engineProcesses: positiveInteger.max(64).optional().describe('Engine processes for live sessions. Default: one per core.'),
+  maxLiveSessions: positiveInteger.max(1000).optional().describe('Live sessions at a time. Default: 5 per core.'),
+  maxBatchSessions: positiveInteger.max(1000).optional().describe('Uploaded files recognized at a time. Default: 2 per core.'),
+  maxInlineBytes: positiveInteger.default(5 * 1024 * 1024).describe('Largest upload answered in the same response, in bytes.'),
+  maxPeers: positiveInteger.max(10_000).default(200).describe('WebRTC peer connections at a time.'),
+  iceServers: z
+    .preprocess((value) => (typeof value === 'string' ? parseJson(value) : value), z.array(z.strictObject({ urls: z.union([z.string(), z.array(z.string())]), username: z.string().optional(), credential: z.string().optional() })))
+    .default([])
+    .describe('STUN and TURN servers handed to browsers, as JSON in the shape of RTCIceServer.'),
+  announcedAddresses: z
+    .preprocess((value) => (typeof value === 'string' ? value.split(',') : value), z.array(z.string()))
+    .default([])
+    .describe('Further addresses at which WebRTC reaches this machine, for example the public one behind a NAT; comma-separated.'),
+  udpPorts: z
+    .string()
+    .regex(/^\d+-\d+$/)
+    .optional()
+    .describe('Range of UDP ports for WebRTC, as `40000-40100`. Default: any.'),
+  ffmpegPath: z.string().min(1).default('ffmpeg').describe('Program that decodes all containers but WAV.'),
+});
+
+export type Config = z.output<typeof schema>;
+
+const ENVIRONMENT_ALIASES: Readonly<Record<string, string>> = { PORT: 'port', EARSHOT_DATA: 'dataDir' };
+/** Variables that other parts of the project read. */
+const NOT_SETTINGS = new Set(['EARSHOT_CONFIG']);
+
+/** What is wrong with the settings, a line each, for people. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+/** Reads the file named by `EARSHOT_CONFIG` (JSON), if any, and the environment. Throws {@link ConfigError}. */
+export function loadConfig(environment: NodeJS.ProcessEnv): Config {
+  const fromFile = environment['EARSHOT_CONFIG'] === undefined ? {} : readConfigFile(environment['EARSHOT_CONFIG']);
+  const result = schema.safeParse({ ...fromFile, ...fromEnvironment(environment) });
+  if (result.success) return result.data;
+  const lines = result.error.issues.map((issue) => `${issue.path.join('.') || 'settings'}: ${issue.message}`);
+  throw new ConfigError(lines.join('\n'));
+}
+
+/** Name in the environment, default and meaning of every setting: the source of docs/configuration.md. */
+export function describeConfig(): { readonly key: string; readonly variable: string; readonly fallback: string; readonly meaning: string }[] {
+  return Object.entries(schema.shape).map(([key, type]) => {
+    const fallback = type.safeParse(undefined);
+    const alias = Object.entries(ENVIRONMENT_ALIASES).find(([, name]) => name === key)?.[0];
+    return {
+      key,
+      variable: alias ?? variableOf(key),
+      fallback: fallback.success && fallback.data !== undefined ? JSON.stringify(fallback.data) : '',
+      meaning: type.description ?? '',
+    };
+  });
+}
+
+function variableOf(key: string): string {
+  return `EARSHOT_${key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+}
+
+function fromEnvironment(environment: NodeJS.ProcessEnv): Record<string, unknown> {
+  const settings: Record<string, unknown> = {};
+  const keys = new Map(Object.keys(schema.shape).map((key) => [variableOf(key), key]));
+  for (const [variable, value] of Object.entries(environment)) {
+    if (value === undefined || value === '' || NOT_SETTINGS.has(variable)) continue;
+    const key = ENVIRONMENT_ALIASES[variable] ?? keys.get(variable);
+    if (key !== undefined) settings[key] = value;
+    else if (variable.startsWith('EARSHOT_')) throw new ConfigError(`${variable}: unknown setting`);
+  }
+  return settings;
+}
+
+function readConfigFile(path: string): Record<string, unknown> {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new ConfigError(`EARSHOT_CONFIG: cannot read ${path}`, { cause });
+  }
+  const value = parseJson(text);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new ConfigError(`EARSHOT_CONFIG: ${path} does not hold a JSON object`);
+  }
+  return value as Record<string, unknown>;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new ConfigError('a setting is not valid JSON', { cause });
+  }
+}

@@ -1,0 +1,91 @@
+import type { FastifyInstance } from 'fastify';
+import { z } from 'zod';
+import type { IceCandidate } from '../../core/media-engine.ts';
+import { okBody } from '../envelope.ts';
+import { authenticate, NATIVE_BASE, type HttpServices } from '../server.ts';
+import { parse, parseLanguage } from '../validation.ts';
+
+const offerSchema = z.object({ type: z.literal('offer'), sdp: z.string().min(1).max(128 * 1024) });
+
+const createSchema = z
+  .object({
+    language_hint: z.string().nullish(),
+    backend_preference: z.enum(['any', 'prefer_self_hosted', 'prefer_relay']).nullish(),
+    chunk_seconds: z.number().positive().max(60).nullish(),
+    diarize: z.literal(false, { error: 'not offered by this server yet' }).nullish(),
+    endpointing_ms: z.number().min(10).max(10_000).nullish(),
+    sdp: offerSchema.nullish(),
+  })
+  .nullish();
+
+const candidateSchema = z
+  .object({
+    candidate: z.string().max(2048),
+    sdpMid: z.string().max(64).nullish(),
+    sdpMLineIndex: z.number().int().min(0).max(255).nullish(),
+  })
+  .nullable();
+
+interface SessionPath {
+  readonly Params: { readonly id: string };
+}
+
+/** How long a session without media lives; the idle limit of sessions. */
+const SETUP_SECONDS = 60;
+
+/** WebRTC sessions: create, offer, trickle, end. Captions come by the control WebSocket. */
+export function webrtcRoutes(app: FastifyInstance, services: HttpServices): void {
+  const base = `${NATIVE_BASE}/webrtc/sessions`;
+
+  app.post(base, async (request, reply) => {
+    const { tenantId } = authenticate(services, request.raw);
+    const body = parse(createSchema, request.body) ?? {};
+    const language = parseLanguage(body.language_hint);
+    const session = services.sessions.create({
+      tenantId,
+      priority: 'live',
+      ...(language !== undefined && { language }),
+      ...(body.endpointing_ms != null && { endpointing: { endpointMs: body.endpointing_ms } }),
+    });
+    const answer = await services.webrtc.open(session, body.sdp?.sdp);
+    const scheme = request.protocol === 'https' ? 'wss' : 'ws';
+    return reply.status(201).send(
+      okBody(
+        {
+          session_id: session.id,
+          answer: answer === undefined ? null : { type: 'answer', sdp: answer },
+          ice_servers: services.webrtc.iceServers,
+          control_url: `${scheme}://${request.host}${base}/${session.id}/control`,
+          backend_used: session.backend,
+          expires_at: new Date(Date.now() + SETUP_SECONDS * 1000).toISOString(),
+        },
+        request.id,
+      ),
+    );
+  });
+
+  app.post<SessionPath>(`${base}/:id/offer`, async (request) => {
+    const { tenantId } = authenticate(services, request.raw);
+    const offer = parse(offerSchema, request.body);
+    const sdp = await services.webrtc.offer(request.params.id, tenantId, offer.sdp);
+    return okBody({ type: 'answer', sdp }, request.id);
+  });
+
+  app.post<SessionPath>(`${base}/:id/ice`, async (request, reply) => {
+    const { tenantId } = authenticate(services, request.raw);
+    const candidate = parse(candidateSchema, request.body ?? null);
+    await services.webrtc.addCandidate(request.params.id, tenantId, candidate as IceCandidate | null);
+    return reply.status(204).send();
+  });
+
+  app.get<SessionPath>(`${base}/:id/stats`, (request) => {
+    const { tenantId } = authenticate(services, request.raw);
+    return okBody({ tracks: services.webrtc.stats(request.params.id, tenantId) }, request.id);
+  });
+
+  app.delete<SessionPath>(`${base}/:id`, async (request, reply) => {
+    const { tenantId } = authenticate(services, request.raw);
+    await services.webrtc.finish(request.params.id, tenantId);
+    return reply.status(204).send();
+  });
+}

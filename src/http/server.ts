@@ -1,0 +1,125 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { AudioDecoder } from '../core/audio.ts';
+import { EarshotError, toEarshotError } from '../core/errors.ts';
+import type { Recognizer } from '../core/recognizer.ts';
+import type { Sessions } from '../core/session/sessions.ts';
+import type { WebRtcSessions } from '../../signaling/offer-answer.ts';
+import type { WebSocketTransport } from '../../signaling/transports/websocket.ts';
+import type { Access, Principal } from '../tenancy/access.ts';
+import { errorBody, httpError } from './envelope.ts';
+import { healthRoutes } from './routes/health.ts';
+import { pageRoutes } from './routes/page.ts';
+import { socketRoutes, type SocketRoute } from './routes/sockets.ts';
+import { transcribeRoutes } from './routes/transcribe.ts';
+import { webrtcRoutes } from './routes/webrtc.ts';
+
+/** What the routes work with. */
+export interface HttpServices {
+  readonly access: Access;
+  readonly sessions: Sessions;
+  readonly webrtc: WebRtcSessions;
+  readonly recognizer: Recognizer;
+  readonly decode: AudioDecoder;
+  readonly webSockets: WebSocketTransport;
+  readonly log: Log;
+  /** Largest upload answered in the same response, in bytes. */
+  readonly maxInlineBytes: number;
+  /** Folder of the built page. */
+  readonly pageDir: string;
+}
+
+/** The part of pino that is used here. Never given transcript text, audio or keys. */
+export interface Log {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/** Base of the native API's paths. */
+export const NATIVE_BASE = '/v1/modules/scaiecho';
+
+const MAX_JSON_BYTES = 256 * 1024;
+
+/** All HTTP and WebSocket routes on one server. Nothing is listened on before `listen`. */
+export async function createHttpServer(services: HttpServices): Promise<FastifyInstance> {
+  const app = fastify({
+    bodyLimit: MAX_JSON_BYTES,
+    genReqId: () => `req_${randomUUID()}`,
+    forceCloseConnections: 'idle',
+    routerOptions: { ignoreTrailingSlash: true },
+  });
+  app.setErrorHandler((error, request, reply) => sendError(error, request, reply, services.log));
+  app.setNotFoundHandler((request, reply) =>
+    sendError(new EarshotError('NOT_FOUND', `No route ${request.method} ${pathOf(request.url)}.`), request, reply, services.log),
+  );
+  app.addHook('onSend', (request, reply, payload, done) => {
+    void reply.header('x-request-id', request.id);
+    done(null, payload);
+  });
+  healthRoutes(app, services);
+  await transcribeRoutes(app, services);
+  webrtcRoutes(app, services);
+  await pageRoutes(app, services);
+  upgradeRoutes(app, services, socketRoutes(services));
+  return app;
+}
+
+/** Lets a request in, or throws what refuses it. */
+export function authenticate(services: HttpServices, request: IncomingMessage): Principal {
+  const { authorization, host, origin } = request.headers;
+  const token = new URL(request.url ?? '/', 'http://localhost').searchParams.get('token') ?? undefined;
+  return services.access.authenticate({ authorization, token, host, origin });
+}
+
+function sendError(thrown: unknown, request: FastifyRequest, reply: FastifyReply, log: Log): FastifyReply {
+  const error = httpError(thrown);
+  if (error.rule.httpStatus >= 500) {
+    log.error({ requestId: request.id, code: error.code, err: error.cause ?? error }, 'request failed');
+  }
+  if (error.retryAfterSeconds !== undefined) void reply.header('retry-after', String(error.retryAfterSeconds));
+  if (error.rule.httpStatus === 401) void reply.header('www-authenticate', 'Bearer');
+  return reply.status(error.rule.httpStatus).send(errorBody(error, request.id));
+}
+
+/**
+ * WebSocket upgrades do not pass through fastify's routes. What is refused before the upgrade is answered in plain HTTP,
+ * with the same body as everywhere.
+ */
+function upgradeRoutes(app: FastifyInstance, services: HttpServices, routes: readonly SocketRoute[]): void {
+  app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    socket.on('error', () => undefined);
+    try {
+      const url = new URL(request.url ?? '/', 'http://localhost');
+      const serve = routes
+        .map((route) => ({ route, match: route.path.exec(url.pathname) }))
+        .find(({ match }) => match !== null);
+      if (!serve?.match) throw new EarshotError('NOT_FOUND', `No WebSocket at ${url.pathname}.`);
+      const accepted = serve.route.open(authenticate(services, request), url.searchParams, serve.match);
+      services.webSockets.accept(request, socket, head, (connection) => {
+        accepted(connection).catch((error: unknown) => {
+          services.log.error({ err: error }, 'socket handler failed');
+          connection.close(1011, 'INTERNAL');
+        });
+      });
+    } catch (thrown) {
+      refuseUpgrade(socket, toEarshotError(thrown));
+    }
+  });
+}
+
+function refuseUpgrade(socket: Duplex, error: EarshotError): void {
+  const body = JSON.stringify(errorBody(error, `req_${randomUUID()}`));
+  const head = [
+    `HTTP/1.1 ${String(error.rule.httpStatus)} ${error.code}`,
+    'content-type: application/json; charset=utf-8',
+    `content-length: ${String(Buffer.byteLength(body))}`,
+    ...(error.retryAfterSeconds === undefined ? [] : [`retry-after: ${String(error.retryAfterSeconds)}`]),
+    'connection: close',
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+}
+
+const pathOf = (url: string): string => url.split('?')[0] ?? url;

@@ -1,0 +1,60 @@
+import { ConfigError, loadConfig, type Config } from './config/config.ts';
+import { startApp } from './app.ts';
+import { createLogger } from './observability/logger.ts';
+import { keptApiKey } from './tenancy/access.ts';
+
+/** A second signal, or this long after the first, ends the process whatever is still open. */
+const DRAIN_DEADLINE_MS = 35_000;
+
+function readConfig(): Config {
+  try {
+    return loadConfig(process.env);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(`Earshot cannot start, a setting is wrong:\n${error.message}\n`);
+    process.exit(2);
+  }
+}
+
+/** A line of advice for what goes wrong on the first start. */
+function explainStart(error: unknown, config: Config): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === 'EADDRINUSE') return `Port ${String(config.port)} is taken; choose another: PORT=${String(config.port + 1)} npm start`;
+  if (code === 'EACCES') return `Port ${String(config.port)} may not be used by this user; choose one over 1023: PORT=8080 npm start`;
+  return message;
+}
+
+async function main(): Promise<void> {
+  const config = readConfig();
+  const log = createLogger(config.logLevel);
+  const kept = config.apiKey === undefined ? keptApiKey(config.dataDir) : undefined;
+  const apiKey = config.apiKey ?? kept?.apiKey ?? '';
+  const app = await startApp(config, apiKey, log).catch((error: unknown) => {
+    process.stderr.write(`Earshot did not start. ${explainStart(error, config)}\n`);
+    process.exit(1);
+  });
+
+  const stop = (signal: NodeJS.Signals): void => {
+    log.info({ signal }, 'stopping: sessions deliver what they heard');
+    process.once('SIGINT', () => process.exit(1));
+    process.once('SIGTERM', () => process.exit(1));
+    setTimeout(() => process.exit(1), DRAIN_DEADLINE_MS).unref();
+    void app.close().then(() => process.exit(0));
+  };
+  process.once('SIGINT', stop);
+  process.once('SIGTERM', stop);
+
+  process.stdout.write(`
+Earshot listens on ${app.url}
+
+  Captions in the browser   ${app.url}/
+  API key                   ${apiKey}${kept ? `   (kept in ${kept.path})` : ''}
+
+  Transcribe a file:
+    curl ${app.url}/v1/modules/scaiecho/transcribe \\
+      -H "Authorization: Bearer ${apiKey}" -F file=@meeting.wav
+
+`);
+}
+
+await main();

@@ -1,0 +1,85 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { EarshotError } from '../core/errors.ts';
+
+/** Who is asking, once let in. */
+export interface Principal {
+  readonly tenantId: string;
+}
+
+/** What a request shows of itself. */
+export interface Credentials {
+  /** `Authorization` header. */
+  readonly authorization?: string | undefined;
+  /** `token` of the query string, for browsers' WebSockets. */
+  readonly token?: string | undefined;
+  readonly host?: string | undefined;
+  readonly origin?: string | undefined;
+}
+
+export interface AccessOptions {
+  readonly apiKey: string;
+  /** The server listens on loopback only. */
+  readonly loopbackOnly: boolean;
+}
+
+const TENANT: Principal = { tenantId: 'default' };
+const LOOPBACK_NAMES = new Set(['localhost', '127.0.0.1', '[::1]']);
+
+/**
+ * Decides who may use the server. With the API key: anyone. Without: only a server that listens on loopback, asked under
+ * a loopback name, by no page or by its own page. A foreign page in the user's browser can reach loopback too, by
+ * its address or by a DNS name pointed there, so `Host` and `Origin` are looked at.
+ */
+export class Access {
+  readonly #keyHash: Buffer;
+  readonly #loopbackOnly: boolean;
+
+  constructor(options: AccessOptions) {
+    this.#keyHash = hash(options.apiKey);
+    this.#loopbackOnly = options.loopbackOnly;
+  }
+
+  /** Throws `AUTH_TOKEN_MISSING` or `AUTH_TOKEN_INVALID`. */
+  authenticate(credentials: Credentials): Principal {
+    const key = bearer(credentials.authorization) ?? credentials.token;
+    if (key === undefined) {
+      if (this.#loopbackOnly && isLocalRequest(credentials)) return TENANT;
+      throw new EarshotError('AUTH_TOKEN_MISSING', 'Send the API key as "Authorization: Bearer ..." or as ?token=.');
+    }
+    if (!timingSafeEqual(hash(key), this.#keyHash)) throw new EarshotError('AUTH_TOKEN_INVALID', 'Unknown API key.');
+    return TENANT;
+  }
+}
+
+/** The key kept in the data folder; made on the first start. */
+export function keptApiKey(dataDir: string): { readonly apiKey: string; readonly path: string } {
+  const path = join(dataDir, 'api-key');
+  mkdirSync(dataDir, { recursive: true });
+  try {
+    return { apiKey: readFileSync(path, 'utf8').trim(), path };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+  const apiKey = `sgk_${randomBytes(24).toString('base64url')}`;
+  writeFileSync(path, `${apiKey}\n`, { mode: 0o600, flag: 'wx' });
+  return { apiKey, path };
+}
+
+export function isLoopbackHost(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
+}
+
+function isLocalRequest(credentials: Credentials): boolean {
+  const host = credentials.host ?? '';
+  if (!LOOPBACK_NAMES.has(hostname(host))) return false;
+  return credentials.origin === undefined || credentials.origin === `http://${host}` || credentials.origin === `https://${host}`;
+}
+
+const hostname = (host: string): string => host.replace(/:\d+$/, '').toLowerCase();
+
+const bearer = (header: string | undefined): string | undefined =>
+  header === undefined ? undefined : (/^bearer\s+(\S+)$/i.exec(header)?.[1] ?? '');
+
+const hash = (key: string): Buffer => createHash('sha256').update(key).digest();
