@@ -10,7 +10,11 @@ export default tseslint.config(
       eqeqeq: 'error',
       'max-lines': ['error', 400],
       'no-restricted-exports': ['error', { restrictDefaultExports: { direct: true, named: true, defaultFrom: true, namedFrom: true, namespaceFrom: true } }],
-      'no-restricted-syntax': ['error', { selector: 'ExportAllDeclaration', message: 'No barrels: name what you export.' }],
+      'no-restricted-syntax': [
+        'error',
+        { selector: 'ExportAllDeclaration', message: 'No barrels: name what you export.' },
+        { selector: 'ThrowStatement > :matches(Literal, TemplateLiteral, ObjectExpression)', message: 'Throw an Error.' },
+      ],
     },
   },
   {
@@ -31,9 +35,8 @@ export default tseslint.config(
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
       // `() => socket.close()` and `return stop()` say as much as the same in two lines.
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true, ignoreVoidReturningFunctions: true }],
-      // An error that is passed on is `unknown`, or `{} | null` once it is known to be there; literals stay forbidden.
+      // An error that is passed on is `unknown`, or `{} | null` once it is known to be there; literals are forbidden above.
       '@typescript-eslint/only-throw-error': 'off',
-      'no-throw-literal': 'error',
       '@typescript-eslint/prefer-promise-reject-errors': ['error', { allowThrowingUnknown: true }],
       // `Promise.withResolvers<void>()` is the plain way to wait for an event.
       '@typescript-eslint/no-invalid-void-type': 'off',
