@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import type { ErrorCode } from '../../../src/core/errors.ts';
+import { EarshotError } from '../../../src/core/errors.ts';
+import type { MediaEngine, Peer, PeerState, RemoteTrack } from '../../../src/core/media-engine.ts';
+
+/** What must happen happens long before; a check that waits longer has failed. */
+const DEADLINE_MS = 10_000;
+
+export async function within<T>(what: string, promise: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const deadline = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new assert.AssertionError({ message: `${what}: did not happen` })), DEADLINE_MS);
+  });
+  try {
+    return await Promise.race([promise, deadline]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** A peer with a record of what it told. */
+export class Observed {
+  readonly peer: Peer;
+  readonly states: PeerState[] = [];
+  readonly tracks: RemoteTrack[] = [];
+  readonly #waiting = new Set<() => void>();
+
+  constructor(engine: MediaEngine) {
+    this.peer = engine.createPeer({
+      track: (track) => {
+        this.tracks.push(track);
+        this.#look();
+      },
+      state: (state) => {
+        this.states.push(state);
+        this.#look();
+      },
+    });
+  }
+
+  reached(state: PeerState): Promise<void> {
+    return this.#until(`state ${state}`, () => this.states.includes(state));
+  }
+
+  async track(index: number): Promise<RemoteTrack> {
+    await this.#until(`track ${String(index)}`, () => this.tracks.length > index);
+    return this.tracks[index] ?? assert.fail();
+  }
+
+  #look(): void {
+    for (const look of this.#waiting) look();
+  }
+
+  async #until(what: string, holds: () => boolean): Promise<void> {
+    if (holds()) return;
+    let look: () => void = () => undefined;
+    const happened = new Promise<void>((resolve) => {
+      look = () => {
+        if (holds()) resolve();
+      };
+      this.#waiting.add(look);
+    });
+    await within(what, happened);
+    this.#waiting.delete(look);
+  }
+}
+
+/** Rejects with our own error class and this code. */
+export async function rejectsWith(code: ErrorCode, promise: Promise<unknown>): Promise<void> {
+  const outcome = await within(code, promise.then(() => undefined, (error: unknown) => error));
+  assert.ok(outcome instanceof EarshotError, `rejects with an EarshotError, not ${String(outcome)}`);
+  assert.equal(outcome.code, code);
+}
+
+/** Sockets and timers of this process. */
+export const activeResources = (): number =>
+  process.getActiveResourcesInfo().filter((kind) => kind === 'UDPWrap' || kind === 'UDPSocketWrap' || kind === 'Timeout')
+    .length;
+
+export async function resourcesBackTo(count: number): Promise<void> {
+  // The one timer of `within` is counted too.
+  while (activeResources() > count + 1) await new Promise((resolve) => setImmediate(resolve));
+}

@@ -1,0 +1,102 @@
+import { MediaStreamTrack, RTCPeerConnection, RTCRtpCodecParameters, RtpHeader, RtpPacket, useSdesMid } from 'werift';
+import type { IceCandidate } from '../../../src/core/media-engine.ts';
+import { OpusEncoder, packetize } from '../../rtp/testing/opus-encoder.ts';
+import { sayGoodbye } from '../werift-close.ts';
+
+const PAYLOAD_TYPE = 111;
+
+export interface RtcClientOptions {
+  /** Announce the streams with `a=ssrc`. Default true. */
+  readonly announceSsrcs?: boolean;
+  /** Mark packets with the MID header extension. Default true. */
+  readonly sendMid?: boolean;
+  /** Offer a video section and a data channel as well. Default false. */
+  readonly alsoVideoAndData?: boolean;
+}
+
+/** What a browser does, for tests: publishes audio tracks from this process. */
+export class RtcClient {
+  readonly connection: RTCPeerConnection;
+  readonly candidates: IceCandidate[] = [];
+  readonly #options: RtcClientOptions;
+  readonly #tracks: MediaStreamTrack[] = [];
+
+  constructor(options: RtcClientOptions = {}) {
+    this.#options = options;
+    const mid = options.sendMid === false ? [] : [useSdesMid()];
+    this.connection = new RTCPeerConnection({
+      codecs: {
+        audio: [
+          new RTCRtpCodecParameters({
+            mimeType: 'audio/opus',
+            clockRate: 48_000,
+            channels: 2,
+            payloadType: PAYLOAD_TYPE,
+            parameters: 'minptime=10;useinbandfec=1',
+          }),
+        ],
+        video: [new RTCRtpCodecParameters({ mimeType: 'video/VP8', clockRate: 90_000, payloadType: 96 })],
+      },
+      headerExtensions: { audio: mid, video: [] },
+      iceServers: [],
+      iceAdditionalHostAddresses: ['127.0.0.1'],
+      bundlePolicy: 'max-bundle',
+    });
+    this.connection.onIceCandidate.subscribe((candidate) => {
+      if (!candidate?.candidate) return;
+      const { candidate: text, sdpMid = null, sdpMLineIndex = null } = candidate;
+      this.candidates.push({ candidate: text, sdpMid, sdpMLineIndex });
+    });
+    if (options.alsoVideoAndData) {
+      this.connection.addTransceiver('video', { direction: 'sendrecv' });
+      this.connection.createDataChannel('control');
+    }
+  }
+
+  /** Answers the index of the new track. It is published with the next offer. */
+  addTrack(): number {
+    const track = new MediaStreamTrack({ kind: 'audio' });
+    this.connection.addTransceiver(track, { direction: 'sendonly' });
+    this.#tracks.push(track);
+    return this.#tracks.length - 1;
+  }
+
+  /** An offer with all candidates in it, or with none for trickling. */
+  async offer(withCandidates = true): Promise<string> {
+    // werift would ask a public STUN server when none is configured.
+    for (const { iceTransport } of this.connection.dtlsTransports) delete iceTransport.connection.stunServer;
+    const bare = await this.connection.createOffer();
+    await this.connection.setLocalDescription(bare);
+    const sdp = withCandidates ? (this.connection.localDescription?.sdp ?? '') : bare.sdp;
+    return this.#options.announceSsrcs === false ? sdp.replaceAll(/^a=ssrc.*\r\n/gm, '') : sdp;
+  }
+
+  async accept(answerSdp: string): Promise<void> {
+    await this.connection.setRemoteDescription({ type: 'answer', sdp: answerSdp });
+  }
+
+  async connected(): Promise<void> {
+    if (this.connection.connectionState === 'connected') return;
+    await this.connection.connectionStateChange.watch((state) => state === 'connected');
+  }
+
+  /** Sends 48 kHz mono PCM at once, as packets of 20 ms that follow what the track sent before. */
+  send(trackIndex: number, pcm: Int16Array, firstPacket = 0): void {
+    const start = { sequenceNumber: firstPacket, timestamp: firstPacket * 960 };
+    for (const packet of packetize(pcm, new OpusEncoder({ fec: true }), start)) {
+      const header = new RtpHeader({
+        payloadType: PAYLOAD_TYPE,
+        sequenceNumber: packet.sequenceNumber,
+        timestamp: packet.timestamp,
+        marker: packet.marker,
+      });
+      this.#tracks[trackIndex]?.writeRtp(new RtpPacket(header, Buffer.from(packet.payload)));
+    }
+  }
+
+  /** Leaves as a browser does: the other side is told. */
+  async close(): Promise<void> {
+    await Promise.all(this.connection.dtlsTransports.map(sayGoodbye));
+    await this.connection.close();
+  }
+}

@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict';
+import dns from 'node:dns';
+import { isIP } from 'node:net';
+import test from 'node:test';
+import type { AudioSource, LaneAudio } from '../../src/core/audio.ts';
+import type { MediaEngine, Peer, PeerHandlers, RemoteTrack } from '../../src/core/media-engine.ts';
+import { mediaEngineChecks, mediaEngineConformance } from './conformance.ts';
+import type { EngineSettings } from './conformance.ts';
+import { RtcClient } from './testing/rtc-client.ts';
+import { createWeriftEngine } from './werift.ts';
+
+const HANDLERS: PeerHandlers = { track: () => undefined, state: () => undefined };
+
+mediaEngineConformance('werift', createWeriftEngine);
+
+/** The real engine with one fault. */
+interface Fault {
+  /** The check that must see it. */
+  readonly caughtBy: RegExp;
+  readonly settings?: Partial<EngineSettings>;
+  readonly handlers?: (handlers: PeerHandlers) => PeerHandlers;
+  readonly peer?: (peer: Peer) => Peer;
+}
+
+const sourceOf = (source: AudioSource, change: (item: LaneAudio) => LaneAudio): AudioSource => ({
+  close: () => source.close(),
+  async *[Symbol.asyncIterator]() {
+    for await (const item of source) yield change(item);
+  },
+});
+
+const withSource = (track: RemoteTrack, change: (item: LaneAudio) => LaneAudio): RemoteTrack => ({
+  ...track,
+  source: sourceOf(track.source, change),
+});
+
+const FAULTS: Readonly<Record<string, Fault>> = {
+  'audio that starts later than sample 0': {
+    caughtBy: /a published track arrives/,
+    handlers: (handlers) => ({
+      ...handlers,
+      track: (track) => handlers.track(withSource(track, (item) => ({ ...item, startSample: item.startSample + 320 }))),
+    }),
+  },
+  'silence instead of audio': {
+    caughtBy: /a published track arrives/,
+    handlers: (handlers) => ({
+      ...handlers,
+      track: (track) =>
+        handlers.track(
+          withSource(track, (item) => (item.kind === 'pcm' ? { ...item, samples: new Int16Array(item.samples.length) } : item)),
+        ),
+    }),
+  },
+  'a track told twice': {
+    caughtBy: /a published track arrives/,
+    handlers: (handlers) => ({
+      ...handlers,
+      track: (track) => {
+        handlers.track(track);
+        handlers.track(track);
+      },
+    }),
+  },
+  'an answer without FEC': {
+    caughtBy: /the answer only receives/,
+    peer: (peer) => ({
+      ...delegate(peer),
+      answer: async (offer) => (await peer.answer(offer)).replaceAll('useinbandfec=1', 'useinbandfec=0'),
+    }),
+  },
+  'candidates that throw': {
+    caughtBy: /candidates trickle in/,
+    peer: (peer) => ({
+      ...delegate(peer),
+      addCandidate: (candidate) =>
+        candidate?.candidate.includes('.local') ? Promise.reject(new Error('no such host')) : peer.addCandidate(candidate),
+    }),
+  },
+  'closed told twice': {
+    caughtBy: /close ends the tracks/,
+    handlers: (handlers) => ({
+      ...handlers,
+      state: (state) => {
+        handlers.state(state);
+        if (state === 'closed') handlers.state(state);
+      },
+    }),
+  },
+  'garbage accepted': {
+    caughtBy: /what is no offer of audio is refused/,
+    peer: (peer) => ({ ...delegate(peer), answer: (offer) => peer.answer(offer).catch(() => 'v=0') }),
+  },
+  'no limit to its peers': { caughtBy: /no more peers than allowed/, settings: { maxPeers: 1000 } },
+};
+
+const delegate = (peer: Peer): Peer => ({
+  answer: (offer) => peer.answer(offer),
+  addCandidate: (candidate) => peer.addCandidate(candidate),
+  close: () => peer.close(),
+});
+
+function faultyEngine(settings: EngineSettings, fault: Fault): MediaEngine {
+  const engine = createWeriftEngine({ ...settings, ...fault.settings });
+  return {
+    id: 'faulty',
+    iceServers: [],
+    get peerCount() {
+      return engine.peerCount;
+    },
+    createPeer: (handlers) => {
+      const peer = engine.createPeer(fault.handlers?.(handlers) ?? handlers);
+      return fault.peer?.(peer) ?? peer;
+    },
+    close: () => engine.close(),
+  };
+}
+
+for (const [name, fault] of Object.entries(FAULTS)) {
+  test(`the suite rejects an engine with ${name}`, async () => {
+    const check = mediaEngineChecks.find((candidate) => fault.caughtBy.test(candidate.name)) ?? assert.fail();
+    await assert.rejects(check.run((settings) => faultyEngine(settings, fault)));
+  });
+}
+
+test('no STUN server is looked up when none is configured', async (context) => {
+  const lookup = context.mock.method(dns, 'lookup');
+  const client = new RtcClient();
+  client.addTrack();
+  const engine = createWeriftEngine();
+  await engine.createPeer(HANDLERS).answer(await client.offer());
+  await Promise.all([engine.close(), client.close()]);
+  const names = lookup.mock.calls.map((call) => call.arguments[0]).filter((host) => isIP(host) === 0);
+  assert.deepEqual(names, []);
+});
+
+test('a closed engine makes no peers', async () => {
+  const engine = createWeriftEngine();
+  await engine.close();
+  assert.throws(() => engine.createPeer(HANDLERS), { code: 'SERVER_STOPPING' });
+});
+
+test('a handler that throws is reported and breaks nothing', async () => {
+  const warnings: string[] = [];
+  const engine = createWeriftEngine({ onWarning: (message) => warnings.push(message) });
+  const peer = engine.createPeer({
+    track: () => undefined,
+    state: () => {
+      throw new Error('not mine');
+    },
+  });
+  await peer.close();
+  assert.equal(warnings.length, 1);
+  assert.equal(engine.peerCount, 0);
+});

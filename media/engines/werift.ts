@@ -1,0 +1,97 @@
+import type { Clock } from '../../src/core/clock.ts';
+import { systemClock } from '../../src/core/clock.ts';
+import { EarshotError } from '../../src/core/errors.ts';
+import type { IceServer, MediaEngine, Peer, PeerHandlers } from '../../src/core/media-engine.ts';
+import { opusVersion } from '../rtp/opus.ts';
+import type { RtpSourceOptions } from '../rtp/rtp-source.ts';
+import { WeriftPeer } from './werift-peer.ts';
+
+export interface WeriftEngineOptions {
+  /** Told to clients, and used for this server's own candidates. Default none. */
+  readonly iceServers?: readonly IceServer[];
+  /** Default 200. */
+  readonly maxPeers?: number;
+  /** Receivable audio sections of one peer. Default 8. */
+  readonly maxTracksPerPeer?: number;
+  /** Default 65536. */
+  readonly maxSdpBytes?: number;
+  /** Remote candidates per peer that are used; more are ignored. Default 64. */
+  readonly maxCandidates?: number;
+  /**
+   * Addresses offered as host candidates besides those of the interfaces: the loopback for clients on this machine, the
+   * public address of a server behind 1:1 NAT. Default `['127.0.0.1']`.
+   */
+  readonly additionalHostAddresses?: readonly string[];
+  /** Lowest and highest UDP port. Default any. */
+  readonly portRange?: readonly [number, number];
+  /** A peer without a connection for this long is closed. In ms, default 30,000. */
+  readonly idlePeerTimeoutMs?: number;
+  /** How tracks buffer and conceal. */
+  readonly track?: Omit<RtpSourceOptions, 'clock'>;
+  readonly clock?: Clock;
+  /** What went wrong inside and was survived. Never holds media or addresses of clients. */
+  readonly onWarning?: (message: string, cause?: unknown) => void;
+}
+
+/** Seconds after which a request for more is worth it when every place is taken. */
+const RETRY_AFTER_SECONDS = 5;
+
+/**
+ * WebRTC in TypeScript (werift). UDP only; every peer has a socket per host address.
+ * Throws `BACKEND_UNAVAILABLE` when libopus is not installed.
+ */
+export function createWeriftEngine(options: WeriftEngineOptions = {}): MediaEngine {
+  opusVersion();
+  return new WeriftEngine(options);
+}
+
+class WeriftEngine implements MediaEngine {
+  readonly id = 'werift';
+  readonly iceServers: readonly IceServer[];
+  readonly #options: WeriftEngineOptions;
+  readonly #maxPeers: number;
+  readonly #peers = new Set<WeriftPeer>();
+  #closed = false;
+
+  constructor(options: WeriftEngineOptions) {
+    this.#options = options;
+    this.iceServers = options.iceServers ?? [];
+    this.#maxPeers = options.maxPeers ?? 200;
+  }
+
+  get peerCount(): number {
+    return this.#peers.size;
+  }
+
+  createPeer(handlers: PeerHandlers): Peer {
+    if (this.#closed) throw new EarshotError('SERVER_STOPPING', 'The server takes no more connections.');
+    if (this.#peers.size >= this.#maxPeers) {
+      throw new EarshotError('CAPACITY_EXCEEDED', 'The server has as many connections as it may have.', {
+        retryAfterSeconds: RETRY_AFTER_SECONDS,
+      });
+    }
+    const options = this.#options;
+    const peer = new WeriftPeer({
+      handlers,
+      iceServers: this.iceServers,
+      limits: {
+        maxSdpBytes: options.maxSdpBytes ?? 65_536,
+        maxTracks: options.maxTracksPerPeer ?? 8,
+        maxCandidates: options.maxCandidates ?? 64,
+      },
+      additionalHostAddresses: options.additionalHostAddresses ?? ['127.0.0.1'],
+      portRange: options.portRange,
+      idleTimeoutMs: options.idlePeerTimeoutMs ?? 30_000,
+      track: { ...options.track, clock: options.clock ?? systemClock },
+      warn: options.onWarning ?? (() => undefined),
+      onClosed: () => this.#peers.delete(peer),
+    });
+    this.#peers.add(peer);
+    return peer;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all([...this.#peers].map((peer) => peer.close()));
+  }
+}
