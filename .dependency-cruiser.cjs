@@ -63,7 +63,7 @@ module.exports = {
     ...adapters.map((name) => area(name, `^src/${name}/`, [CORE])),
     area('jobs', '^src/jobs/', [CORE]),
     area('config', '^src/config/', [CORE]),
-    area('observability', '^src/observability/', [CORE]),
+    area('observability', '^src/observability/', [CORE, '^src/config/']),
     ...['http', 'mcp'].map((name) =>
       area(name, `^src/${name}/`, [CORE, '^signaling/', '^src/(jobs|formats|tenancy|speakers|dispatch|observability)/']),
     ),
