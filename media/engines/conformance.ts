@@ -248,7 +248,7 @@ export const mediaEngineChecks: readonly ConformanceCheck[] = [
       }),
   },
   {
-    name: 'close ends the tracks after what was received; closed comes last and once',
+    name: 'close tells the client, ends the tracks after what was received; closed comes last and once',
     run: (makeEngine) =>
       using(makeEngine, {}, async (engine, newClient) => {
         const client = newClient();
@@ -259,7 +259,9 @@ export const mediaEngineChecks: readonly ConformanceCheck[] = [
         const track = await observed.track(0);
         const iterator = track.source[Symbol.asyncIterator]();
         assert.equal((await within('audio', iterator.next())).done, false);
+        const told = within('the client is told', client.told());
         await within('close', Promise.all([observed.peer.close(), observed.peer.close()]));
+        await told;
         const rest = await within('the end of the track', Array.fromAsync({ [Symbol.asyncIterator]: () => iterator }));
         assert.ok(rest.every((item, i) => i === 0 || item.startSample > (rest[i - 1]?.startSample ?? 0)));
         assert.equal(engine.peerCount, 0);
@@ -272,12 +274,17 @@ export const mediaEngineChecks: readonly ConformanceCheck[] = [
     name: 'a peer can be closed at any moment of its beginning',
     run: (makeEngine) =>
       using(makeEngine, {}, async (engine, newClient) => {
-        for (const turns of [0, 1, 2, 5, 20]) {
+        const steps: readonly (readonly [turns: number, microtasks: number])[] = [
+          ...Array.from({ length: 20 }, (_, i) => [0, i * 5] as const),
+          ...[1, 2, 3, 5, 20].map((turns) => [turns, 0] as const),
+        ];
+        for (const [turns, microtasks] of steps) {
           const client = newClient();
           client.addTrack();
           const offer = await client.offer();
           const observed = new Observed(engine);
           const answering = observed.peer.answer(offer).catch((error: unknown) => error);
+          for (let microtask = 0; microtask < microtasks; microtask += 1) await Promise.resolve();
           for (let turn = 0; turn < turns; turn += 1) await new Promise((resolve) => setImmediate(resolve));
           await within('close', observed.peer.close());
           await within('the answer settles', answering);

@@ -26,6 +26,8 @@ interface SherpaVad {
 
 /** The network judges one window; speech or silence must last this long before the verdict turns (two windows). */
 const MIN_TURN_SECONDS = 0.05;
+/** It keeps the speech of a turn in memory; a longer turn is split, which changes no verdict. */
+const MAX_TURN_SECONDS = 25;
 const INT16_SCALE = 1 / 32768;
 
 /**
@@ -45,10 +47,10 @@ export function createSileroDetectors(options: SileroOptions = {}): SpeechDetect
     threshold: options.threshold ?? 0.5,
     minSilenceDuration: MIN_TURN_SECONDS,
     minSpeechDuration: MIN_TURN_SECONDS,
-    maxSpeechDuration: 3600,
+    maxSpeechDuration: MAX_TURN_SECONDS,
     windowSize: DETECTOR_WINDOW_SAMPLES,
   };
-  const make = (): SherpaVad => new Vad({ sileroVad, sampleRate: SAMPLE_RATE_HZ, numThreads: 1, debug: 0 }, 4);
+  const make = (): SherpaVad => new Vad({ sileroVad, sampleRate: SAMPLE_RATE_HZ, numThreads: 1, debug: 0 }, MAX_TURN_SECONDS + 5);
   const idle = Array.from({ length: options.spare ?? 2 }, make);
   return () => new Silero(idle.pop() ?? make(), (vad) => idle.push(vad));
 }

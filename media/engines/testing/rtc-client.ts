@@ -80,6 +80,12 @@ export class RtcClient {
     await this.connection.connectionStateChange.watch((state) => state === 'connected');
   }
 
+  /** Resolves when the other side has said that it leaves. */
+  async told(): Promise<void> {
+    const [transport] = this.connection.dtlsTransports;
+    if (transport && transport.state !== 'closed') await transport.onStateChange.watch((state) => state === 'closed');
+  }
+
   /** Sends 48 kHz mono PCM at once, as packets of 20 ms that follow what the track sent before. */
   send(trackIndex: number, pcm: Int16Array, firstPacket = 0): void {
     const start = { sequenceNumber: firstPacket, timestamp: firstPacket * 960 };

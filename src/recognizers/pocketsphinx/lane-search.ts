@@ -137,7 +137,6 @@ export class LaneSearch {
 
   async #search(segment: Segment, decoder: Decoder): Promise<void> {
     const before = this.#mean.state();
-    const contextFrame = this.#contextFrame(segment, before.frames);
     const estimate = new MeanEstimate(this.#mean, segment, this.#speechFrontEnd);
     while (!this.#ended(segment) && this.#mean.frames < MIN_MEAN_FRAMES) {
       if (!estimate.takeBlock()) await this.#arrived.promise;
@@ -146,11 +145,11 @@ export class LaneSearch {
     if (this.#mean.frames < MIN_MEAN_FRAMES) estimate.takeRest();
     const used = this.#mean.value(this.#fallbackMean);
     decoder.start(used);
-    await this.#follow(segment, decoder, contextFrame);
+    await this.#follow(segment, decoder);
     await decoder.end();
     if (this.#closed) return;
     estimate.takeRest();
-    await this.#settle(segment, decoder, before, contextFrame, used);
+    await this.#settle(segment, decoder, before, used);
   }
 
   #ended(segment: Segment): boolean {
@@ -158,8 +157,8 @@ export class LaneSearch {
   }
 
   /** Searches the segment while it comes in, block by block, telling interims whenever it has caught up. */
-  async #follow(segment: Segment, decoder: Decoder, contextFrame: number): Promise<void> {
-    let frame = contextFrame;
+  async #follow(segment: Segment, decoder: Decoder): Promise<void> {
+    let frame = segment.startFrame;
     let shown = '';
     while (!this.#closed) {
       const ended = segment.endFrame !== undefined;
@@ -167,10 +166,10 @@ export class LaneSearch {
       if (available - frame >= BLOCK_FRAMES || (ended && available > frame)) {
         const to = Math.min(frame + BLOCK_FRAMES, available);
         await decoder.process(this.#track.slice(frame, to));
-        this.#consumed(segment, frame, to);
+        this.#send({ type: 'consumed', stream: this.#stream, samples: (to - frame) * SAMPLES_PER_FRAME });
         frame = to;
         const caughtUp = segment.endFrame === undefined && this.#track.endFrame - frame < BLOCK_FRAMES;
-        if (caughtUp) shown = this.#showInterim(segment, decoder, contextFrame, shown);
+        if (caughtUp) shown = this.#showInterim(segment, decoder, shown);
       } else if (ended) {
         return;
       } else {
@@ -179,18 +178,16 @@ export class LaneSearch {
     }
   }
 
-  /** The segment is complete. If its end was drawn back, or its own speech moved the mean, it is searched once more. */
-  async #settle(
-    segment: Segment,
-    decoder: Decoder,
-    before: LaneState,
-    contextFrame: number,
-    used: Float32Array,
-  ): Promise<void> {
+  /**
+   * The segment is complete. It is searched once more if its end was drawn back, if its own speech moved the mean, or, while
+   * little of the lane is known, together with what was said before it.
+   */
+  async #settle(segment: Segment, decoder: Decoder, before: LaneState, used: Float32Array): Promise<void> {
     const endFrame = segment.endFrame ?? this.#track.endFrame;
+    const contextFrame = this.#contextFrame(segment, before.frames);
     if (segment.overshot) this.#estimateAgain(segment, before, endFrame);
     const mean = this.#mean.value(this.#fallbackMean);
-    if (segment.overshot || distance(mean, used) > MAX_MEAN_DRIFT) {
+    if (segment.overshot || contextFrame < segment.startFrame || distance(mean, used) > MAX_MEAN_DRIFT) {
       decoder.start(mean);
       for (let frame = contextFrame; frame < endFrame && !this.#closed; frame += BLOCK_FRAMES) {
         await decoder.process(this.#track.slice(frame, Math.min(frame + BLOCK_FRAMES, endFrame)));
@@ -218,8 +215,8 @@ export class LaneSearch {
     return this.#contextStartFrames.find((start) => segment.startFrame - start <= CONTEXT_FRAMES) ?? segment.startFrame;
   }
 
-  #showInterim(segment: Segment, decoder: Decoder, contextFrame: number, shown: string): string {
-    const words = this.#laneWords(decoder.words(), segment, contextFrame, false);
+  #showInterim(segment: Segment, decoder: Decoder, shown: string): string {
+    const words = this.#laneWords(decoder.words(), segment, segment.startFrame, false);
     const text = words.map((word) => word.text).join(' ');
     if (text !== shown) this.#send({ type: 'interim', stream: this.#stream, segment: segment.id, words });
     return text;
@@ -237,11 +234,6 @@ export class LaneSearch {
         endSample: toSample(word.endFrame + 1),
         ...(settled && { confidence: word.confidence }),
       }));
-  }
-
-  #consumed(segment: Segment, from: number, to: number): void {
-    const own = Math.max(0, to - Math.max(from, segment.startFrame));
-    if (own > 0) this.#send({ type: 'consumed', stream: this.#stream, samples: own * SAMPLES_PER_FRAME });
   }
 
   #keep(samples: Int16Array): void {
