@@ -143,8 +143,7 @@ export class ScaiEchoConversation implements Conversation {
 const seconds = (samples: number): number => Math.round(samplesToSeconds(samples) * 1000) / 1000;
 const rounded = (confidence: number): number => Math.round(confidence * 1000) / 1000;
 
-/** A `delta` frame; also the shape of a segment in REST answers. */
-export function delta(seq: number, utterance: Utterance, isFinal: boolean): object {
+function delta(seq: number, utterance: Utterance, isFinal: boolean): object {
   return { type: 'delta', seq, ...segment(utterance), is_final: isFinal, stable_words: utterance.stableWords };
 }
 

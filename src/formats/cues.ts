@@ -53,8 +53,8 @@ function chunks(words: readonly Word[]): Word[][] {
 
 function cueOf(words: readonly Word[], laneIndex: number): Cue {
   return {
-    startMs: samplesToMs((words[0] as Word).startSample),
-    endMs: samplesToMs((words.at(-1) as Word).endSample),
+    startMs: samplesToMs((words[0]!).startSample),
+    endMs: samplesToMs((words.at(-1)!).endSample),
     lines: linesOf(words),
     laneIndex,
   };

@@ -2,44 +2,14 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import type { AudioDecoder } from '../core/audio.ts';
 import { EarshotError, toEarshotError } from '../core/errors.ts';
-import type { Recognizer } from '../core/recognizer.ts';
-import type { Sessions } from '../core/session/sessions.ts';
-import type { WebRtcSessions } from '../../signaling/offer-answer.ts';
-import type { WebSocketTransport } from '../../signaling/transports/websocket.ts';
-import type { Access, Principal } from '../tenancy/access.ts';
 import { errorBody, httpError } from './envelope.ts';
 import { healthRoutes } from './routes/health.ts';
 import { pageRoutes } from './routes/page.ts';
 import { socketRoutes, type SocketRoute } from './routes/sockets.ts';
 import { transcribeRoutes } from './routes/transcribe.ts';
 import { webrtcRoutes } from './routes/webrtc.ts';
-
-/** What the routes work with. */
-export interface HttpServices {
-  readonly access: Access;
-  readonly sessions: Sessions;
-  readonly webrtc: WebRtcSessions;
-  readonly recognizer: Recognizer;
-  readonly decode: AudioDecoder;
-  readonly webSockets: WebSocketTransport;
-  readonly log: Log;
-  /** Largest upload answered in the same response, in bytes. */
-  readonly maxInlineBytes: number;
-  /** Folder of the built page. */
-  readonly pageDir: string;
-}
-
-/** The part of pino that is used here. Never given transcript text, audio or keys. */
-export interface Log {
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-}
-
-/** Base of the native API's paths. */
-export const NATIVE_BASE = '/v1/modules/scaiecho';
+import { authenticate, type HttpServices, type Log } from './services.ts';
 
 const MAX_JSON_BYTES = 256 * 1024;
 
@@ -65,13 +35,6 @@ export async function createHttpServer(services: HttpServices): Promise<FastifyI
   await pageRoutes(app, services);
   upgradeRoutes(app, services, socketRoutes(services));
   return app;
-}
-
-/** Lets a request in, or throws what refuses it. */
-export function authenticate(services: HttpServices, request: IncomingMessage): Principal {
-  const { authorization, host, origin } = request.headers;
-  const token = new URL(request.url ?? '/', 'http://localhost').searchParams.get('token') ?? undefined;
-  return services.access.authenticate({ authorization, token, host, origin });
 }
 
 function sendError(thrown: unknown, request: FastifyRequest, reply: FastifyReply, log: Log): FastifyReply {

@@ -28,8 +28,6 @@ export interface PocketSphinxOptions {
   readonly onEngineStartFailed: EnginePoolOptions['onStartFailed'];
 }
 
-export const DEBIAN_MODEL_FOLDER = '/usr/share/pocketsphinx/model/en-us';
-
 const LIVE_SESSIONS_PER_CORE = 5;
 const BATCH_SESSIONS_PER_CORE = 2;
 const BATCH_NICENESS = 10;

@@ -8,7 +8,7 @@ export interface EndpointingOptions {
   readonly maxUtteranceMs?: number;
 }
 
-export const ENDPOINTING_DEFAULTS = { endpointMs: 700, maxUtteranceMs: 30_000 } as const;
+const ENDPOINTING_DEFAULTS = { endpointMs: 700, maxUtteranceMs: 30_000 } as const;
 
 /** Audio before the detected start that goes to the recognizer too: detectors notice speech late. */
 const PRE_ROLL_SAMPLES = msToSamples(400);
@@ -115,7 +115,7 @@ export class Endpointer {
 
   #watchSegment(window: JudgedWindow, endSample: number, actions: EndpointingAction[]): void {
     this.#recent.push(window);
-    if ((this.#recent[0] as JudgedWindow).startSample < endSample - CUT_SEARCH_SAMPLES) this.#recent.shift();
+    if ((this.#recent[0]!).startSample < endSample - CUT_SEARCH_SAMPLES) this.#recent.shift();
     const lengthSamples = endSample - this.#segmentStart;
     const isLong = lengthSamples > this.#maxSegmentSamples * LONG_SEGMENT_SHARE;
     const enough = isLong ? Math.min(this.#pauseSamples, LONG_SEGMENT_PAUSE_SAMPLES) : this.#pauseSamples;

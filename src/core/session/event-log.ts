@@ -99,7 +99,7 @@ export class EventLog {
     let high = this.#events.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if ((this.#events[middle] as NumberedEvent).seq > seq) high = middle;
+      if ((this.#events[middle]!).seq > seq) high = middle;
       else low = middle + 1;
     }
     return low;

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import { NATIVE_BASE, type HttpServices } from '../server.ts';
+import { NATIVE_BASE, type HttpServices } from '../services.ts';
 
 /** Liveness and readiness, at the root for orchestrators and under the module for ScaiEcho's clients. */
 export function healthRoutes(app: FastifyInstance, services: HttpServices): void {

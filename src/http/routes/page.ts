@@ -1,6 +1,6 @@
 import fastifyStatic from '@fastify/static';
 import type { FastifyInstance } from 'fastify';
-import type { HttpServices } from '../server.ts';
+import type { HttpServices } from '../services.ts';
 
 const CONTENT_SECURITY_POLICY = [
   "default-src 'self'",

@@ -4,7 +4,7 @@ import { ScaiEchoConversation } from '../../../signaling/dialects/scaiecho.ts';
 import { serveControl, serveStream } from '../../../signaling/gateway.ts';
 import { EarshotError } from '../../core/errors.ts';
 import type { Principal } from '../../tenancy/access.ts';
-import { NATIVE_BASE, type HttpServices } from '../server.ts';
+import { NATIVE_BASE, type HttpServices } from '../services.ts';
 
 /** A path that is upgraded. `open` runs before the upgrade and may still refuse it by throwing. */
 export interface SocketRoute {

@@ -6,7 +6,7 @@ import { EarshotError } from '../../core/errors.ts';
 import { transcribe, transcriptText, type Transcript } from '../../core/session/transcribe.ts';
 import { FORMATS } from '../../formats/index.ts';
 import { okBody } from '../envelope.ts';
-import { authenticate, NATIVE_BASE, type HttpServices } from '../server.ts';
+import { authenticate, NATIVE_BASE, type HttpServices } from '../services.ts';
 import { parseChoice, parseLanguage } from '../validation.ts';
 
 const PREFERENCES = ['any', 'prefer_self_hosted', 'prefer_relay'] as const;

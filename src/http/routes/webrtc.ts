@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import type { IceCandidate } from '../../core/media-engine.ts';
 import { okBody } from '../envelope.ts';
-import { authenticate, NATIVE_BASE, type HttpServices } from '../server.ts';
+import { authenticate, NATIVE_BASE, type HttpServices } from '../services.ts';
 import { parse, parseLanguage } from '../validation.ts';
 
 const offerSchema = z.object({ type: z.literal('offer'), sdp: z.string().min(1).max(128 * 1024) });
@@ -45,7 +45,7 @@ export function webrtcRoutes(app: FastifyInstance, services: HttpServices): void
       tenantId,
       priority: 'live',
       ...(language !== undefined && { language }),
-      ...(body.endpointing_ms != null && { endpointing: { endpointMs: body.endpointing_ms } }),
+      ...(typeof body.endpointing_ms === 'number' && { endpointing: { endpointMs: body.endpointing_ms } }),
     });
     const answer = await services.webrtc.open(session, body.sdp?.sdp);
     const scheme = request.protocol === 'https' ? 'wss' : 'ws';

@@ -102,7 +102,7 @@ export class EnginePool<In, Out extends { readonly type: string }> {
       this.#slots.map(async (slot) => {
         clearTimeout(slot.retryTimer);
         const { child } = slot;
-        if (!child || child.exitCode !== null || child.signalCode !== null) return;
+        if (child?.exitCode !== null || child.signalCode !== null) return;
         const exited = new Promise((resolve) => child.once('exit', resolve));
         child.kill('SIGKILL');
         await exited;

@@ -24,7 +24,7 @@ export class CepstralMean {
   add(cepstra: Float32Array): void {
     for (let i = 0; i < cepstra.length; i += 1) {
       const dimension = i % CEPSTRUM_SIZE;
-      this.#sum[dimension] = (this.#sum[dimension] as number) + (cepstra[i] as number);
+      this.#sum[dimension] = (this.#sum[dimension]!) + (cepstra[i]!);
     }
     this.#frames += cepstra.length / CEPSTRUM_SIZE;
   }
@@ -33,7 +33,7 @@ export class CepstralMean {
   age(): void {
     if (this.#frames <= MAX_FRAMES) return;
     const share = MAX_FRAMES / this.#frames;
-    for (let i = 0; i < CEPSTRUM_SIZE; i += 1) this.#sum[i] = (this.#sum[i] as number) * share;
+    for (let i = 0; i < CEPSTRUM_SIZE; i += 1) this.#sum[i] = (this.#sum[i]!) * share;
     this.#frames = MAX_FRAMES;
   }
 
@@ -55,6 +55,6 @@ export class CepstralMean {
 /** Euclidean distance of two means. */
 export function distance(a: Float32Array, b: Float32Array): number {
   let sum = 0;
-  for (let i = 0; i < CEPSTRUM_SIZE; i += 1) sum += ((a[i] as number) - (b[i] as number)) ** 2;
+  for (let i = 0; i < CEPSTRUM_SIZE; i += 1) sum += ((a[i]!) - (b[i]!)) ** 2;
   return Math.sqrt(sum);
 }

@@ -138,7 +138,7 @@ export function initialMean(model: ModelPaths): Float32Array {
 const DECODER_OPTIONS = ['-cmn', 'live', '-remove_silence', 'no', '-maxhmmpf', '5000', '-maxwpf', '10'];
 
 /** Frames that one call of the decoder takes; blocks of over 100 come out wrong. */
-export const MAX_FRAMES_PER_CALL = 10;
+const MAX_FRAMES_PER_CALL = 10;
 
 /**
  * A decoder searches for words in cepstra, one utterance at a time; it keeps nothing of the utterance before.
@@ -176,7 +176,7 @@ export class Decoder {
     for (let from = 0; from < cepstra.length; from += step) {
       const count = Math.min(step, cepstra.length - from);
       for (let i = 0; i < count; i += 1) {
-        this.#frames[i] = cepstra[from + i] as number;
+        this.#frames[i] = cepstra[from + i]!;
       }
       await this.#call(this.#lib.psProcessCep, this.#rows, count / CEPSTRUM_SIZE, 0, 0);
     }
