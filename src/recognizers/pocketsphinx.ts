@@ -85,6 +85,13 @@ export class PocketSphinx implements Recognizer {
     return [...this.#pools.live.pids, ...this.#pools.batch.pids];
   }
 
+  /** Resolves once sessions of this priority can be admitted; rejects with `BACKEND_UNAVAILABLE` if the engine does not start. */
+  async ready(priority: RecognizerPriority): Promise<void> {
+    await this.#pools[priority].ready().catch((cause: unknown) => {
+      throw new EarshotError('BACKEND_UNAVAILABLE', `No recognizer is ready: ${(cause as Error).message}.`, { cause });
+    });
+  }
+
   snapshot(): RecognizerSnapshot {
     const { live, batch } = this.#pools;
     const full = this.#active.live >= this.#max.live;

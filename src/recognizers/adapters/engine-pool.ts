@@ -53,6 +53,7 @@ export class EnginePool<In, Out extends { readonly type: string }> {
   readonly #options: EnginePoolOptions;
   readonly #slots: Slot<In, Out>[] = [];
   readonly #waiting: ((process: EngineProcess<In, Out> | undefined) => void)[] = [];
+  #startWatchers: ((reason: string) => void)[] = [];
   #restarts = 0;
   #lastReason = 'the engine is starting';
   #closed = false;
@@ -93,6 +94,20 @@ export class EnginePool<In, Out extends { readonly type: string }> {
     }
     if (this.#closed) return Promise.resolve(undefined);
     return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** Resolves once a process can serve; rejects with the reason if one fails to start before. */
+  async ready(): Promise<void> {
+    if (this.readyProcesses > 0) return;
+    await new Promise<void>((resolve, reject) => {
+      this.#waiting.push((process) => {
+        if (process) resolve();
+        else reject(new Error('the engine is shutting down'));
+      });
+      this.#startWatchers.push((reason) => {
+        reject(new Error(reason));
+      });
+    });
   }
 
   async close(): Promise<void> {
@@ -175,6 +190,7 @@ export class EnginePool<In, Out extends { readonly type: string }> {
       slot.failures += 1;
       this.#lastReason = startFailure(exit);
       this.#options.onStartFailed(this.#lastReason);
+      for (const watch of this.#startWatchers.splice(0)) watch(this.#lastReason);
     }
     const delayMs = slot.failures === 0 ? 0 : Math.min(MAX_RETRY_MS, 500 * 2 ** slot.failures);
     slot.retryTimer = setTimeout(() => {
