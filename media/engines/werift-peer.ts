@@ -285,7 +285,7 @@ export class WeriftPeer implements Peer {
     this.#setState('closed');
     this.#rejectClosed(new EarshotError('SESSION_CONFLICT', 'The connection was closed.'));
     // Sockets that werift opens while it is being closed would never be freed: let it finish first, which is bounded.
-
+    await this.#negotiating;
     const connection = this.#connection;
     if (!connection) return;
     try {
