@@ -48,7 +48,7 @@ export interface SessionDependencies {
  *                          +------------------------+---------------------------+
  *
  * `close` lets every lane deliver what it has and waits for the finals; `destroy` does not wait. Both are idempotent and
- * later callers join. `session.closed` is the last event, exactly once; by then the recognizer's place is free again.
+ * later callers join. Reaching a limit of time is a `close` that ends with the error. `session.closed` is the last event, exactly once; by then the recognizer's place is free again.
  */
 export class Session {
   readonly id: string;
@@ -73,7 +73,7 @@ export class Session {
     this.backend = deps.backend;
     this.#lastAudioMs = deps.clock.nowMs();
     this.#cancelDurationTimer = deps.clock.setTimer(deps.limits.maxDurationMs, () => {
-      void this.destroy(new EarshotError('SESSION_TOO_LONG', 'The session reached its longest allowed duration.'));
+      this.#expire(new EarshotError('SESSION_TOO_LONG', 'The session reached its longest allowed duration.'));
     });
     this.#watchIdle();
     this.#log.append({ type: 'session.ready', backend: deps.backend });
@@ -194,12 +194,18 @@ export class Session {
     const { clock, limits } = this.#deps;
     const leftMs = this.#lastAudioMs + limits.maxIdleMs - clock.nowMs();
     if (leftMs <= 0) {
-      void this.destroy(new EarshotError('SESSION_IDLE', 'No audio arrived for too long.'));
+      this.#expire(new EarshotError('SESSION_IDLE', 'No audio arrived for too long.'));
       return;
     }
     this.#cancelIdleTimer = clock.setTimer(leftMs, () => {
       if (this.#state === 'open') this.#watchIdle();
     });
+  }
+
+  /** A limit was reached: what was heard is still delivered, and then the error. */
+  #expire(error: EarshotError): void {
+    this.#error ??= error;
+    void this.close('failed');
   }
 
   async #finish(reason: CloseReason): Promise<void> {

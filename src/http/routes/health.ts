@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import { NATIVE_BASE, type HttpServices } from '../services.ts';
+import { authenticate, NATIVE_BASE, type HttpServices } from '../services.ts';
 
 /** Liveness and readiness, at the root for orchestrators and under the module for ScaiEcho's clients. */
 export function healthRoutes(app: FastifyInstance, services: HttpServices): void {
@@ -12,7 +12,8 @@ export function healthRoutes(app: FastifyInstance, services: HttpServices): void
       return { status: 'unavailable', module: 'scaiecho', phase: 'waiting', reason };
     });
   }
-  app.get('/metrics', (_request, reply) => {
+  app.get('/metrics', (request, reply) => {
+    authenticate(services, request.raw);
     void reply.type('text/plain; version=0.0.4; charset=utf-8');
     return metrics(services);
   });
