@@ -1,6 +1,7 @@
 import type { AudioDecoder } from '../src/core/audio.ts';
 import { BoundedQueue } from '../src/core/bounded-queue.ts';
 import { EarshotError, toEarshotError } from '../src/core/errors.ts';
+import type { ObserveStage } from '../src/core/stages.ts';
 import type { Session } from '../src/core/session/session.ts';
 import type { Connection } from './connection.ts';
 import type { Command, Conversation, StreamRequest } from './dialects/dialect.ts';
@@ -13,6 +14,14 @@ export interface GatewayServices {
   readonly onFault: (error: EarshotError) => void;
   /** Time a client has to send `open`. Default 30 s. */
   readonly openTimeoutMs?: number;
+  /** Told how long each piece of audio waited to be decoded: `queue`. */
+  readonly observe?: ObserveStage;
+}
+
+/** What a client sent, and when it came. */
+interface Arrived {
+  readonly bytes: Uint8Array;
+  readonly atMs: number;
 }
 
 /** Encoded audio that may wait for the decoder; then the client is paused. */
@@ -70,7 +79,7 @@ class Stream {
   readonly #connection: Connection;
   readonly #conversation: Conversation;
   readonly #services: GatewayServices;
-  readonly #audio = new BoundedQueue<Uint8Array>({ maxWeight: MAX_QUEUED_AUDIO_BYTES, weigh: (bytes) => bytes.length });
+  readonly #audio = new BoundedQueue<Arrived>({ maxWeight: MAX_QUEUED_AUDIO_BYTES, weigh: ({ bytes }) => bytes.length });
   readonly #stop = new AbortController();
   /** Rejects with what ended the session before its time. */
   readonly #failure = Promise.withResolvers<never>();
@@ -117,7 +126,7 @@ class Stream {
         this.#open(command.request);
         return;
       case 'audio':
-        await this.#audio.push(command.bytes);
+        await this.#audio.push({ bytes: command.bytes, atMs: performance.now() });
         return;
       case 'finish':
         this.#audio.end();
@@ -137,12 +146,19 @@ class Stream {
 
   async #hear(session: Session, request: StreamRequest): Promise<void> {
     try {
-      const audio = await this.#services.decode(this.#audio, request.format, this.#stop.signal);
+      const audio = await this.#services.decode(this.#takeAudio(), request.format, this.#stop.signal);
       for (const [index, lane] of audio.lanes.entries()) session.addLane(lane, `channel ${String(index)}`);
       await session.settled();
       await session.close(this.#clientGone ? 'abandoned' : 'finished');
     } catch (error) {
       await session.destroy(toEarshotError(error));
+    }
+  }
+
+  async *#takeAudio(): AsyncGenerator<Uint8Array, void, void> {
+    for await (const { bytes, atMs } of this.#audio) {
+      this.#services.observe?.('queue', performance.now() - atMs);
+      yield bytes;
     }
   }
 

@@ -9,9 +9,11 @@ import { WebSocketTransport } from '../signaling/transports/websocket.ts';
 import type { Config } from './config/config.ts';
 import { systemClock } from './core/clock.ts';
 import type { AudioDecoder } from './core/audio.ts';
+import type { ObserveStage } from './core/stages.ts';
 import { Sessions } from './core/session/sessions.ts';
 import { createHttpServer } from './http/server.ts';
 import type { Logger } from './observability/logger.ts';
+import { StageHistograms } from './observability/stage-histograms.ts';
 import { PocketSphinx } from './recognizers/pocketsphinx.ts';
 import { Access, isLoopbackHost } from './tenancy/access.ts';
 
@@ -34,7 +36,7 @@ export interface App {
 }
 
 /** Builds the recognizer and the session core around it. */
-export function createRecognitionCore(config: Config, log: Logger): RecognitionCore {
+export function createRecognitionCore(config: Config, log: Logger, observe?: ObserveStage): RecognitionCore {
   const recognizer = new PocketSphinx({
     modelFolder: config.modelDir,
     ...(config.engineProcesses !== undefined && { processes: config.engineProcesses }),
@@ -53,6 +55,7 @@ export function createRecognitionCore(config: Config, log: Logger): RecognitionC
     recognizer,
     backend: SELF_HOSTED,
     createDetector: createSileroDetectors(),
+    ...(observe && { observe }),
   });
   return {
     recognizer,
@@ -67,7 +70,8 @@ export function createRecognitionCore(config: Config, log: Logger): RecognitionC
 
 /** Builds the object graph and listens. Rejects with what the operating system says if the port cannot be had. */
 export async function startApp(config: Config, apiKey: string, log: Logger): Promise<App> {
-  const core = createRecognitionCore(config, log);
+  const stages = new StageHistograms();
+  const core = createRecognitionCore(config, log, stages.observe);
   const engine = createWeriftEngine({
     iceServers: config.iceServers.map(({ urls, username, credential }) => ({
       urls,
@@ -75,6 +79,7 @@ export async function startApp(config: Config, apiKey: string, log: Logger): Pro
       ...(credential !== undefined && { credential }),
     })),
     maxPeers: config.maxPeers,
+    track: { observe: stages.observe },
     additionalHostAddresses: ['127.0.0.1', ...config.announcedAddresses],
     ...(config.udpPorts !== undefined && { portRange: portRange(config.udpPorts) }),
     onWarning: (message, cause) => {
@@ -91,6 +96,7 @@ export async function startApp(config: Config, apiKey: string, log: Logger): Pro
     decode: core.decode,
     webSockets,
     log,
+    stages,
     maxInlineBytes: config.maxInlineBytes,
     pageDir: fileURLToPath(new URL('../web-demo/dist', import.meta.url)),
   });

@@ -5,6 +5,13 @@ const MAX_ITEMS = 8192;
 
 const lengthOf = (item: LaneAudio): number => (item.kind === 'pcm' ? item.samples.length : item.lengthSamples);
 
+export interface LaneQueueHandlers {
+  /** The consumer left the iteration before its end. */
+  discarded(): void;
+  /** An item goes to the consumer. */
+  taken(item: LaneAudio): void;
+}
+
 /**
  * The queue between a network that cannot be paused and a lane. One consumer.
  * Overflow policy: the oldest is dropped and said, as one gap of cause `overflow` in its place, so positions stay
@@ -19,12 +26,11 @@ export class LaneQueue implements AsyncIterable<LaneAudio> {
   #droppedSamples = 0;
   #ended = false;
   #wake: (() => void) | undefined;
-  readonly #onDiscard: () => void;
+  readonly #handlers: LaneQueueHandlers;
 
-  /** `onDiscard` is called when the consumer leaves the iteration before its end. */
-  constructor(maxSamples: number, onDiscard: () => void) {
+  constructor(maxSamples: number, handlers: LaneQueueHandlers) {
     this.#maxSamples = maxSamples;
-    this.#onDiscard = onDiscard;
+    this.#handlers = handlers;
   }
 
   /** Samples of audio that were dropped so far. */
@@ -50,8 +56,10 @@ export class LaneQueue implements AsyncIterable<LaneAudio> {
     try {
       for (;;) {
         const item = this.#take();
-        if (item) yield item;
-        else if (this.#ended) return;
+        if (item) {
+          this.#handlers.taken(item);
+          yield item;
+        } else if (this.#ended) return;
         else await new Promise<void>((resolve) => (this.#wake = resolve));
       }
     } finally {
@@ -59,7 +67,7 @@ export class LaneQueue implements AsyncIterable<LaneAudio> {
       this.#items.length = 0;
       this.#head = 0;
       this.#overflow = undefined;
-      this.#onDiscard();
+      this.#handlers.discarded();
     }
   }
 

@@ -2,6 +2,7 @@ import { msToSamples } from '../../src/core/audio.ts';
 import type { AudioSource, GapCause, LaneAudio } from '../../src/core/audio.ts';
 import type { Clock } from '../../src/core/clock.ts';
 import type { TrackStats } from '../../src/core/media-engine.ts';
+import type { ObserveStage } from '../../src/core/stages.ts';
 import { JitterBuffer } from './jitter-buffer.ts';
 import type { JitterBufferItem } from './jitter-buffer.ts';
 import { LaneQueue } from './lane-queue.ts';
@@ -22,6 +23,8 @@ export interface RtpSourceOptions {
   readonly muteAfterMs?: number;
   /** Audio that may wait for the lane, in ms. Beyond it the oldest is dropped. Default 10,000. */
   readonly maxQueueMs?: number;
+  /** Told what each packet waited and cost: `jitter`, `decode`, `queue`. Default: nobody is told. */
+  readonly observe?: ObserveStage;
 }
 
 /** While nothing comes, time that passed is announced this often, in ms. */
@@ -49,6 +52,7 @@ type PacketItem = Extract<JitterBufferItem, { kind: 'packet' }>;
  */
 export class RtpSource implements AudioSource {
   readonly #clock: Clock;
+  readonly #observe: ObserveStage;
   readonly #maxConcealmentSamples: number;
   readonly #dtxAfterMs: number;
   readonly #muteAfterMs: number;
@@ -56,6 +60,7 @@ export class RtpSource implements AudioSource {
   readonly #timeline = new Timeline();
   readonly #decoder = new OpusDecoder();
   readonly #queue: LaneQueue;
+  readonly #queuedMs = new WeakMap<LaneAudio, number>();
   #closed = false;
   #timer: { readonly dueMs: number; readonly cancel: () => void } | undefined;
   /** When the last packet was put out, by its arrival; undefined before the first. */
@@ -74,11 +79,15 @@ export class RtpSource implements AudioSource {
   /** Throws `BACKEND_UNAVAILABLE` when libopus is not installed. */
   constructor(options: RtpSourceOptions) {
     this.#clock = options.clock;
+    this.#observe = options.observe ?? (() => undefined);
     this.#buffer = new JitterBuffer({ targetMs: options.targetMs ?? 60 });
     this.#maxConcealmentSamples = msToSamples(Math.min(120, options.maxConcealmentMs ?? 60));
     this.#dtxAfterMs = options.dtxAfterMs ?? 100;
     this.#muteAfterMs = options.muteAfterMs ?? 300;
-    this.#queue = new LaneQueue(msToSamples(options.maxQueueMs ?? 10_000), () => this.#stop());
+    this.#queue = new LaneQueue(msToSamples(options.maxQueueMs ?? 10_000), {
+      discarded: () => this.#stop(),
+      taken: (item) => this.#onTaken(item),
+    });
   }
 
   /** Takes a packet of the track. `nowMs` is its arrival on the source's clock. Ignored after `close`. */
@@ -112,6 +121,11 @@ export class RtpSource implements AudioSource {
 
   [Symbol.asyncIterator](): AsyncIterator<LaneAudio, void, void> {
     return this.#queue[Symbol.asyncIterator]();
+  }
+
+  #onTaken(item: LaneAudio): void {
+    const queuedMs = this.#queuedMs.get(item);
+    if (queuedMs !== undefined) this.#observe('queue', this.#clock.nowMs() - queuedMs);
   }
 
   #stop(): void {
@@ -180,7 +194,10 @@ export class RtpSource implements AudioSource {
     this.#announcing = undefined;
     this.#lastArrivalMs = Math.max(this.#lastArrivalMs ?? arrivalMs, arrivalMs);
     this.#lastWasDtx = isDtxPacket(payload);
+    const startMs = this.#clock.nowMs();
+    this.#observe('jitter', startMs - arrivalMs);
     const pcm = this.#decoder.decode(payload);
+    this.#observe('decode', this.#clock.nowMs() - startMs);
     if (surplus) this.#surplus += 1;
     else if (pcm) this.#putPcm(pcm);
     else this.#concealCorrupt(ticks / TICKS_PER_SAMPLE);
@@ -229,7 +246,9 @@ export class RtpSource implements AudioSource {
   }
 
   #putPcm(samples: Int16Array): void {
-    this.#queue.push({ kind: 'pcm', startSample: this.#timeline.positionSamples, samples });
+    const frame: LaneAudio = { kind: 'pcm', startSample: this.#timeline.positionSamples, samples };
+    this.#queuedMs.set(frame, this.#clock.nowMs());
+    this.#queue.push(frame);
     this.#timeline.advance(samples.length);
   }
 

@@ -4,6 +4,7 @@ import type { WebSocketTransport } from '../../signaling/transports/websocket.ts
 import type { AudioDecoder } from '../core/audio.ts';
 import type { Recognizer } from '../core/recognizer.ts';
 import type { Sessions } from '../core/session/sessions.ts';
+import type { StageHistograms } from '../observability/stage-histograms.ts';
 import type { Access, Principal } from '../tenancy/access.ts';
 
 /** What the routes work with. */
@@ -15,6 +16,7 @@ export interface HttpServices {
   readonly decode: AudioDecoder;
   readonly webSockets: WebSocketTransport;
   readonly log: Log;
+  readonly stages: StageHistograms;
   /** Largest upload answered in the same response, in bytes. */
   readonly maxInlineBytes: number;
   /** Folder of the built page. */

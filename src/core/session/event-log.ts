@@ -1,9 +1,13 @@
+import type { Clock } from '../clock.ts';
 import { EarshotError } from '../errors.ts';
+import type { ObserveStage } from '../stages.ts';
 import type { NumberedEvent, TranscriptEvent } from '../transcript.ts';
 
 export interface EventLogOptions {
   /** Events kept for late readers. Default 10000. */
   readonly maxEvents?: number;
+  /** Told how long each event took to a reader that waited for it. */
+  readonly timing?: { readonly clock: Clock; readonly observe: ObserveStage };
 }
 
 /**
@@ -14,6 +18,9 @@ export interface EventLogOptions {
  */
 export class EventLog {
   readonly #maxEvents: number;
+  readonly #timing: EventLogOptions['timing'];
+  /** When each event was appended, where that is told. */
+  readonly #appendedMs = new WeakMap<NumberedEvent, number>();
   readonly #events: NumberedEvent[] = [];
   #lastSeq = 0;
   /** Highest number of an event that fell off the tail; superseded interims do not count. */
@@ -23,6 +30,7 @@ export class EventLog {
 
   constructor(options: EventLogOptions = {}) {
     this.#maxEvents = options.maxEvents ?? 10_000;
+    this.#timing = options.timing;
   }
 
   get lastSeq(): number {
@@ -34,7 +42,9 @@ export class EventLog {
     if (this.#ended) return;
     if (event.type === 'utterance.interim' || event.type === 'utterance.final') this.#supersede(event.utterance.id);
     this.#lastSeq += 1;
-    this.#events.push({ ...event, seq: this.#lastSeq });
+    const numbered: NumberedEvent = { ...event, seq: this.#lastSeq };
+    this.#events.push(numbered);
+    if (this.#timing) this.#appendedMs.set(numbered, this.#timing.clock.nowMs());
     if (this.#events.length > this.#maxEvents) {
       const dropped = this.#events.shift();
       if (dropped) this.#droppedThroughSeq = dropped.seq;
@@ -62,6 +72,7 @@ export class EventLog {
     signal?.addEventListener('abort', onAbort, { once: true });
     try {
       let seenSeq = afterSeq;
+      const bornAfterSeq = this.#lastSeq;
       while (signal?.aborted !== true) {
         if (seenSeq < this.#droppedThroughSeq) {
           throw new EarshotError('RESUME_GAP', `Events up to ${String(this.#droppedThroughSeq)} are no longer kept.`);
@@ -70,6 +81,7 @@ export class EventLog {
         if (event) {
           seenSeq = event.seq;
           yield event;
+          if (event.seq > bornAfterSeq) this.#observeDelivery(event);
           if (event.type === 'session.closed') return;
         } else if (this.#ended) {
           return;
@@ -80,6 +92,11 @@ export class EventLog {
     } finally {
       signal?.removeEventListener('abort', onAbort);
     }
+  }
+
+  #observeDelivery(event: NumberedEvent): void {
+    const appendedMs = this.#appendedMs.get(event);
+    if (this.#timing && appendedMs !== undefined) this.#timing.observe('delivery', this.#timing.clock.nowMs() - appendedMs);
   }
 
   #supersede(utteranceId: string): void {

@@ -1,6 +1,8 @@
 import { SAMPLE_RATE_HZ, type AudioGap, type AudioSource, type PcmFrame } from '../audio.ts';
+import type { Clock } from '../clock.ts';
 import type { RecognizerLease, RecognizerStream } from '../recognizer.ts';
 import { DETECTOR_WINDOW_SAMPLES, type SpeechDetector } from '../speech-detector.ts';
+import type { ObserveStage } from '../stages.ts';
 import type { LaneTotals, TranscriptEvent, Word } from '../transcript.ts';
 import { Endpointer, type EndpointingAction, type EndpointingOptions } from './endpointing.ts';
 import { Meter } from './meter.ts';
@@ -13,6 +15,9 @@ export interface LaneOptions {
   readonly detector: SpeechDetector;
   readonly endpointing: EndpointingOptions;
   readonly maxSegmentSamples: number;
+  readonly clock: Clock;
+  /** Default: nobody is told. */
+  readonly observe?: ObserveStage;
   readonly emit: (event: TranscriptEvent) => void;
 }
 
@@ -27,6 +32,7 @@ const MAX_UNSETTLED_SEGMENTS = 2;
  */
 export class Lane {
   readonly #options: LaneOptions;
+  readonly #observe: ObserveStage;
   readonly #stream: RecognizerStream;
   readonly #endpointer: Endpointer;
   readonly #meter: Meter;
@@ -47,6 +53,7 @@ export class Lane {
 
   constructor(options: LaneOptions) {
     this.#options = options;
+    this.#observe = options.observe ?? (() => undefined);
     this.#meter = new Meter(options.index);
     this.#endpointer = new Endpointer(options.endpointing, options.maxSegmentSamples);
     this.#stream = options.lease.openStream({
@@ -128,10 +135,17 @@ export class Lane {
     this.#windowStart += DETECTOR_WINDOW_SAMPLES;
     this.#filled = 0;
     await this.#stream.write({ kind: 'pcm', startSample, samples });
-    const isSpeech = mayBeSpeech && this.#options.detector.isSpeech(samples);
+    const isSpeech = mayBeSpeech && this.#detect(samples);
     for (const action of this.#endpointer.push({ startSample, isSpeech, power: powerOf(samples) })) {
       await this.#act(action);
     }
+  }
+
+  #detect(window: Int16Array): boolean {
+    const startMs = this.#options.clock.nowMs();
+    const isSpeech = this.#options.detector.isSpeech(window);
+    this.#observe('detect', this.#options.clock.nowMs() - startMs);
+    return isSpeech;
   }
 
   async #act(action: EndpointingAction): Promise<void> {
@@ -168,9 +182,11 @@ export class Lane {
     if (!utterance) return;
     this.#meter.recognize(endSample - this.#segmentStart);
     this.#unsettled.push(utterance);
+    const endedMs = this.#options.clock.nowMs();
     const words = this.#stream.endSegment(endSample);
     this.#tail = Promise.all([words, this.#tail]).then(
       ([settled]) => {
+        this.#observe('engine', this.#options.clock.nowMs() - endedMs);
         this.#unsettled.shift();
         utterance.settle(settled);
       },

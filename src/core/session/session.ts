@@ -3,6 +3,7 @@ import type { Clock } from '../clock.ts';
 import { EarshotError, toEarshotError } from '../errors.ts';
 import type { RecognizerLease } from '../recognizer.ts';
 import type { SpeechDetectorFactory } from '../speech-detector.ts';
+import type { ObserveStage } from '../stages.ts';
 import type { CloseReason, LaneTotals, NumberedEvent } from '../transcript.ts';
 import type { EndpointingOptions } from './endpointing.ts';
 import { EventLog } from './event-log.ts';
@@ -36,6 +37,7 @@ export interface SessionDependencies {
   readonly endpointing: EndpointingOptions;
   readonly maxSegmentSamples: number;
   readonly limits: SessionLimits;
+  readonly observe?: ObserveStage;
 }
 
 /**
@@ -55,7 +57,7 @@ export class Session {
   readonly tenantId: string;
   readonly backend: string;
   readonly #deps: SessionDependencies;
-  readonly #log = new EventLog();
+  readonly #log: EventLog;
   readonly #lanes: Lane[] = [];
   readonly #running = new Set<Promise<void>>();
   readonly #closed = Promise.withResolvers<void>();
@@ -68,6 +70,7 @@ export class Session {
 
   constructor(deps: SessionDependencies) {
     this.#deps = deps;
+    this.#log = new EventLog(deps.observe ? { timing: { clock: deps.clock, observe: deps.observe } } : {});
     this.id = deps.id;
     this.tenantId = deps.tenantId;
     this.backend = deps.backend;
@@ -157,6 +160,8 @@ export class Session {
       detector: this.#deps.createDetector(),
       endpointing: this.#deps.endpointing,
       maxSegmentSamples: this.#deps.maxSegmentSamples,
+      clock: this.#deps.clock,
+      ...(this.#deps.observe && { observe: this.#deps.observe }),
       emit: (event) => {
         this.#log.append(event);
       },

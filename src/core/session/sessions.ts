@@ -2,6 +2,7 @@ import type { Clock } from '../clock.ts';
 import { EarshotError } from '../errors.ts';
 import type { Recognizer, RecognizerPriority } from '../recognizer.ts';
 import type { SpeechDetectorFactory } from '../speech-detector.ts';
+import type { ObserveStage } from '../stages.ts';
 import type { EndpointingOptions } from './endpointing.ts';
 import { Session, SESSION_LIMITS, type SessionLimits } from './session.ts';
 
@@ -21,6 +22,7 @@ export interface SessionsOptions {
   readonly backend: string;
   readonly createDetector: SpeechDetectorFactory;
   readonly limits?: Partial<SessionLimits>;
+  readonly observe?: ObserveStage;
 }
 
 /** All sessions of the process: admission at the door, look-up by tenant, and the way out when the server stops. */
@@ -42,7 +44,7 @@ export class Sessions {
    * `VALIDATION_ERROR` for a language that the recognizer does not know.
    */
   create(request: SessionRequest): Session {
-    const { recognizer, clock, createDetector, backend, createId, limits } = this.#options;
+    const { recognizer, clock, createDetector, backend, createId, limits, observe } = this.#options;
     if (this.#stopping) throw new EarshotError('SERVER_STOPPING', 'The server is shutting down.');
     checkLanguage(recognizer, request.language);
     const session = new Session({
@@ -55,6 +57,7 @@ export class Sessions {
       endpointing: request.endpointing ?? {},
       maxSegmentSamples: recognizer.capabilities.maxSegmentSamples,
       limits: { ...SESSION_LIMITS, ...limits },
+      ...(observe && { observe }),
     });
     this.#sessions.set(session.id, session);
     void session.closed.then(() => this.#sessions.delete(session.id));

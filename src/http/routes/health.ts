@@ -19,7 +19,7 @@ export function healthRoutes(app: FastifyInstance, services: HttpServices): void
   });
 }
 
-/** The counts that tell whether something leaks or restarts, in Prometheus' text format. */
+/** The counts that tell whether something leaks or restarts, and where time goes, in Prometheus' text format. */
 function metrics(services: HttpServices): string {
   const engine = services.recognizer.snapshot();
   const gauges: Record<string, number> = {
@@ -32,5 +32,6 @@ function metrics(services: HttpServices): string {
   };
   const lines = Object.entries(gauges).flatMap(([name, value]) => [`# TYPE ${name} gauge`, `${name} ${String(value)}`]);
   const restarts = 'earshot_recognizer_restarts_total';
-  return `${[...lines, `# TYPE ${restarts} counter`, `${restarts} ${String(engine.restarts)}`].join('\n')}\n`;
+  const counters = [`# TYPE ${restarts} counter`, `${restarts} ${String(engine.restarts)}`];
+  return `${[...lines, ...counters, ...services.stages.lines()].join('\n')}\n`;
 }

@@ -26,6 +26,7 @@ export function socketRoutes(services: HttpServices): SocketRoute[] {
         serveStream(connection, new ScaiEchoConversation(), {
           openSession: (request) => services.sessions.create({ ...request, tenantId: principal.tenantId, priority: 'live' }),
           decode: services.decode,
+          observe: services.stages.observe,
           onFault: (error) => {
             if (error.rule.httpStatus >= 500) services.log.warn({ code: error.code, err: error.cause }, 'stream failed');
           },
