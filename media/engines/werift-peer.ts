@@ -31,6 +31,9 @@ export interface WeriftPeerOptions {
   readonly onClosed: () => void;
 }
 
+/** Seconds after which a request for more is worth it when every place is taken. */
+export const RETRY_AFTER_SECONDS = 5;
+
 /** An answer waits this long for STUN and TURN servers to add candidates to it. */
 const GATHER_TIMEOUT_SECONDS = 2;
 
@@ -132,8 +135,15 @@ export class WeriftPeer implements Peer {
       await this.#rollBack(connection, isFirst);
       throw new EarshotError('SDP_INVALID', 'The offer cannot be applied.', { cause });
     }
+    const answerSdp = connection.localDescription?.sdp ?? '';
+    if (!/^a=candidate:/m.test(answerSdp)) {
+      await this.#rollBack(connection, isFirst);
+      throw new EarshotError('CAPACITY_EXCEEDED', 'No UDP port is free for another connection.', {
+        retryAfterSeconds: RETRY_AFTER_SECONDS,
+      });
+    }
     if (!this.#isClosing()) this.#applySections(connection, offer);
-    return withOpusParameters(connection.localDescription?.sdp ?? '', offer.sections);
+    return withOpusParameters(answerSdp, offer.sections);
   }
 
   #open(): RTCPeerConnection {

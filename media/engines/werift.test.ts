@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { createSocket } from 'node:dgram';
 import dnsPromises from 'node:dns/promises';
+import { once } from 'node:events';
 import test from 'node:test';
+import { EarshotError } from '../../src/core/errors.ts';
 import type { AudioSource, LaneAudio } from '../../src/core/audio.ts';
 import type { MediaEngine, Peer, PeerHandlers, RemoteTrack } from '../../src/core/media-engine.ts';
 import { mediaEngineChecks, mediaEngineConformance } from './conformance.ts';
@@ -130,6 +133,30 @@ test('no STUN server is looked up when none is configured', async (context) => {
   await engine.createPeer(HANDLERS).answer(await client.offer());
   await Promise.all([engine.close(), client.close()]);
   assert.deepEqual(lookup.mock.calls.map((call) => call.arguments[0]), []);
+});
+
+async function freePort(): Promise<number> {
+  const socket = createSocket('udp4').bind();
+  await once(socket, 'listening');
+  const { port } = socket.address();
+  const closed = once(socket, 'close');
+  socket.close();
+  await closed;
+  return port;
+}
+
+test('a peer for which no port is free is refused', async () => {
+  const port = Math.min(await freePort(), 65_534);
+  const engine = createWeriftEngine({ portRange: [port, port + 1] });
+  const client = new RtcClient();
+  client.addTrack();
+  const offer = await client.offer();
+  // Every peer wants a port for the loopback and one for each interface: two peers are too many for two ports.
+  const outcomes = await Promise.allSettled([1, 2, 3].map(() => engine.createPeer(HANDLERS).answer(offer)));
+  const refused = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason as unknown] : []));
+  assert.ok(refused.length > 0);
+  for (const reason of refused) assert.ok(reason instanceof EarshotError && reason.code === 'CAPACITY_EXCEEDED');
+  await Promise.all([engine.close(), client.close()]);
 });
 
 test('a closed engine makes no peers', async () => {

@@ -4,7 +4,7 @@ import { EarshotError } from '../../src/core/errors.ts';
 import type { IceServer, MediaEngine, Peer, PeerHandlers } from '../../src/core/media-engine.ts';
 import { opusVersion } from '../rtp/opus.ts';
 import type { RtpSourceOptions } from '../rtp/rtp-source.ts';
-import { WeriftPeer } from './werift-peer.ts';
+import { RETRY_AFTER_SECONDS, WeriftPeer } from './werift-peer.ts';
 
 export interface WeriftEngineOptions {
   /** Told to clients, and used for this server's own candidates. Default none. */
@@ -22,7 +22,7 @@ export interface WeriftEngineOptions {
    * public address of a server behind 1:1 NAT. Default `['127.0.0.1']`.
    */
   readonly additionalHostAddresses?: readonly string[];
-  /** Lowest and highest UDP port. Default any. */
+  /** Lowest and highest UDP port, of which every peer takes one per host address. Default any. */
   readonly portRange?: readonly [number, number];
   /** A peer without a connection for this long is closed. In ms, default 30,000. */
   readonly idlePeerTimeoutMs?: number;
@@ -32,9 +32,6 @@ export interface WeriftEngineOptions {
   /** What went wrong inside and was survived. Never holds media or addresses of clients. */
   readonly onWarning?: (message: string, cause?: unknown) => void;
 }
-
-/** Seconds after which a request for more is worth it when every place is taken. */
-const RETRY_AFTER_SECONDS = 5;
 
 /**
  * WebRTC in TypeScript (werift). UDP only; every peer has a socket per host address.

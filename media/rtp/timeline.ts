@@ -68,7 +68,7 @@ export class Timeline {
     const isWild =
       restart ||
       stepTicks < -MAX_BACKWARD_TICKS ||
-      (stepTicks > 0 && startTicks > limitTicks) ||
+      (stepTicks > 0 && startTicks + durationTicks > limitTicks) ||
       startTicks < this.#laneTicks - MAX_AHEAD_MS * TICKS_PER_MS;
     if (isWild) startTicks = this.#placeByArrival(arrivalMs, durationTicks, limitTicks);
     const surplus = this.#laneTicks + durationTicks > limitTicks;
