@@ -8,9 +8,9 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { asChannels, convert, synthesize, withSilence } from '../speech.ts';
+import { TestServer } from '../server.ts';
 import { sumErrors, wordErrors, type WordErrors } from '../wer.ts';
 import { transcribeByBatchTool } from './batch-tool.ts';
-import { startBenchServer } from './bench-server.ts';
 import { printTable } from './table.ts';
 import { transcribeByWebSocket } from './stream-client.ts';
 
@@ -43,20 +43,16 @@ async function main(): Promise<number> {
   if (recordings.length === 0) throw new Error('The manifest names no English recording with a transcript.');
   const batchTexts = await batchTranscripts(recordings);
   const rows: Row[] = [];
-  const server = await startBenchServer();
-  try {
-    for (const [index, recording] of recordings.entries()) {
-      const { laneTexts } = await transcribeByWebSocket(server.url, recording.file);
-      const score = (textOf: (channel: number) => string): WordErrors =>
-        sumErrors(recording.transcripts.map((transcript, channel) => wordErrors(transcript, textOf(channel))));
-      rows.push({
-        name: recording.name,
-        ours: score((channel) => laneTexts.get(channel) ?? ''),
-        batch: score((channel) => batchTexts[index]?.[channel] ?? ''),
-      });
-    }
-  } finally {
-    await server.stop();
+  await using server = await TestServer.start();
+  for (const [index, recording] of recordings.entries()) {
+    const { laneTexts } = await transcribeByWebSocket(server.url, recording.file);
+    const score = (textOf: (channel: number) => string): WordErrors =>
+      sumErrors(recording.transcripts.map((transcript, channel) => wordErrors(transcript, textOf(channel))));
+    rows.push({
+      name: recording.name,
+      ours: score((channel) => laneTexts.get(channel) ?? ''),
+      batch: score((channel) => batchTexts[index]?.[channel] ?? ''),
+    });
   }
   return report(rows, values.json);
 }
