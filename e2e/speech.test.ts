@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFile, stat } from 'node:fs/promises';
 import { describe, it } from 'node:test';
-import { asChannels, convert, durationSeconds, synthesize, withSilence } from './speech.ts';
+import { asChannels, convert, durationSeconds, inSequence, synthesize, withSilence } from './speech.ts';
 import type { SpeechFormat } from './speech.ts';
 
 const TEXT = 'the weather is fine today';
@@ -74,6 +74,12 @@ describe('synthesized speech', () => {
     const plain = await samplesOf(one);
     assert.deepEqual(left.slice(0, plain.length), plain);
     assert.ok(Math.abs((await durationSeconds(file)) - (await durationSeconds(other))) < 0.01);
+  });
+
+  it('can be one recording after the other', async () => {
+    const [one, other] = await Promise.all([synthesize(TEXT), synthesize(TEXT, 'rms')]);
+    const joined = await samplesOf(await inSequence(one, other));
+    assert.deepEqual(joined, Int16Array.from([...(await samplesOf(one)), ...(await samplesOf(other))]));
   });
 
   for (const [format, [offset, magic]] of Object.entries(MAGIC) as [SpeechFormat, (typeof MAGIC)[SpeechFormat]][]) {

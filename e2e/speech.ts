@@ -58,11 +58,27 @@ export async function asChannels(...speeches: readonly string[]): Promise<string
   );
 }
 
+/** Recordings one after the other, as one WAV file. */
+export async function inSequence(...speeches: readonly string[]): Promise<string> {
+  const digests = await Promise.all(speeches.map(digestOf));
+  const inputs = speeches.flatMap((speech) => ['-i', speech]);
+  const joined = `${speeches.map((_, index) => `[${index}:a]`).join('')}concat=n=${speeches.length}:v=0:a=1`;
+  return cached(['sequence', ...digests], 'wav', (target) => ffmpeg(...inputs, '-filter_complex', joined, '-c:a', 'pcm_s16le', target));
+}
+
 /** The same speech in another container and codec. */
 export async function convert(speech: string, format: SpeechFormat): Promise<string> {
   return cached(['convert', await digestOf(speech), format], format, (target) =>
     ffmpeg('-i', speech, '-vn', '-map_metadata', '-1', ...ENCODERS[format], target),
   );
+}
+
+/** The bare samples: mono, signed 16 bit, little-endian. */
+export async function rawSamples(speech: string, sampleRateHz: number): Promise<Buffer> {
+  const file = await cached(['raw', await digestOf(speech), sampleRateHz], 'pcm', (target) =>
+    ffmpeg('-i', speech, '-ac', '1', '-ar', String(sampleRateHz), '-f', 's16le', target),
+  );
+  return readFile(file);
 }
 
 /** Length of a recording in seconds, as ffprobe tells it. */

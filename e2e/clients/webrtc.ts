@@ -1,0 +1,114 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { MediaStreamTrack, RTCPeerConnection, RTCRtpCodecParameters, RtpHeader, RtpPacket, useSdesMid } from 'werift';
+import { within } from '../eventually.ts';
+import type { TestServer } from '../server.ts';
+import { call } from './rest.ts';
+import { StreamClient } from './stream.ts';
+
+const OPUS_PAYLOAD_TYPE = 111;
+const PACKET_MS = 20;
+const TICKS_PER_PACKET = 960;
+
+export interface CreatedSession {
+  readonly session_id: string;
+  readonly answer: { readonly type: 'answer'; readonly sdp: string } | null;
+  readonly control_url: string;
+  readonly expires_at: string;
+}
+
+/** A publisher with one Opus track, as a browser is, from this process. */
+export class WebRtcClient {
+  readonly #connection: RTCPeerConnection;
+  readonly #track = new MediaStreamTrack({ kind: 'audio' });
+
+  constructor() {
+    const opus = new RTCRtpCodecParameters({
+      mimeType: 'audio/opus',
+      clockRate: 48_000,
+      channels: 2,
+      payloadType: OPUS_PAYLOAD_TYPE,
+      parameters: 'minptime=10;useinbandfec=1',
+    });
+    this.#connection = new RTCPeerConnection({
+      codecs: { audio: [opus], video: [] },
+      headerExtensions: { audio: [useSdesMid()], video: [] },
+      iceServers: [],
+      iceAdditionalHostAddresses: ['127.0.0.1'],
+      bundlePolicy: 'max-bundle',
+    });
+    this.#connection.addTransceiver(this.#track, { direction: 'sendonly' });
+  }
+
+  /** The offer with all candidates in it. */
+  async offer(): Promise<string> {
+    // werift would ask a public STUN server when none is configured.
+    for (const { iceTransport } of this.#connection.dtlsTransports) delete iceTransport.connection.stunServer;
+    await this.#connection.setLocalDescription(await this.#connection.createOffer());
+    return this.#connection.localDescription?.sdp ?? '';
+  }
+
+  /** Creates a session on the server with this client's offer. Resolves once media can flow. */
+  async connect(server: TestServer, fields: Readonly<Record<string, unknown>> = {}): Promise<CreatedSession> {
+    const session = await this.negotiate(server, fields);
+    if (this.#connection.connectionState !== 'connected') {
+      await within('WebRTC connects', this.#connection.connectionStateChange.watch((state) => state === 'connected'));
+    }
+    return session;
+  }
+
+  /** As {@link connect}, without waiting for the path to stand. */
+  async negotiate(server: TestServer, fields: Readonly<Record<string, unknown>> = {}): Promise<CreatedSession> {
+    const json = { ...fields, sdp: { type: 'offer', sdp: await this.offer() } };
+    const { status, data, error } = await call<CreatedSession>(server, 'POST', 'webrtc/sessions', { json });
+    if (!data?.answer) throw new Error(`webrtc/sessions answered ${status}: ${JSON.stringify(error)}`);
+    await this.#connection.setRemoteDescription(data.answer);
+    return data;
+  }
+
+  /** Sends Opus packets of 20 ms in real time. */
+  async send(packets: readonly Uint8Array[]): Promise<void> {
+    const startMs = performance.now();
+    for (const [index, payload] of packets.entries()) {
+      await pause(Math.max(0, startMs + index * PACKET_MS - performance.now()));
+      const header = new RtpHeader({
+        payloadType: OPUS_PAYLOAD_TYPE,
+        sequenceNumber: index & 0xffff,
+        timestamp: (index * TICKS_PER_PACKET) >>> 0,
+        marker: index === 0,
+      });
+      this.#track.writeRtp(new RtpPacket(header, Buffer.from(payload)));
+    }
+  }
+
+  /** Is gone without a word. */
+  async vanish(): Promise<void> {
+    await this.#connection.close();
+  }
+}
+
+/** Joins a session's captions. */
+export function joinControl(server: TestServer, sessionId: string, query = ''): Promise<StreamClient> {
+  return StreamClient.connect(server, `webrtc/sessions/${sessionId}/control${query}`);
+}
+
+/** The Opus packets of an Ogg file (RFC 3533, RFC 7845), without its two header packets. */
+export function opusPackets(ogg: Uint8Array): Uint8Array[] {
+  const packets: Uint8Array[] = [];
+  let parts: Uint8Array[] = [];
+  let page = 0;
+  while (page < ogg.length) {
+    const segments = ogg[page + 26]!;
+    const lengths = ogg.subarray(page + 27, page + 27 + segments);
+    let offset = page + 27 + segments;
+    for (const length of lengths) {
+      parts.push(ogg.subarray(offset, offset + length));
+      offset += length;
+      // A lace of 255 goes on, in the next page if need be.
+      if (length === 255) continue;
+      packets.push(Buffer.concat(parts));
+      parts = [];
+    }
+    page = offset;
+  }
+  return packets.slice(2);
+}
