@@ -95,10 +95,11 @@ export class PocketSphinx implements Recognizer {
   snapshot(): RecognizerSnapshot {
     const { live, batch } = this.#pools;
     const full = this.#active.live >= this.#max.live;
-    const ready = live.readyProcesses > 0 && !full;
+    const waiting = [live, batch].find((pool) => pool.readyProcesses === 0);
+    const ready = !full && !waiting;
     return {
       ready,
-      ...(!ready && { reason: full ? 'every recognizer is taken' : live.reason }),
+      ...(!ready && { reason: waiting?.reason ?? 'every recognizer is taken' }),
       activeSessions: this.#active.live + this.#active.batch,
       maxSessions: this.#max.live + this.#max.batch,
       restarts: live.restarts + batch.restarts,

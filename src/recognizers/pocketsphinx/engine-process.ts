@@ -18,6 +18,7 @@ function send(message: FromEngine): void {
 
 function receive(message: ToEngine): void {
   if (message.type === 'open') {
+    send({ type: 'opened', stream: message.stream });
     lanes.set(message.stream, new LaneSearch(message.stream, model, pool, message.state, send));
     return;
   }

@@ -22,6 +22,8 @@ export type ToEngine =
 
 export type FromEngine =
   | { readonly type: 'ready' }
+  /** The stream is known here; sent before anything is done for it. */
+  | { readonly type: 'opened'; readonly stream: number }
   /** These samples are searched, or were silence: more may be sent. */
   | { readonly type: 'consumed'; readonly stream: number; readonly samples: number }
   | { readonly type: 'interim'; readonly stream: number; readonly segment: number; readonly words: readonly SettledWord[] }

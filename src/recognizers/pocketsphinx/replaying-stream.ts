@@ -37,6 +37,10 @@ export class ReplayingStream implements RecognizerStream {
   #writtenSample = 0;
   #unconsumedSamples = 0;
   #lossesOfSegment = 0;
+  /** The present engine process has answered. */
+  #opened = false;
+  /** A segment was open when the engine was lost, and no other process has answered since. */
+  #recovering = false;
   #wakeWriters: (() => void)[] = [];
   #failure: EarshotError | undefined;
   #closed = false;
@@ -108,6 +112,7 @@ export class ReplayingStream implements RecognizerStream {
       return;
     }
     this.#engine = engine;
+    this.#opened = false;
     engine.attach(this.#stream, {
       message: (message) => {
         this.#hear(message);
@@ -128,12 +133,13 @@ export class ReplayingStream implements RecognizerStream {
     this.#engine = undefined;
     if (this.#closed) return;
     if (this.#pending.length > 0) {
-      this.#lossesOfSegment += 1;
+      // A process that never answered was dying when it was picked, as when all are killed together: not this audio's fault.
+      if (this.#opened) this.#lossesOfSegment += 1;
       if (this.#lossesOfSegment >= MAX_LOSSES_PER_SEGMENT) {
         this.#fail('The recognizer fails again and again on this audio.');
         return;
       }
-      this.#sink.recovered(this.#operations.reduce((sum, op) => sum + (op.type === 'audio' ? op.samples.length : 0), 0));
+      this.#recovering = true;
     }
     void this.#connect();
   }
@@ -141,6 +147,10 @@ export class ReplayingStream implements RecognizerStream {
   #hear(message: FromEngine): void {
     switch (message.type) {
       case 'ready':
+        return;
+      case 'opened':
+        this.#opened = true;
+        this.#tellRecovered();
         return;
       case 'consumed':
         this.#unconsumedSamples -= message.samples;
@@ -153,6 +163,12 @@ export class ReplayingStream implements RecognizerStream {
         this.#settle(message.segment, message.words, message.state);
         return;
     }
+  }
+
+  #tellRecovered(): void {
+    if (!this.#recovering) return;
+    this.#recovering = false;
+    this.#sink.recovered(this.#operations.reduce((sum, op) => sum + (op.type === 'audio' ? op.samples.length : 0), 0));
   }
 
   #settle(id: number, words: readonly Word[], state: LaneState): void {
