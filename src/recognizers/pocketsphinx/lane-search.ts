@@ -13,10 +13,16 @@ const MIN_MEAN_FRAMES = 100;
 const MAX_MEAN_DRIFT = 6;
 /** While the lane has less speech than this, segments are searched together with those before them. */
 const WARM_UP_FRAMES = 1200;
-/** How much of what was before goes with a segment in that time. */
+/** The segments that go together then lie within this stretch of the lane; the silence between them is left out. */
 const CONTEXT_FRAMES = 600;
 /** Samples kept outside segments: a segment begins in the past. */
 const KEPT_SAMPLES = 4 * 16_000;
+
+/** `endFrame` is the first frame after. */
+interface FrameRange {
+  readonly startFrame: number;
+  readonly endFrame: number;
+}
 
 interface Segment {
   readonly id: number;
@@ -50,7 +56,8 @@ export class LaneSearch {
   #writtenSample = 0;
   #open: Segment | undefined;
   readonly #queue: Segment[] = [];
-  #contextStartFrames: number[] = [];
+  /** Settled segments that may still be context. */
+  #settled: FrameRange[] = [];
   #searching = false;
   #closed = false;
   #arrived = Promise.withResolvers<void>();
@@ -183,22 +190,27 @@ export class LaneSearch {
    * little of the lane is known, together with what was said before it.
    */
   async #settle(segment: Segment, decoder: Decoder, before: LaneState, used: Float32Array): Promise<void> {
-    const endFrame = segment.endFrame ?? this.#track.endFrame;
-    const contextFrame = this.#contextFrame(segment, before.frames);
-    if (segment.overshot) this.#estimateAgain(segment, before, endFrame);
+    const own: FrameRange = { startFrame: segment.startFrame, endFrame: segment.endFrame ?? this.#track.endFrame };
+    const context = before.frames < WARM_UP_FRAMES ? this.#contextOf(own) : [];
+    if (segment.overshot) this.#estimateAgain(segment, before, own.endFrame);
     const mean = this.#mean.value(this.#fallbackMean);
-    if (segment.overshot || contextFrame < segment.startFrame || distance(mean, used) > MAX_MEAN_DRIFT) {
+    if (segment.overshot || context.length > 0 || distance(mean, used) > MAX_MEAN_DRIFT) {
       decoder.start(mean);
-      for (let frame = contextFrame; frame < endFrame && !this.#closed; frame += BLOCK_FRAMES) {
-        await decoder.process(this.#track.slice(frame, Math.min(frame + BLOCK_FRAMES, endFrame)));
-      }
+      for (const range of [...context, own]) await this.#feed(decoder, range);
       await decoder.end();
     }
     this.#mean.age();
-    this.#contextStartFrames.push(segment.startFrame);
+    this.#settled.push(own);
     if (this.#closed) return;
-    const words = this.#laneWords(decoder.words(), segment, contextFrame, true);
+    const contextFrames = context.reduce((sum, range) => sum + range.endFrame - range.startFrame, 0);
+    const words = this.#laneWords(decoder.words(), segment, contextFrames, true);
     this.#send({ type: 'settled', stream: this.#stream, segment: segment.id, words, state: this.#mean.state() });
+  }
+
+  async #feed(decoder: Decoder, range: FrameRange): Promise<void> {
+    for (let frame = range.startFrame; frame < range.endFrame && !this.#closed; frame += BLOCK_FRAMES) {
+      await decoder.process(this.#track.slice(frame, Math.min(frame + BLOCK_FRAMES, range.endFrame)));
+    }
   }
 
   /** What the search saw of a drawn-back segment depends on timing, so its estimate is made anew from its samples alone. */
@@ -210,29 +222,28 @@ export class LaneSearch {
     this.#mean.add(this.#speechFrontEnd.process(samples));
   }
 
-  #contextFrame(segment: Segment, knownFrames: number): number {
-    if (knownFrames >= WARM_UP_FRAMES) return segment.startFrame;
-    return this.#contextStartFrames.find((start) => segment.startFrame - start <= CONTEXT_FRAMES) ?? segment.startFrame;
+  #contextOf(segment: FrameRange): FrameRange[] {
+    return this.#settled.filter((range) => segment.endFrame - range.startFrame <= CONTEXT_FRAMES);
   }
 
   #showInterim(segment: Segment, decoder: Decoder, shown: string): string {
-    const words = this.#laneWords(decoder.words(), segment, segment.startFrame, false);
+    const words = this.#laneWords(decoder.words(), segment, 0, false);
     const text = words.map((word) => word.text).join(' ');
     if (text !== shown) this.#send({ type: 'interim', stream: this.#stream, segment: segment.id, words });
     return text;
   }
 
-  /** Words of the segment itself, in lane samples; those of the context were told before. */
-  #laneWords(words: DecodedWord[], segment: Segment, contextFrame: number, settled: boolean): SettledWord[] {
-    const own = segment.startFrame - contextFrame;
-    const toSample = (frame: number): number => (contextFrame + frame) * SAMPLES_PER_FRAME + segment.skippedSamples;
+  /** Words of the segment itself, in lane samples; those of the context before it were told already. */
+  #laneWords(words: DecodedWord[], segment: Segment, contextFrames: number, isSettled: boolean): SettledWord[] {
+    const toSample = (frame: number): number =>
+      (segment.startFrame + Math.max(0, frame - contextFrames)) * SAMPLES_PER_FRAME + segment.skippedSamples;
     return words
-      .filter((word) => (word.startFrame + word.endFrame) / 2 >= own)
+      .filter((word) => (word.startFrame + word.endFrame) / 2 >= contextFrames)
       .map((word) => ({
         text: word.text,
-        startSample: toSample(Math.max(own, word.startFrame)),
+        startSample: toSample(word.startFrame),
         endSample: toSample(word.endFrame + 1),
-        ...(settled && { confidence: word.confidence }),
+        ...(isSettled && { confidence: word.confidence }),
       }));
   }
 
@@ -253,8 +264,8 @@ export class LaneSearch {
     const keptFrames = KEPT_SAMPLES / SAMPLES_PER_FRAME;
     const warm = this.#mean.frames >= WARM_UP_FRAMES;
     const oldest = this.#track.endFrame - (warm ? keptFrames : keptFrames + CONTEXT_FRAMES);
-    this.#contextStartFrames = warm ? [] : this.#contextStartFrames.filter((frame) => frame >= oldest);
-    this.#track.forgetBefore(Math.min(oldest, this.#queue[0]?.startFrame ?? oldest));
+    this.#settled = warm ? [] : this.#settled.filter((range) => range.startFrame >= oldest);
+    this.#track.forgetBefore(oldest);
   }
 
   #wake(): void {
