@@ -53,7 +53,7 @@ async function decode(jobFile: string): Promise<void> {
   const samples = new Int16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 2);
   const recognize = loadDecoder();
   process.send?.('ready');
-  await once(process, 'message');
+  await new Promise((resolve) => process.once('message', resolve));
   const startMs = performance.now();
   const startCpu = process.cpuUsage();
   let offset = 0;
@@ -79,13 +79,13 @@ function loadDecoder(): (samples: Int16Array) => string {
   const decoder = config === null ? null : (engine.func('void *ps_init(void *config)')(config) as bigint | null);
   if (decoder === null) throw new Error('the engine did not load');
   const startUtterance = engine.func('int ps_start_utt(void *ps)');
-  const process_ = engine.func('int ps_process_raw(void *ps, int16_t *samples, size_t n, int no_search, int full_utt)');
+  const search = engine.func('int ps_process_raw(void *ps, int16_t *samples, size_t n, int no_search, int full_utt)');
   const endUtterance = engine.func('int ps_end_utt(void *ps)');
   const hypothesis = engine.func('const char *ps_get_hyp(void *ps, void *score)');
   return (samples) => {
     startUtterance(decoder);
     // The whole utterance in one call: its own cepstral mean, as the batch tool has it.
-    process_(decoder, samples, BigInt(samples.length), 0, 1);
+    search(decoder, samples, BigInt(samples.length), 0, 1);
     endUtterance(decoder);
     return ((hypothesis(decoder, null) as string | null) ?? '').replaceAll(/\(\d+\)/g, '');
   };

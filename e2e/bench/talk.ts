@@ -68,12 +68,11 @@ export function makeTalk(sentences: ReadonlyMap<Voice, readonly Sentence[]>, see
   const utterances: SpokenUtterance[] = [];
   let spokenSamples = 0;
   let position = Math.round((300 + random() * 700) * SAMPLES_PER_MS);
-  for (let full = false; !full; ) {
+  for (;;) {
     const said = Array.from({ length: random() < 0.5 ? 1 : 2 }, () => mine[Math.floor(random() * mine.length)]!);
     const innerPause = INNER_PAUSE_MS * SAMPLES_PER_MS;
     const length = said.reduce((sum, sentence) => sum + sentence.samples.length, (said.length - 1) * innerPause);
-    full = position + length > samples.length;
-    if (full) break;
+    if (position + length > samples.length) break;
     const startMs = position / SAMPLES_PER_MS;
     for (const sentence of said) {
       mix(samples, sentence.samples, position);
