@@ -21,7 +21,6 @@ export const ERRORS = {
   AUTH_TOKEN_MISSING: rule(401, 1008, false, 'No API key was sent.'),
   AUTH_TOKEN_INVALID: rule(401, 1008, false, 'The API key is not known to this server.'),
   NOT_FOUND: rule(404, 1008, false, 'No such route, session or record.'),
-  METHOD_NOT_ALLOWED: rule(405, 1008, false, 'The path exists, the method does not.'),
   VALIDATION_ERROR: rule(422, 1008, false, 'A field is missing, unknown or out of range; `details` names it.'),
   MESSAGE_MALFORMED: rule(400, 1003, false, 'A message is not what the protocol allows at this point.'),
   MESSAGE_TOO_LARGE: rule(413, 1009, false, 'A message or body is over its size limit.'),
