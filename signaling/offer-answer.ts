@@ -40,6 +40,11 @@ export class WebRtcSessions {
     return this.#entries.size;
   }
 
+  /** Peer connections, whatever their state. */
+  get peerCount(): number {
+    return this.#options.engine.peerCount;
+  }
+
   /** Takes over a fresh session. With an offer resolves with the answer; if that fails the session is destroyed. */
   async open(session: Session, offerSdp: string | undefined): Promise<string | undefined> {
     try {

@@ -25,6 +25,7 @@ function metrics(services: HttpServices): string {
   const gauges: Record<string, number> = {
     earshot_sessions: services.sessions.size,
     earshot_webrtc_sessions: services.webrtc.size,
+    earshot_webrtc_peers: services.webrtc.peerCount,
     earshot_websockets: services.webSockets.size,
     earshot_recognizer_sessions: engine.activeSessions,
     earshot_recognizer_sessions_max: engine.maxSessions,

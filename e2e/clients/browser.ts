@@ -1,0 +1,50 @@
+import { accessSync, constants } from 'node:fs';
+import path from 'node:path';
+import { type Browser, chromium, type Page } from 'playwright-core';
+
+const COMMANDS = ['chromium', 'chromium-browser', 'google-chrome'];
+
+/** A real browser in which everything said into the microphone is the recording, from the moment the microphone is opened. */
+export function launchBrowser(recording: string): Promise<Browser> {
+  return chromium.launch({
+    executablePath: findBrowser(),
+    args: [
+      '--no-sandbox',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-dev-shm-usage',
+      '--autoplay-policy=no-user-gesture-required',
+      '--use-fake-ui-for-media-stream',
+      '--use-fake-device-for-media-stream',
+      `--use-file-for-fake-audio-capture=${recording}%noloop`,
+      // A machine without a network offers no other address.
+      '--allow-loopback-in-peer-connection',
+    ],
+  });
+}
+
+function findBrowser(): string {
+  const folders = (process.env['PATH'] ?? '').split(path.delimiter);
+  const found = folders.flatMap((folder) => COMMANDS.map((command) => path.join(folder, command))).find(isExecutable);
+  if (found === undefined) throw new Error('Chromium is missing: run `npm test`, which installs it');
+  return found;
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** What went wrong inside the page: exceptions, errors on its console, what its security policy stopped. */
+export function watchFaults(page: Page): readonly string[] {
+  const faults: string[] = [];
+  page.on('pageerror', (error) => faults.push(error.message));
+  page.on('console', (message) => {
+    if (message.type() === 'error') faults.push(message.text());
+  });
+  return faults;
+}
