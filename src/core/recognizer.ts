@@ -70,6 +70,7 @@ export interface RecognizerStream {
    * The next segment may begin at once, and settle only after this one.
    */
   endSegment(endSample: number): Promise<readonly Word[]>;
+  /** Idempotent. Words still awaited are given up: their `endSegment` rejects with `SESSION_CONFLICT`; a waiting `write` resolves. */
   close(): Promise<void>;
 }
 

@@ -77,7 +77,8 @@ export class ReplayingStream implements RecognizerStream {
     const segment = this.#open;
     this.#open = undefined;
     if (this.#failure) return Promise.reject(this.#failure);
-    if (!segment || this.#closed) return Promise.resolve([]);
+    if (this.#closed) return Promise.reject(closedError());
+    if (!segment) return Promise.resolve([]);
     this.#do({ type: 'end', stream: this.#stream, segment: segment.id, endSample });
     return new Promise((resolve, reject) => {
       segment.resolve = resolve;
@@ -92,7 +93,7 @@ export class ReplayingStream implements RecognizerStream {
     this.#engine?.detach(this.#stream);
     this.#engine = undefined;
     this.#operations.length = 0;
-    for (const segment of this.#pending.splice(0)) segment.resolve?.([]);
+    for (const segment of this.#pending.splice(0)) segment.reject?.(closedError());
     this.#wake();
     return Promise.resolve();
   }
@@ -205,3 +206,5 @@ export class ReplayingStream implements RecognizerStream {
     for (const wake of this.#wakeWriters.splice(0)) wake();
   }
 }
+
+const closedError = (): EarshotError => new EarshotError('SESSION_CONFLICT', 'The stream is closed.');
