@@ -46,6 +46,14 @@ export async function withSilence(speech: string, leadMs: number, tailMs: number
   });
 }
 
+/** Nobody speaks: a WAV file as {@link synthesize} makes them. */
+export function silence(seconds: number, kind: SilenceKind): Promise<string> {
+  return cached(['nobody', seconds, kind], 'wav', (target) => {
+    const noise = `anoisesrc=r=16000:a=${kind === 'room' ? ROOM_AMPLITUDE : 0}:seed=1:d=${seconds}`;
+    return ffmpeg('-f', 'lavfi', '-i', noise, '-ac', '1', '-c:a', 'pcm_s16le', target);
+  });
+}
+
 /** Several mono recordings as the channels of one WAV file, all as long as the longest. */
 export async function asChannels(...speeches: readonly string[]): Promise<string> {
   const digests = await Promise.all(speeches.map(digestOf));

@@ -7,7 +7,8 @@ import { StreamClient } from './stream.ts';
 
 const OPUS_PAYLOAD_TYPE = 111;
 const PACKET_MS = 20;
-const TICKS_PER_PACKET = 960;
+const TICKS_PER_MS = 48;
+const TICKS_PER_PACKET = PACKET_MS * TICKS_PER_MS;
 
 export interface CreatedSession {
   readonly session_id: string;
@@ -20,6 +21,8 @@ export interface CreatedSession {
 export class WebRtcClient {
   readonly #connection: RTCPeerConnection;
   readonly #track = new MediaStreamTrack({ kind: 'audio' });
+  #sequenceNumber = 0;
+  #timestamp = 0;
 
   constructor() {
     const opus = new RTCRtpCodecParameters({
@@ -72,12 +75,20 @@ export class WebRtcClient {
       await pause(Math.max(0, startMs + index * PACKET_MS - performance.now()));
       const header = new RtpHeader({
         payloadType: OPUS_PAYLOAD_TYPE,
-        sequenceNumber: index & 0xffff,
-        timestamp: (index * TICKS_PER_PACKET) >>> 0,
+        sequenceNumber: this.#sequenceNumber,
+        timestamp: this.#timestamp,
         marker: index === 0,
       });
       this.#track.writeRtp(new RtpPacket(header, Buffer.from(payload)));
+      this.#sequenceNumber = (this.#sequenceNumber + 1) & 0xffff;
+      this.#timestamp = (this.#timestamp + TICKS_PER_PACKET) >>> 0;
     }
+  }
+
+  /** Sends nothing for a while, as with DTX or a muted track: time goes on, packets are not missing. */
+  async rest(durationMs: number): Promise<void> {
+    await pause(durationMs);
+    this.#timestamp = (this.#timestamp + durationMs * TICKS_PER_MS) >>> 0;
   }
 
   /** Is gone without a word. */
