@@ -168,7 +168,6 @@ async function finishAll(): Promise<void> {
   const results = await Promise.all(streams.map((stream) => stream.finish()));
   streams = [];
   tell({ type: 'results', results });
-  process.disconnect?.();
 }
 
 process.on('message', (message: ToClients) => {
@@ -185,4 +184,5 @@ process.on('message', (message: ToClients) => {
       return;
   }
 });
+// The bench ends this process, or is gone itself.
 process.on('disconnect', () => process.exit(0));

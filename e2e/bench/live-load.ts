@@ -15,13 +15,18 @@ import type { Talk } from './talk.ts';
 export const ENDPOINT_MS = 700;
 /** Excluded at the beginning of every stream: decoders load, cepstral means settle. */
 export const WARM_UP_MS = 20_000;
-/** Streams start spread over this time. */
-const STAGGER_MS = 6000;
 /** Streams go on for this long after the measured window, under the same load, so that its last finals are measured too. */
 export const RUN_OUT_MS = 4000;
 
-/** A talk lasts this long when `seconds` are measured. */
-export const talkLengthMs = (seconds: number): number => WARM_UP_MS + STAGGER_MS + seconds * 1000 + RUN_OUT_MS;
+export interface LoadShape {
+  /** Measured after everybody's warm-up. */
+  readonly seconds: number;
+  /** From one stream's start to the next one's. */
+  readonly joinMs: number;
+}
+
+/** All talks last this long; those that join later are broken off. */
+export const talkLengthMs = (streams: number, { seconds, joinMs }: LoadShape): number => streams * joinMs + WARM_UP_MS + seconds * 1000 + RUN_OUT_MS;
 
 export interface StreamOutcome {
   readonly transport: Transport;
@@ -54,14 +59,15 @@ interface Clients {
 }
 
 /** Half of the talks by WebRTC, half by WebSocket, all in real time, to a server with room for just so many. */
-export async function runLoad(talks: readonly Talk[], seconds: number, folder: string): Promise<LoadResult> {
+export async function runLoad(talks: readonly Talk[], { seconds, joinMs }: LoadShape, folder: string): Promise<LoadResult> {
   const env = { EARSHOT_MAX_LIVE_SESSIONS: String(talks.length), EARSHOT_LOG_LEVEL: 'error', ...profiling() };
   await using server = await TestServer.start({ env });
-  const clients = await startClients(server.url, talks, folder);
+  const clients = await startClients(server.url, talks, joinMs, folder);
   try {
     const startMs = monotonicMs() + 500;
     for (const { child } of clients) send(child, { type: 'play', startMs });
-    const windowMs = { from: startMs + STAGGER_MS + WARM_UP_MS, to: startMs + STAGGER_MS + WARM_UP_MS + seconds * 1000 };
+    const warmMs = startMs + talks.length * joinMs + WARM_UP_MS;
+    const windowMs = { from: warmMs, to: warmMs + seconds * 1000 };
     await pause(windowMs.from - monotonicMs());
     const before = await look(server, clients);
     await pause(windowMs.to - monotonicMs());
@@ -92,12 +98,12 @@ function profiling(): Record<string, string> {
   return folder === undefined ? {} : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${folder}` };
 }
 
-async function startClients(serverUrl: string, talks: readonly Talk[], folder: string): Promise<Clients[]> {
+async function startClients(serverUrl: string, talks: readonly Talk[], joinMs: number, folder: string): Promise<Clients[]> {
   const specs: Record<Transport, ClientStream[]> = { webrtc: [], websocket: [] };
   for (const [index, talk] of talks.entries()) {
     const transport = index % 2 === 0 ? 'webrtc' : 'websocket';
     // Steps that are no multiple of a packet: streams do not all send in the same moment.
-    const offsetMs = Math.round((index * STAGGER_MS) / talks.length) + ((index * 7) % 20);
+    const offsetMs = index * joinMs + ((index * 7) % 20);
     specs[transport].push({ index, audioFile: await writeAudio(talk, transport, path.join(folder, `talk-${index}`)), offsetMs });
   }
   const transports = (['webrtc', 'websocket'] as const).filter((transport) => specs[transport].length > 0);

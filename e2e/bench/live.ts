@@ -1,8 +1,9 @@
 /**
  * Cost and latency of live captions. Speaks to a server of its own by WebRTC and WebSocket, half and half, in real time, and sets
  * the streams that it holds against what the bare engine could do on the same cores and the same speech.
- * Usage: `npm run bench:live -- [--streams N] [--seconds S] [--json]`. Without N it goes upward until streams fall behind. S (default 40)
- * is measured after a warm-up that is left out. `--json` adds one JSON object as the last line. Linux only; wants a quiet machine.
+ * Usage: `npm run bench:live -- [--streams N] [--seconds S] [--join MS] [--json]`. Without N it goes upward until streams fall
+ * behind. S (default 40) is measured after a warm-up that is left out; a stream joins every MS (default 4000), because a cold lane
+ * costs more than a warm one. `--json` adds one JSON object as the last line. Linux only; wants a quiet machine.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism, loadavg, tmpdir } from 'node:os';
@@ -10,7 +11,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { sumErrors, wordErrors } from '../wer.ts';
 import { runBareEngines, type BareResult } from './bare-engine.ts';
-import { ENDPOINT_MS, runLoad, talkLengthMs, WARM_UP_MS, type LoadResult, type StreamOutcome } from './live-load.ts';
+import { ENDPOINT_MS, runLoad, talkLengthMs, WARM_UP_MS, type LoadResult, type LoadShape, type StreamOutcome } from './live-load.ts';
 import { printTable } from './table.ts';
 import { loadSentences, makeTalk, SAMPLES_PER_MS, type Talk } from './talk.ts';
 
@@ -46,9 +47,9 @@ interface Load {
 }
 
 async function main(): Promise<void> {
-  const options = { streams: { type: 'string' }, seconds: { type: 'string', default: '40' }, json: { type: 'boolean', default: false } } as const;
+  const options = { streams: { type: 'string' }, seconds: { type: 'string', default: '40' }, join: { type: 'string', default: '4000' }, json: { type: 'boolean', default: false } } as const;
   const { values } = parseArgs({ options });
-  const seconds = Number(values.seconds);
+  const shape: LoadShape = { seconds: Number(values.seconds), joinMs: Number(values.join) };
   const folder = await mkdtemp(path.join(tmpdir(), 'earshot-live-'));
   try {
     const sentences = await loadSentences();
@@ -57,13 +58,13 @@ async function main(): Promise<void> {
     const limits = await findLimits(talks(BARE_TALKS, BARE_TALK_MS), folder);
     printLimits(limits);
     const measure = async (count: number): Promise<Load> => {
-      const result = await runLoad(talks(count, talkLengthMs(seconds)), seconds, folder);
+      const result = await runLoad(talks(count, talkLengthMs(count, shape)), shape, folder);
       const load = { count, result, isHeld: result.streams.every((stream) => isStreamHeld(stream, limits)), summary: summarize(count, result, limits) };
       printLoad(load);
       return load;
     };
     const loads = values.streams === undefined ? await search(limits, measure) : [await measure(Number(values.streams))];
-    conclude(loads, limits, seconds, values.json);
+    conclude(loads, limits, shape, values.json);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -104,8 +105,8 @@ async function search(limits: Limits, measure: (count: number) => Promise<Load>)
 
 /** Every utterance came, in time and without falling behind, and nothing of it was lost. */
 function isStreamHeld({ latenciesMs, missed, errors, wordErrorRate }: StreamOutcome, limits: Limits): boolean {
-  const third = Math.ceil(latenciesMs.length / 3);
-  const drift = quantile(latenciesMs.slice(-third), 0.5) - quantile(latenciesMs.slice(0, third), 0.5);
+  const third = Math.floor(latenciesMs.length / 3);
+  const drift = third === 0 ? 0 : quantile(latenciesMs.slice(-third), 0.5) - quantile(latenciesMs.slice(0, third), 0.5);
   const isSteady = latenciesMs.every((each) => each <= MAX_LATENESS_MS) && drift <= MAX_DRIFT_MS;
   return missed === 0 && errors.length === 0 && isSteady && wordErrorRate <= limits.wordErrorRate + MAX_MORE_ERRORS;
 }
@@ -157,10 +158,10 @@ function printLoad({ count, result, isHeld, summary }: Load): void {
   );
 }
 
-function conclude(loads: readonly Load[], limits: Limits, seconds: number, json: boolean): void {
+function conclude(loads: readonly Load[], limits: Limits, { seconds, joinMs }: LoadShape, json: boolean): void {
   const held = loads.filter(({ isHeld }) => isHeld).toSorted((a, b) => b.count - a.count)[0];
   const lightest = loads.toSorted((a, b) => a.count - b.count)[0]!;
-  print(`\nmeasured ${seconds} s per load; the first ${WARM_UP_MS / 1000} s of every stream are left out`);
+  print(`\nmeasured ${seconds} s per load; the first ${WARM_UP_MS / 1000} s of every stream are left out; a stream joined every ${joinMs / 1000} s`);
   if (held) {
     const { ratio, ratioLessClients, ratioWholeAudio } = held.summary;
     print(`streams held: ${held.count}; of the bare engine's limit: ${ratio.toFixed(2)}, less the clients' share of the cores ${ratioLessClients.toFixed(2)} (goal ${GOAL_RATIO}); pauses heard too: ${ratioWholeAudio.toFixed(2)}`);
