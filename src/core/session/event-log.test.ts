@@ -100,7 +100,7 @@ test('many readers, each at its own pace, see the same', async () => {
   const [one, two, three] = await Promise.all([...early, late]);
   assert.deepEqual(one, two);
   assert.deepEqual(one, three);
-  assert.equal(one?.length, 21);
+  assert.equal(one.length, 21);
 });
 
 test('an abort ends the reading at once and leaves no listener behind', async () => {

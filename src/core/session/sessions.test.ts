@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { ManualClock } from '../clock.ts';
+import { FedSource, loud, settle } from '../testing/audio.ts';
+import { FakeDetectors } from '../testing/fake-detector.ts';
+import { FakeRecognizer } from '../testing/fake-recognizer.ts';
+import { Sessions } from './sessions.ts';
+
+function rig(maxSessions = 3) {
+  const clock = new ManualClock();
+  const recognizer = new FakeRecognizer({ maxSessions });
+  let ids = 0;
+  const sessions = new Sessions({
+    clock,
+    createId: () => `ses_${String((ids += 1))}`,
+    recognizer,
+    backend: 'A',
+    createDetector: new FakeDetectors().create,
+    limits: { maxIdleMs: 1000 },
+  });
+  return { clock, recognizer, sessions };
+}
+
+const request = { tenantId: 'tenant', priority: 'live' } as const;
+
+test('a session has an id of its own, its tenant and its backend', async () => {
+  const { sessions } = rig();
+  const one = sessions.create(request);
+  const two = sessions.create({ ...request, tenantId: 'other', language: 'en' });
+  assert.deepEqual([one.id, one.tenantId, one.backend, two.id, two.tenantId], ['ses_1', 'tenant', 'A', 'ses_2', 'other']);
+  assert.equal(sessions.size, 2);
+  await sessions.drain();
+});
+
+test('a full house says no before any audio flows, and a place that is free again is given away', async () => {
+  const { sessions, clock } = rig(1);
+  const first = sessions.create(request);
+  const timers = clock.pendingTimers;
+  assert.throws(() => sessions.create(request), (error: { code: string; retryAfterSeconds: number }) => error.code === 'CAPACITY_EXCEEDED' && error.retryAfterSeconds > 0);
+  assert.deepEqual([sessions.size, clock.pendingTimers], [1, timers], 'the refused one left nothing');
+  await first.close('finished');
+  await settle();
+  assert.equal(sessions.size, 0);
+  await sessions.create(request).close('finished');
+});
+
+test('a language that nobody here understands is refused, and no place taken', () => {
+  const { sessions, recognizer } = rig();
+  assert.throws(
+    () => sessions.create({ ...request, language: 'tlh' }),
+    (error: { code: string; details: readonly { field: string }[] }) => error.code === 'VALIDATION_ERROR' && error.details[0]?.field === 'language_hint',
+  );
+  assert.equal(recognizer.snapshot().activeSessions, 0);
+});
+
+test('limits of the house are the limits of each session', async () => {
+  const { sessions, clock } = rig();
+  const session = sessions.create(request);
+  clock.advance(1000);
+  await session.closed;
+  assert.equal(session.state, 'closed');
+});
+
+test('drain lets every session deliver what it heard and admits no more', async () => {
+  const { sessions, clock } = rig();
+  const session = sessions.create(request);
+  session.addLane(new FedSource().pcm(loud(1000)), 'a');
+  const other = sessions.create(request);
+  const texts: string[] = [];
+  const reading = (async () => {
+    for await (const event of session.events()) {
+      if (event.type === 'utterance.final') texts.push(event.utterance.text);
+      if (event.type === 'session.closed') return event.reason;
+    }
+    return undefined;
+  })();
+  const draining = sessions.drain();
+  assert.throws(() => sessions.create(request), { code: 'SERVER_STOPPING' });
+  await draining;
+  assert.deepEqual([await reading, texts], ['cancelled', ['w0 w1']]);
+  assert.deepEqual([other.state, sessions.size, clock.pendingTimers], ['closed', 0, 0]);
+  await sessions.drain();
+});
