@@ -19,6 +19,8 @@ export async function createHttpServer(services: HttpServices): Promise<FastifyI
     bodyLimit: MAX_JSON_BYTES,
     genReqId: () => `req_${randomUUID()}`,
     forceCloseConnections: 'idle',
+    // A proxy on this machine that ends TLS says so; others are not believed.
+    trustProxy: 'loopback',
     routerOptions: { ignoreTrailingSlash: true },
   });
   app.setErrorHandler((error, request, reply) => sendError(error, request, reply, services.log));

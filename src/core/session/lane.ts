@@ -83,16 +83,27 @@ export class Lane {
 
   async run(): Promise<void> {
     try {
-      for await (const item of this.#options.source) {
-        await this.#next(() => (item.kind === 'pcm' ? this.#hearPcm(item) : this.#hearGap(item)));
-        this.#throwFailure();
-      }
+      const broken = await this.#listen();
       await this.#next(() => this.#finish());
+      if (broken) throw broken.error;
     } finally {
       this.#options.detector.close();
       await this.#stream.close();
     }
     this.#options.emit({ type: 'lane.closed', totals: this.totals() });
+  }
+
+  /** Reads the source to its end. What broke it is handed back: the audio before is still to be recognized. */
+  async #listen(): Promise<{ readonly error: unknown } | undefined> {
+    try {
+      for await (const item of this.#options.source) {
+        await this.#next(() => (item.kind === 'pcm' ? this.#hearPcm(item) : this.#hearGap(item)));
+        this.#throwFailure();
+      }
+      return undefined;
+    } catch (error) {
+      return { error };
+    }
   }
 
   async #hearPcm(frame: PcmFrame): Promise<void> {
@@ -170,7 +181,8 @@ export class Lane {
         this.#open = undefined;
         this.#options.emit({ type: 'speech.ended', laneIndex, atSample: action.atSample });
         this.#tail = this.#tail.then(() => {
-          if (utterance) this.#finalize(utterance);
+          // After a failure nothing is settled any more: what was only an interim stays one.
+          if (utterance && this.#failure === undefined) this.#finalize(utterance);
         });
         return;
       }

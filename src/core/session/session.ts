@@ -50,7 +50,7 @@ export interface SessionDependencies {
  *                          +------------------------+---------------------------+
  *
  * `close` lets every lane deliver what it has and waits for the finals; `destroy` does not wait. Both are idempotent and
- * later callers join. Reaching a limit of time is a `close` that ends with the error. `session.closed` is the last event, exactly once; by then the recognizer's place is free again.
+ * later callers join. A lane that breaks, or a limit of time, is a `close` that ends with the error. `session.closed` is the last event, exactly once; by then the recognizer's place is free again.
  */
 export class Session {
   readonly id: string;
@@ -76,7 +76,7 @@ export class Session {
     this.backend = deps.backend;
     this.#lastAudioMs = deps.clock.nowMs();
     this.#cancelDurationTimer = deps.clock.setTimer(deps.limits.maxDurationMs, () => {
-      this.#expire(new EarshotError('SESSION_TOO_LONG', 'The session reached its longest allowed duration.'));
+      this.#fail(new EarshotError('SESSION_TOO_LONG', 'The session reached its longest allowed duration.'));
     });
     this.#watchIdle();
     this.#log.append({ type: 'session.ready', backend: deps.backend });
@@ -134,6 +134,8 @@ export class Session {
   close(reason: CloseReason): Promise<void> {
     if (this.#state === 'open') {
       this.#state = 'closing';
+      this.#cancelDurationTimer();
+      this.#cancelIdleTimer();
       this.#cancelDeadline = this.#deps.clock.setTimer(this.#deps.limits.closeDeadlineMs, () => {
         void this.destroy(new EarshotError('BACKEND_TIMEOUT', 'The last results did not arrive in time.'));
       });
@@ -171,7 +173,7 @@ export class Session {
     const running = lane
       .run()
       .catch((error: unknown) => {
-        void this.destroy(toEarshotError(error));
+        this.#fail(toEarshotError(error));
       })
       .finally(() => this.#running.delete(running));
     this.#running.add(running);
@@ -199,7 +201,7 @@ export class Session {
     const { clock, limits } = this.#deps;
     const leftMs = this.#lastAudioMs + limits.maxIdleMs - clock.nowMs();
     if (leftMs <= 0) {
-      this.#expire(new EarshotError('SESSION_IDLE', 'No audio arrived for too long.'));
+      this.#fail(new EarshotError('SESSION_IDLE', 'No audio arrived for too long.'));
       return;
     }
     this.#cancelIdleTimer = clock.setTimer(leftMs, () => {
@@ -207,8 +209,8 @@ export class Session {
     });
   }
 
-  /** A limit was reached: what was heard is still delivered, and then the error. */
-  #expire(error: EarshotError): void {
+  /** A lane broke or a limit was reached: what was heard is still delivered, and then the error. */
+  #fail(error: EarshotError): void {
     this.#error ??= error;
     void this.close('failed');
   }
