@@ -128,3 +128,10 @@ test('nothing is lost or reordered, and the weight is that of what waits, whatev
     { numRuns: 30 },
   );
 });
+
+test('a long queue stays in order while it is read', async () => {
+  const queue = new BoundedQueue<number>({ maxWeight: 10_000 });
+  for (let item = 0; item < 5000; item += 1) void queue.push(item);
+  queue.end();
+  assert.deepEqual(await drain(queue), Array.from({ length: 5000 }, (_, index) => index));
+});

@@ -61,7 +61,7 @@ test('a stop of the server is an error, not a shorter transcript', async () => {
 
 test('more channels than a session may have are refused, and every one of them is closed', async () => {
   const { session } = rig();
-  const lanes = Array.from({ length: 9 }, () => new FedSource().pcm(loud(100)));
+  const lanes = Array.from({ length: 10 }, () => new FedSource().pcm(loud(100)));
   await assert.rejects(transcribe(session, { lanes }), { code: 'VALIDATION_ERROR' });
   assert.ok(lanes.every(({ closes }) => closes > 0));
   assert.equal(session.state, 'closed');
