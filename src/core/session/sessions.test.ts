@@ -70,14 +70,27 @@ test('drain lets every session deliver what it heard and admits no more', async 
   const reading = (async () => {
     for await (const event of session.events()) {
       if (event.type === 'utterance.final') texts.push(event.utterance.text);
-      if (event.type === 'session.closed') return event.reason;
+      if (event.type === 'session.closed') return event.error?.code;
     }
     return undefined;
   })();
   const draining = sessions.drain();
   assert.throws(() => sessions.create(request), { code: 'SERVER_STOPPING' });
   await draining;
-  assert.deepEqual([await reading, texts], ['cancelled', ['w0 w1']]);
+  assert.deepEqual([await reading, texts], ['SERVER_STOPPING', ['w0 w1']]);
   assert.deepEqual([other.state, sessions.size, clock.pendingTimers], ['closed', 0, 0]);
   await sessions.drain();
+});
+
+test('a session that was ending when the server stops ends as it was asked to', async () => {
+  const { sessions, recognizer } = rig();
+  const session = sessions.create(request);
+  session.addLane(new FedSource().pcm(loud(1000)), 'a');
+  await settle();
+  recognizer.pause();
+  void session.close('finished');
+  const draining = sessions.drain();
+  recognizer.resume();
+  await draining;
+  for await (const event of session.events()) if (event.type === 'session.closed') assert.deepEqual([event.reason, event.error], ['finished', undefined]);
 });
