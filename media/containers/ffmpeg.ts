@@ -146,7 +146,8 @@ function ffmpegArguments(container: FfmpegOptions['container'], fromFile: boolea
     ...['-protocol_whitelist', fromFile ? 'file' : 'pipe', '-f', DEMUXERS[container]],
     ...['-i', fromFile ? 'file:/dev/fd/3' : 'pipe:0'],
     ...['-map', '0:a:0', '-vn', '-sn', '-dn', '-map_metadata', '-1'],
-    ...['-ar', String(SAMPLE_RATE_HZ), '-c:a', 'pcm_s16le'],
+    // Where frames are missing or corrupt, time goes on: silence by their timestamps.
+    ...['-af', 'aresample=async=1', '-ar', String(SAMPLE_RATE_HZ), '-c:a', 'pcm_s16le'],
     ...['-fflags', '+bitexact', '-flush_packets', '1', '-f', 'wav', 'pipe:1'],
   ];
 }

@@ -50,7 +50,8 @@ export interface SessionDependencies {
  *                          +------------------------+---------------------------+
  *
  * `close` lets every lane deliver what it has and waits for the finals; `destroy` does not wait. Both are idempotent and
- * later callers join. A lane that breaks, or a limit of time, is a `close` that ends with the error. `session.closed` is the last event, exactly once; by then the recognizer's place is free again.
+ * later callers join. `fail` is a `close` that ends with an error: a broken lane, a limit of time, a server that stops.
+ * `session.closed` is the last event, exactly once; by then the recognizer's place is free again.
  */
 export class Session {
   readonly id: string;
@@ -76,7 +77,7 @@ export class Session {
     this.backend = deps.backend;
     this.#lastAudioMs = deps.clock.nowMs();
     this.#cancelDurationTimer = deps.clock.setTimer(deps.limits.maxDurationMs, () => {
-      this.#fail(new EarshotError('SESSION_TOO_LONG', 'The session reached its longest allowed duration.'));
+      void this.fail(new EarshotError('SESSION_TOO_LONG', 'The session reached its longest allowed duration.'));
     });
     this.#watchIdle();
     this.#log.append({ type: 'session.ready', backend: deps.backend });
@@ -145,6 +146,12 @@ export class Session {
     return this.closed;
   }
 
+  /** A lane broke, a limit was reached, the server stops: as `close`, and then the session ends with the error. */
+  fail(error: EarshotError): Promise<void> {
+    this.#error ??= error;
+    return this.close('failed');
+  }
+
   destroy(error: EarshotError): Promise<void> {
     this.#error ??= error;
     if (this.#state !== 'closed') {
@@ -173,7 +180,7 @@ export class Session {
     const running = lane
       .run()
       .catch((error: unknown) => {
-        this.#fail(toEarshotError(error));
+        void this.fail(toEarshotError(error));
       })
       .finally(() => this.#running.delete(running));
     this.#running.add(running);
@@ -201,18 +208,12 @@ export class Session {
     const { clock, limits } = this.#deps;
     const leftMs = this.#lastAudioMs + limits.maxIdleMs - clock.nowMs();
     if (leftMs <= 0) {
-      this.#fail(new EarshotError('SESSION_IDLE', 'No audio arrived for too long.'));
+      void this.fail(new EarshotError('SESSION_IDLE', 'No audio arrived for too long.'));
       return;
     }
     this.#cancelIdleTimer = clock.setTimer(leftMs, () => {
       if (this.#state === 'open') this.#watchIdle();
     });
-  }
-
-  /** A lane broke or a limit was reached: what was heard is still delivered, and then the error. */
-  #fail(error: EarshotError): void {
-    this.#error ??= error;
-    void this.close('failed');
   }
 
   async #finish(reason: CloseReason): Promise<void> {

@@ -67,7 +67,9 @@ export class Sessions {
   /** Ends every session, letting each deliver what it heard, and admits no more. */
   async drain(): Promise<void> {
     this.#stopping = true;
-    await Promise.all([...this.#sessions.values()].map((session) => session.close('cancelled')));
+    const stopping = new EarshotError('SERVER_STOPPING', 'The server is shutting down.');
+    const ended = [...this.#sessions.values()].map((session) => (session.state === 'open' ? session.fail(stopping) : session.closed));
+    await Promise.all(ended);
   }
 }
 

@@ -51,7 +51,6 @@ async function collect(session: Session, progress?: (settledMs: number) => void)
       progress?.(samplesToMs(event.utterance.endSample));
     } else if (event.type === 'session.closed') {
       if (event.error) throw new EarshotError(event.error.code, event.error.message);
-      if (event.reason !== 'finished') throw new EarshotError('SERVER_STOPPING', 'The server is shutting down.');
       heardSamples = Math.max(0, ...event.lanes.map((lane) => lane.heardSamples));
     }
   }

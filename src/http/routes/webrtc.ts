@@ -30,8 +30,8 @@ interface SessionPath {
   readonly Params: { readonly id: string };
 }
 
-/** How long a session without media lives; the idle limit of sessions. */
-const SETUP_SECONDS = 60;
+/** A peer that has not connected after this long is closed, and its session with it. */
+const SETUP_SECONDS = 30;
 
 /** WebRTC sessions: create, offer, trickle, end. Captions come by the control WebSocket. */
 export function webrtcRoutes(app: FastifyInstance, services: HttpServices): void {
