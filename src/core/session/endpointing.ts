@@ -132,8 +132,11 @@ export class Endpointer {
     const quietest = this.#recent.reduce((best, window) => (window.power < best.power ? window : best));
     const cutSample = quietest.startSample + DETECTOR_WINDOW_SAMPLES;
     this.#endSegment(cutSample, actions);
-    if (endSample - this.#utteranceStart >= this.#maxUtteranceSamples) {
-      this.#endUtterance(actions);
+    const isLongest = endSample - this.#utteranceStart >= this.#maxUtteranceSamples;
+    if (isLongest) this.#endUtterance(actions);
+    // Nothing is left over: what follows begins by itself.
+    if (cutSample === endSample) return;
+    if (isLongest) {
       this.#utteranceStart = cutSample;
       actions.push({ type: 'utterance-start', atSample: cutSample });
     }
