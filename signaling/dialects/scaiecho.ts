@@ -24,6 +24,8 @@ export class ScaiEchoConversation implements Conversation {
   #audioBytes = 0;
   /** Bytes of a control line before `open`, or a possible beginning of the closing line after it. */
   #held: Uint8Array = new Uint8Array(0);
+  /** The opening line was complete before its newline came; that is no audio. Raw audio may begin with the same byte. */
+  #newlineMayFollow = false;
 
   constructor(options: { readonly controlOnly?: boolean } = {}) {
     this.#controlOnly = options.controlOnly ?? false;
@@ -108,6 +110,7 @@ export class ScaiEchoConversation implements Conversation {
 
   #binaryOpen(frame: Uint8Array): readonly Command[] {
     const bytes = concat(this.#held, frame);
+    if (bytes.length === 0) return [];
     if (bytes[0] !== OPENING_BRACE) throw new EarshotError('MESSAGE_MALFORMED', 'Send "open" before audio.');
     const newline = bytes.indexOf(NEWLINE);
     const line = newline < 0 ? bytes : bytes.subarray(0, newline);
@@ -119,11 +122,15 @@ export class ScaiEchoConversation implements Conversation {
     }
     this.#held = new Uint8Array(0);
     const commands = this.#control(parseControl(text));
+    this.#newlineMayFollow = newline < 0 && commands.every((each) => each.type === 'open' && each.request.format.container !== 'raw');
     return newline < 0 ? commands : [...commands, ...this.#audio(bytes.subarray(newline + 1))];
   }
 
   #audio(frame: Uint8Array): readonly Command[] {
-    const bytes = concat(this.#held, frame);
+    if (frame.length === 0) return [];
+    const isNewline = this.#newlineMayFollow && frame[0] === NEWLINE;
+    this.#newlineMayFollow = false;
+    const bytes = concat(this.#held, isNewline ? frame.subarray(1) : frame);
     this.#held = new Uint8Array(0);
     if (endsWith(bytes, CLOSE_LINE)) {
       this.#finished = true;
@@ -168,7 +175,7 @@ export function segment(utterance: Utterance): object {
   };
 }
 
-const CONTAINERS: Readonly<Record<string, AudioFormat['container']>> = {
+const CONTAINERS = new Map<string, AudioFormat['container']>(Object.entries({
   'audio/wav': 'wav',
   'audio/wave': 'wav',
   'audio/x-wav': 'wav',
@@ -189,7 +196,7 @@ const CONTAINERS: Readonly<Record<string, AudioFormat['container']>> = {
   'audio/pcm': 'raw',
   'audio/l16': 'raw',
   'audio/raw': 'raw',
-};
+}));
 
 function streamRequest(open: Record<string, unknown>): Extract<Command, { readonly type: 'open' }>['request'] {
   const details: ErrorDetail[] = [];
@@ -223,9 +230,9 @@ export function languageHint(value: unknown, details: ErrorDetail[]): string | u
 function audioFormat(open: Record<string, unknown>, details: ErrorDetail[]): AudioFormat {
   const mediaType = open['media_type'] ?? 'audio/wav';
   const essence = typeof mediaType === 'string' ? mediaType.split(';')[0]?.trim().toLowerCase() : undefined;
-  const container = essence === undefined ? undefined : CONTAINERS[essence];
+  const container = essence === undefined ? undefined : CONTAINERS.get(essence);
   if (container === undefined) {
-    details.push({ field: 'media_type', message: `one of ${Object.keys(CONTAINERS).join(', ')}` });
+    details.push({ field: 'media_type', message: `one of ${[...CONTAINERS.keys()].join(', ')}` });
   }
   const sampleRateHz = integer(open, 'sample_rate', 4000, 192_000, details) ?? 16_000;
   const channels = integer(open, 'channels', 1, 8, details) ?? 1;
