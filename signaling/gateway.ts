@@ -84,7 +84,8 @@ class Stream {
   /** Rejects with what ended the session before its time. */
   readonly #failure = Promise.withResolvers<never>();
   #session: Session | undefined;
-  #clientGone = false;
+  /** The client went away without having said that it was done. */
+  #abandoned = false;
 
   constructor(connection: Connection, conversation: Conversation, services: GatewayServices) {
     this.#connection = connection;
@@ -100,7 +101,7 @@ class Stream {
     try {
       await Promise.race([this.#read(), this.#failure.promise]);
       // The client is gone: what it sent is still heard, though nobody reads the answer here.
-      this.#clientGone = true;
+      this.#abandoned = !this.#audio.ended;
       this.#audio.end();
       await this.#session?.closed;
     } catch (error) {
@@ -149,7 +150,7 @@ class Stream {
       const audio = await this.#services.decode(this.#takeAudio(), request.format, this.#stop.signal);
       for (const [index, lane] of audio.lanes.entries()) session.addLane(lane, `channel ${String(index)}`);
       await session.settled();
-      await session.close(this.#clientGone ? 'abandoned' : 'finished');
+      await session.close(this.#abandoned ? 'abandoned' : 'finished');
     } catch (error) {
       await session.destroy(toEarshotError(error));
     }
