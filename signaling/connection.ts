@@ -12,6 +12,9 @@ export interface Connection {
   readonly closed: Promise<void>;
   /** Hands a text frame over; resolves when the client has read enough of what was sent before (or is gone). */
   send(text: string): Promise<void>;
-  /** Sends a close frame after what was sent; drops the connection if the client does not answer in time. Idempotent. */
+  /**
+   * Sends a close frame after what was sent; drops the connection if the client does not answer in time. Idempotent.
+   * `messages` ends at once.
+   */
   close(code: number, reason: string): void;
 }

@@ -11,7 +11,9 @@ export interface WebSocketOptions {
   readonly maxQueuedBytes?: number;
   /** Bytes that may wait to be sent before `send` waits. Default 256 KiB. */
   readonly maxBufferedBytes?: number;
-  /** Pings go out this often; a client that answers none in between is dropped. Default 20 s. */
+  /** Time that such a wait may take; a client that still reads nothing is dropped. Default 30 s. */
+  readonly sendTimeoutMs?: number;
+  /** Pings go out this often; a client of which nothing is heard in between is dropped. Default 20 s. */
   readonly pingIntervalMs?: number;
   /** Time a client has to answer a close frame. Default 5 s. */
   readonly closeTimeoutMs?: number;
@@ -28,15 +30,19 @@ export class WebSocketTransport {
       maxMessageBytes: options.maxMessageBytes ?? 8 * 1024 * 1024,
       maxQueuedBytes: options.maxQueuedBytes ?? 1024 * 1024,
       maxBufferedBytes: options.maxBufferedBytes ?? 256 * 1024,
+      sendTimeoutMs: options.sendTimeoutMs ?? 30_000,
       pingIntervalMs: options.pingIntervalMs ?? 20_000,
       closeTimeoutMs: options.closeTimeoutMs ?? 5000,
     };
-    this.#server = new WebSocketServer({
+    // `closeTimeout` is not in the package's typings yet, so the options are no literal argument.
+    const serverOptions = {
       noServer: true,
       clientTracking: false,
       perMessageDeflate: false,
       maxPayload: this.#options.maxMessageBytes,
-    });
+      closeTimeout: this.#options.closeTimeoutMs,
+    };
+    this.#server = new WebSocketServer(serverOptions);
   }
 
   get size(): number {
@@ -64,8 +70,8 @@ class WebSocketConnection implements Connection {
   readonly #socket: WebSocket;
   readonly #options: Required<WebSocketOptions>;
   readonly #queue: BoundedQueue<WireMessage>;
+  /** Something was heard since the last ping. */
   #answered = true;
-  #closeTimer: NodeJS.Timeout | undefined;
 
   constructor(socket: WebSocket, options: Required<WebSocketOptions>) {
     this.#socket = socket;
@@ -81,7 +87,6 @@ class WebSocketConnection implements Connection {
     this.closed = new Promise((resolve) => {
       socket.once('close', () => {
         clearInterval(pingTimer);
-        clearTimeout(this.#closeTimer);
         this.#queue.end();
         resolve();
       });
@@ -103,19 +108,21 @@ class WebSocketConnection implements Connection {
         resolve();
       });
     });
-    if (this.#socket.bufferedAmount > this.#options.maxBufferedBytes) await Promise.race([flushed, this.closed]);
+    if (this.#socket.bufferedAmount <= this.#options.maxBufferedBytes) return;
+    const stalled = setTimeout(() => this.#socket.terminate(), this.#options.sendTimeoutMs);
+    await Promise.race([flushed, this.closed]);
+    clearTimeout(stalled);
   }
 
   close(code: number, reason: string): void {
-    if (this.#closeTimer) return;
+    // The client's own close frame comes after all that it has sent, which is read for that alone.
+    this.#queue.discard();
     this.#socket.resume();
     this.#socket.close(code, reason.slice(0, 120));
-    this.#closeTimer = setTimeout(() => {
-      this.#socket.terminate();
-    }, this.#options.closeTimeoutMs);
   }
 
   #receive(data: RawData, isBinary: boolean): void {
+    this.#answered = true;
     const bytes = Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data as Buffer);
     void this.#queue.push(isBinary ? bytes : bytes.toString('utf8'));
     if (!this.#queue.isFull || this.#socket.isPaused) return;
