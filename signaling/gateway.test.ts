@@ -14,7 +14,10 @@ import { serveControl, serveStream } from './gateway.ts';
 import { FakeConnection } from './testing/fake-connection.ts';
 import { bytesOf, rawDecoder } from './testing/raw-decoder.ts';
 
+const systemTimers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+
 function rig(options: { readonly decode?: AudioDecoder; readonly maxSessions?: number } = {}) {
+  const timersBefore = systemTimers();
   const clock = new ManualClock();
   const recognizer = new FakeRecognizer({ maxSessions: options.maxSessions ?? 4 });
   const detectors = new FakeDetectors();
@@ -39,6 +42,7 @@ function rig(options: { readonly decode?: AudioDecoder; readonly maxSessions?: n
     await settle();
     assert.deepEqual([sessions.size, recognizer.snapshot().activeSessions, clock.pendingTimers], [0, 0, 0]);
     assert.equal(detectors.closed, detectors.made);
+    assert.equal(systemTimers(), timersBefore);
     let last: NumberedEvent | undefined;
     for await (const event of opened[0]?.events() ?? []) last = event;
     return last;

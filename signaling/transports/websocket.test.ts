@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
-import { connect, type AddressInfo, type Socket } from 'node:net';
+import { connect, Socket, type AddressInfo } from 'node:net';
 import { after, afterEach, before, test } from 'node:test';
 import { WebSocket } from 'ws';
 import type { Connection, WireMessage } from '../connection.ts';
@@ -18,7 +18,8 @@ let serverSocket: Socket | undefined;
 before(async () => {
   server = createServer();
   server.on('upgrade', (request, socket, head) => {
-    serverSocket = socket as Socket;
+    assert.ok(socket instanceof Socket);
+    serverSocket = socket;
     transport.accept(request, socket, head, accepted.resolve);
   });
   server.listen(0, '127.0.0.1');
@@ -140,8 +141,8 @@ test('a client that is not read is paused, and nothing is lost once it is', asyn
   assert.equal((await take(connection, total)).length, total);
 });
 
-test('a client that is still sending is told why it is sent away', async () => {
-  const { client, connection } = await connected({ maxQueuedBytes: 128 * 1024 });
+test('a client that is still sending is told why it is sent away, long before it is dropped', { timeout: 20_000 }, async () => {
+  const { client, connection } = await connected({ maxQueuedBytes: 128 * 1024, closeTimeoutMs: 3_600_000 });
   const frame = Buffer.alloc(64 * 1024);
   for (let count = 0; count < 400; count += 1) client.send(frame);
   await until(() => serverSocket?.isPaused() === true);
