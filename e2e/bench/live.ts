@@ -137,6 +137,8 @@ function summarize(count: number, { streams, serverCpu, engineCpu, clientCpu, ma
     ratio,
     ratioLessClients: ratio * (limits.cores / (limits.cores - clientCpu)),
     ratioSpeechOnly: count / limits.speechOnly,
+    /** Bare CPU for a stream over ours: what the ratio would be if streams held grew until the CPU is used up. */
+    costRatio: limits.cores / limits.wholeAudio / ((serverCpu + engineCpu) / count),
   };
 }
 
@@ -151,6 +153,7 @@ function printLoad({ count, result, isHeld, summary }: Load): void {
   print(`  final after speech end + ${ENDPOINT_MS} ms: p50 ${ms(summary.p50Ms)}, p95 ${ms(summary.p95Ms)} (WebRTC ${ms(webrtcP95Ms)}, WebSocket ${ms(websocketP95Ms)}), worst ${ms(summary.worstMs)}; ${summary.utterances} utterances, ${summary.missed} without final`);
   print(`  word error rate ${percent(summary.wordErrorRate)} %, of the worst stream ${percent(summary.worstWordErrorRate)} %; late chunks of the clients ${summary.lateChunks}`);
   print(`  CPU of one core: server ${percent(summary.serverCpu)} % (${percent(summary.serverCpu / count)} % a stream), engines ${percent(summary.engineCpu)} % (${percent(summary.engineCpu / count)} % a stream), clients ${percent(summary.clientCpu)} %, others ${percent(summary.otherCpu)} %, stolen ${percent(summary.stolenCpu)} %`);
+  print(`  CPU of the bare engine for a stream over that of server and engines: ${summary.costRatio.toFixed(2)}`);
   for (const error of new Set(summary.errors)) print(`  error: ${error}`);
   printTable(
     ['  stage, ms', 'p50', 'p95', 'p99', 'count'],
