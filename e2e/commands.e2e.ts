@@ -114,10 +114,11 @@ describe('starting and stopping', () => {
     await client.frame('words of an unfinished sentence', (frame) => frame.type === 'delta' && !frame.is_final && frame.words.length >= 4);
     assert.equal(client.finals.length, 0);
     await server.stop();
-    assert.equal(await client.closeCode(), 1000);
+    assert.equal(await client.closeCode(), 1001);
     await speaking;
     assert.ok(client.text.startsWith('the weather is'), client.text);
-    assert.equal(client.frames.at(-1)?.type, 'closed');
+    assert.equal(client.error?.code, 'SERVER_STOPPING');
+    assert.equal(client.frames.at(-1), client.error);
   });
 
   it('stops at once when nobody is connected, and takes its engines along', async () => {

@@ -20,7 +20,7 @@ export function wavFile(samples: Uint8Array, claims: WavClaims = {}): Buffer {
   header.writeUInt16LE(1, 20);
   header.writeUInt16LE(channels, 22);
   header.writeUInt32LE(sampleRateHz, 24);
-  header.writeUInt32LE((sampleRateHz * channels * bitsPerSample) / 8, 28);
+  header.writeUInt32LE(((sampleRateHz * channels * bitsPerSample) / 8) % 2 ** 32, 28);
   header.writeUInt16LE((channels * bitsPerSample) / 8, 32);
   header.writeUInt16LE(bitsPerSample, 34);
   header.write('data', 36, 'latin1');
