@@ -57,7 +57,8 @@ function upgradeRoutes(app: FastifyInstance, services: HttpServices, routes: rea
   app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => undefined);
     try {
-      const url = new URL(request.url ?? '/', 'http://localhost');
+      const url = URL.parse(request.url ?? '/', 'http://localhost');
+      if (!url) throw new EarshotError('NOT_FOUND', 'The address cannot be parsed.');
       const serve = routes
         .map((route) => ({ route, match: route.path.exec(url.pathname) }))
         .find(({ match }) => match !== null);

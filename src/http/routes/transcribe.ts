@@ -111,18 +111,28 @@ async function readUpload(request: FastifyRequest, maxInlineBytes: number): Prom
   }
   const fields = new Map<string, string>();
   let file: Buffer | undefined;
-  for await (const part of request.parts()) {
-    if (part.type === 'field') {
-      fields.set(part.fieldname, typeof part.value === 'string' ? part.value : '');
-    } else {
-      const bytes = await part.toBuffer();
-      if (part.file.truncated) throw tooLarge(maxInlineBytes);
-      if (part.fieldname === 'file') file = bytes;
+  try {
+    for await (const part of request.parts()) {
+      if (part.type === 'field') {
+        fields.set(part.fieldname, typeof part.value === 'string' ? part.value : '');
+      } else {
+        const bytes = await part.toBuffer();
+        if (part.file.truncated) throw tooLarge(maxInlineBytes);
+        if (part.fieldname === 'file') file = bytes;
+      }
     }
+  } catch (error) {
+    throw formError(error);
   }
   if (!file) throw invalid([{ field: 'file', message: 'required: the audio file' }]);
   if (file.length === 0) throw new EarshotError('AUDIO_EMPTY', 'The file is empty.');
   return { file, fields };
+}
+
+/** The form's parser has no class for its errors: those without a status are about a form that breaks off or cannot be read. */
+function formError(error: unknown): unknown {
+  if (error instanceof EarshotError || (error as { readonly statusCode?: number }).statusCode !== undefined) return error;
+  return new EarshotError('MESSAGE_MALFORMED', 'The form is incomplete or cannot be parsed.', { cause: error });
 }
 
 /** Checks the form's fields; answers the language. */
