@@ -48,7 +48,8 @@ export class Access {
       if (this.#loopbackOnly && isLocalRequest(credentials)) return TENANT;
       throw new EarshotError('AUTH_TOKEN_MISSING', 'Send the API key as "Authorization: Bearer ..." or as ?token=.');
     }
-    if (!timingSafeEqual(hash(key), this.#keyHash)) throw new EarshotError('AUTH_TOKEN_INVALID', 'Unknown API key.');
+    // An empty key is nobody's, even where the server has none.
+    if (key === '' || !timingSafeEqual(hash(key), this.#keyHash)) throw new EarshotError('AUTH_TOKEN_INVALID', 'Unknown API key.');
     return TENANT;
   }
 }
@@ -57,14 +58,21 @@ export class Access {
 export function keptApiKey(dataDir: string): { readonly apiKey: string; readonly path: string } {
   const path = join(dataDir, 'api-key');
   mkdirSync(dataDir, { recursive: true });
-  try {
-    return { apiKey: readFileSync(path, 'utf8').trim(), path };
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-  }
+  const kept = readIfThere(path);
+  if (kept !== '') return { apiKey: kept, path };
   const apiKey = `sgk_${randomBytes(24).toString('base64url')}`;
-  writeFileSync(path, `${apiKey}\n`, { mode: 0o600, flag: 'wx' });
+  writeFileSync(path, `${apiKey}\n`, { mode: 0o600 });
   return { apiKey, path };
+}
+
+/** Empty where there is no file, or one that a crash cut short. */
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    throw error;
+  }
 }
 
 export function isLoopbackHost(host: string): boolean {

@@ -12,7 +12,7 @@ import {
 import type { Word } from '../transcript.ts';
 
 /** Length of a word. */
-export const WORD_SAMPLES = SAMPLE_RATE_HZ / 2;
+const WORD_SAMPLES = SAMPLE_RATE_HZ / 2;
 const LOUD_FROM = 1000;
 const MAX_BACKLOG_SAMPLES = 3 * SAMPLE_RATE_HZ;
 

@@ -1,0 +1,75 @@
+/**
+ * Writes the pages of docs/ that are lists of the code: errors.md and configuration.md.
+ * Usage: `node docs/generate.ts [--check]`; with `--check` nothing is written, and a page that differs is an error.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { describeConfig } from '../src/config/config.ts';
+import { ERRORS } from '../src/core/errors.ts';
+
+const GENERATED = '<!-- Written by `npm run docs` from the code: change it there. -->';
+
+const PAGES: Readonly<Record<string, () => string>> = { 'errors.md': errorsPage, 'configuration.md': configurationPage };
+
+function errorsPage(): string {
+  return `# Errors
+
+${GENERATED}
+
+Every error that a client can meet has one of these codes: as \`error.code\` of an HTTP answer with the status below, and as \`code\` of an
+\`error\` frame on a WebSocket, which is then closed with the close code below (RFC 6455, section 7.4). Match on the code, never on the
+message. Where trying again helps, the same request may succeed later without being changed; \`retry_after\` says after how many seconds,
+where that is known.
+
+${table(['Code', 'HTTP', 'WebSocket', 'Try again', 'Meaning'], errorRows())}`;
+}
+
+function errorRows(): string[][] {
+  return Object.entries(ERRORS).map(([code, { httpStatus, closeCode, retryable, meaning }]) => [
+    `\`${code}\``,
+    String(httpStatus),
+    String(closeCode),
+    retryable ? 'yes' : 'no',
+    meaning,
+  ]);
+}
+
+function configurationPage(): string {
+  const rows = describeConfig().map(({ key, variable, fallback, meaning }) => [
+    `\`${key}\``,
+    `\`${variable}\``,
+    fallback === '' ? '' : `\`${fallback}\``,
+    meaning,
+  ]);
+  return `# Configuration
+
+${GENERATED}
+
+Settings come from environment variables and from a JSON file named by \`EARSHOT_CONFIG\`; where both have one, the environment wins. A name
+that is not in this table is an error in both, so that a misspelt setting is never silently ignored.
+
+${table(['In the file', 'In the environment', 'Default', 'Meaning'], rows)}`;
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |\n`;
+  return [line(head), `|${head.map(() => '---|').join('')}\n`, ...rows.map(line)].join('');
+}
+
+const isCheck = process.argv.includes('--check');
+for (const [name, write] of Object.entries(PAGES)) {
+  const file = path.join(import.meta.dirname, name);
+  if (!isCheck) writeFileSync(file, write());
+  else if (readIfThere(file) !== write()) {
+    process.stderr.write(`docs/${name} differs from the code: npm run docs\n`);
+    process.exitCode = 1;
+  }
+}
+
+function readIfThere(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
+}
