@@ -140,6 +140,8 @@ export class EnginePool<In, Out extends { readonly type: string }> {
     });
     const startTimer = setTimeout(() => child.kill('SIGKILL'), this.#options.startTimeoutMs ?? DEFAULT_START_TIMEOUT_MS);
     child.on('message', (message) => {
+      // What a dead process had still sent may come after its end, when another serves in its place.
+      if (slot.child !== child) return;
       const said = message as Out & { readonly stream?: number };
       if (said.type === 'ready') {
         clearTimeout(startTimer);
@@ -158,7 +160,7 @@ export class EnginePool<In, Out extends { readonly type: string }> {
   #ready(slot: Slot<In, Out>, child: ChildProcess): void {
     const pid = child.pid ?? 0;
     const niceness = this.#options.command.niceness ?? 0;
-    if (niceness > 0) setPriority(pid, niceness);
+    if (niceness > 0) lowerPriority(pid, niceness);
     const streams = new Map<number, EngineEar<Out>>();
     slot.failures = 0;
     slot.process = {
@@ -197,6 +199,15 @@ export class EnginePool<In, Out extends { readonly type: string }> {
       this.#start(slot);
     }, delayMs);
     for (const ear of [...(lost?.streams.values() ?? [])]) ear.lost();
+  }
+}
+
+/** A process that is dying already has no priority; its exit is told right after. */
+function lowerPriority(pid: number, niceness: number): void {
+  try {
+    setPriority(pid, niceness);
+  } catch (error) {
+    if ((error as { readonly info?: { readonly code?: string } }).info?.code !== 'ESRCH') throw error;
   }
 }
 

@@ -10,6 +10,9 @@ const MAX_UNCONSUMED_SAMPLES = 3 * 16_000;
 /** The same segment may take down this many processes before the stream gives up. */
 const MAX_LOSSES_PER_SEGMENT = 3;
 
+/** Where engine processes come from. */
+type Engines = Pick<EnginePool<ToEngine, FromEngine>, 'pick'>;
+
 type Operation = Exclude<ToEngine, { readonly type: 'open' | 'close' }>;
 
 interface PendingSegment {
@@ -25,7 +28,7 @@ interface PendingSegment {
  */
 export class ReplayingStream implements RecognizerStream {
   readonly #stream: number;
-  readonly #pool: EnginePool<ToEngine, FromEngine>;
+  readonly #pool: Engines;
   readonly #sink: RecognizerSink;
   readonly #operations: Operation[] = [];
   /** Segments whose words are awaited, oldest first. */
@@ -45,7 +48,7 @@ export class ReplayingStream implements RecognizerStream {
   #failure: EarshotError | undefined;
   #closed = false;
 
-  constructor(stream: number, pool: EnginePool<ToEngine, FromEngine>, sink: RecognizerSink) {
+  constructor(stream: number, pool: Engines, sink: RecognizerSink) {
     this.#stream = stream;
     this.#pool = pool;
     this.#sink = sink;
