@@ -2,10 +2,19 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { SAMPLE_RATE_HZ } from '../../src/core/audio.ts';
 import { DETECTOR_WINDOW_SAMPLES, type SpeechDetector } from '../../src/core/speech-detector.ts';
-import { noise, spoken } from './fixtures.ts';
+import { spoken } from '../../src/core/testing/spoken.ts';
 import { createSileroDetectors } from './silero.ts';
 
 const SENTENCE = spoken('The quick brown fox jumps over the lazy dog.');
+
+/** White noise, the same every time. */
+function noise(samples: number, amplitude: number): Int16Array {
+  let state = 1;
+  return Int16Array.from({ length: samples }, () => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+    return Math.round((state / 2 ** 31 - 1) * amplitude);
+  });
+}
 
 /** The verdict on each whole window. */
 function verdicts(detector: SpeechDetector, samples: Int16Array): boolean[] {

@@ -5,6 +5,7 @@ import {
   type Recognizer,
   type RecognizerCapabilities,
   type RecognizerLease,
+  type RecognizerPriority,
   type RecognizerSink,
   type RecognizerSnapshot,
   type RecognizerStream,
@@ -63,7 +64,7 @@ export class FakeRecognizer implements Recognizer {
     };
   }
 
-  admit(): RecognizerLease {
+  admit(_priority?: RecognizerPriority): RecognizerLease {
     if (this.#active >= this.#maxSessions) {
       throw new EarshotError('CAPACITY_EXCEEDED', 'Every recognizer is taken.', { retryAfterSeconds: 5 });
     }

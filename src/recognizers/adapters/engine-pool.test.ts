@@ -210,9 +210,11 @@ test('close ends every process and everybody who waits', async () => {
   assert.deepEqual([exits, failures], [[], []]);
 });
 
-test('close while a failed process waits for its next try leaves no timer', async () => {
+test('close while a failed process waits for its next try ends the waiting', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
   const { pool, report } = start({ behaviour: 'exits' });
   await report();
   await pool.close();
+  context.mock.timers.tick(60_000);
   assert.deepEqual(pool.pids, []);
 });

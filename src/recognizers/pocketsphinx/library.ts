@@ -198,7 +198,8 @@ export class Decoder {
         const start: [number] = [0];
         const end: [number] = [0];
         this.#lib.psSegFrames(segment, start, end);
-        const confidence = this.#lib.logmathExp(logmath, this.#lib.psSegProb(segment, [0], [0], [0]));
+        // Sums in the engine's integer logarithms round to a little over 1.
+        const confidence = Math.min(1, this.#lib.logmathExp(logmath, this.#lib.psSegProb(segment, [0], [0], [0])));
         words.push({ text: raw.replace(/\(\d+\)$/, ''), startFrame: start[0], endFrame: end[0], confidence });
       }
       segment = this.#lib.psSegNext(segment);

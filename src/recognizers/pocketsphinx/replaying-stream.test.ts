@@ -126,6 +126,10 @@ test('an engine lost in the middle of a segment: the next is given exactly what 
   const second = stream.endSegment(position());
   pool.engine.work();
   assert.match(textOf(await second), new RegExp(`^#1 ${String(5 * FRAME)} `));
+  pool.engine.die();
+  await settle();
+  pool.engine.work();
+  assert.equal(recovered.length, 1, 'nothing was open this time');
 });
 
 test('an engine lost in silence is replaced without a word, with what a segment may begin in', async () => {
