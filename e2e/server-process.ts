@@ -71,6 +71,11 @@ export class ServerProcess {
     return childrenOf(this.pid).filter((pid) => read(`/proc/${pid}/cmdline`).includes('ffmpeg'));
   }
 
+  /** Count of the server's open file descriptors. */
+  get openFiles(): number {
+    return readdirSync(`/proc/${this.pid}/fd`).length;
+  }
+
   kill(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
   }

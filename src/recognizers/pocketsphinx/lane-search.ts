@@ -14,7 +14,7 @@ const MAX_MEAN_DRIFT = 6;
 /** While the lane has less speech than this, segments are searched together with those before them. */
 const WARM_UP_FRAMES = 1200;
 /** The segments that go together then lie within this stretch of the lane; the silence between them is left out. */
-const CONTEXT_FRAMES = 600;
+const CONTEXT_FRAMES = 800;
 /** Samples kept outside segments: a segment begins in the past. */
 const KEPT_SAMPLES = 4 * 16_000;
 
