@@ -181,7 +181,7 @@ const delegate = (stream: RecognizerStream): RecognizerStream => ({
 });
 
 function faulty(fault: Fault): Recognizer {
-  const recognizer = new FakeRecognizer({ maxSessions: fault.maxSessions ?? SUBJECT_LIVE_SESSIONS });
+  const recognizer: Recognizer = new FakeRecognizer({ maxSessions: fault.maxSessions ?? SUBJECT_LIVE_SESSIONS });
   return {
     id: 'faulty',
     capabilities: recognizer.capabilities,

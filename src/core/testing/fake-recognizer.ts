@@ -5,7 +5,6 @@ import {
   type Recognizer,
   type RecognizerCapabilities,
   type RecognizerLease,
-  type RecognizerPriority,
   type RecognizerSink,
   type RecognizerSnapshot,
   type RecognizerStream,
@@ -64,7 +63,7 @@ export class FakeRecognizer implements Recognizer {
     };
   }
 
-  admit(_priority?: RecognizerPriority): RecognizerLease {
+  admit(): RecognizerLease {
     if (this.#active >= this.#maxSessions) {
       throw new EarshotError('CAPACITY_EXCEEDED', 'Every recognizer is taken.', { retryAfterSeconds: 5 });
     }

@@ -1,0 +1,96 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { FastifyInstance } from 'fastify';
+import { WebRtcSessions } from '../../../signaling/offer-answer.ts';
+import { FakeEngine } from '../../../signaling/testing/fake-engine.ts';
+import { rawDecoder } from '../../../signaling/testing/raw-decoder.ts';
+import { WebSocketTransport } from '../../../signaling/transports/websocket.ts';
+import { ManualClock } from '../../core/clock.ts';
+import { Sessions } from '../../core/session/sessions.ts';
+import { FakeDetectors } from '../../core/testing/fake-detector.ts';
+import { FakeRecognizer } from '../../core/testing/fake-recognizer.ts';
+import { StageHistograms } from '../../observability/stage-histograms.ts';
+import { Access } from '../../tenancy/access.ts';
+import { createHttpServer } from '../server.ts';
+import type { HttpServices } from '../services.ts';
+
+export const KEY = 'sgk_0123456789abcdef';
+export const BASE = '/v1/modules/scaiecho';
+
+/** The server with everything behind it faked: bytes are 16-bit PCM, loud is speech. */
+export interface TestServer {
+  readonly app: FastifyInstance;
+  readonly url: string;
+  readonly clock: ManualClock;
+  readonly recognizer: FakeRecognizer;
+  readonly engine: FakeEngine;
+  readonly sessions: Sessions;
+  readonly webrtc: WebRtcSessions;
+  readonly webSockets: WebSocketTransport;
+  /** What was logged, as `level message`. */
+  readonly logged: string[];
+  close(): Promise<void>;
+}
+
+export interface TestServerOptions {
+  readonly maxSessions?: number;
+  readonly maxInlineBytes?: number;
+  readonly loopbackOnly?: boolean;
+  readonly services?: Partial<HttpServices>;
+}
+
+/** Listening on a free port of loopback. */
+export async function startServer(options: TestServerOptions = {}): Promise<TestServer> {
+  const pageDir = mkdtempSync(join(tmpdir(), 'earshot-page-'));
+  writeFileSync(join(pageDir, 'index.html'), '<title>Earshot</title>');
+  const clock = new ManualClock();
+  const recognizer = new FakeRecognizer({ maxSessions: options.maxSessions ?? 4 });
+  const engine = new FakeEngine();
+  let ids = 0;
+  const sessions = new Sessions({ clock, createId: () => `ses_${String((ids += 1))}`, recognizer, backend: 'A', createDetector: new FakeDetectors().create });
+  const webrtc = new WebRtcSessions({ engine, clock });
+  const webSockets = new WebSocketTransport();
+  const logged: string[] = [];
+  const log = (level: string) => (_fields: object, message: string) => void logged.push(`${level} ${message}`);
+  const app = await createHttpServer({
+    access: new Access({ apiKey: KEY, loopbackOnly: options.loopbackOnly ?? true }),
+    sessions,
+    webrtc,
+    recognizer,
+    decode: rawDecoder,
+    webSockets,
+    log: { info: log('info'), warn: log('warn'), error: log('error') },
+    stages: new StageHistograms(),
+    maxInlineBytes: options.maxInlineBytes ?? 1024 * 1024,
+    pageDir,
+    ...options.services,
+  });
+  await app.listen({ host: '127.0.0.1', port: 0 });
+  const { port } = app.server.address() as AddressInfo;
+  return {
+    app,
+    url: `http://127.0.0.1:${String(port)}`,
+    clock,
+    recognizer,
+    engine,
+    sessions,
+    webrtc,
+    webSockets,
+    logged,
+    close: async () => {
+      webrtc.close();
+      webSockets.close();
+      await app.close();
+      rmSync(pageDir, { recursive: true });
+    },
+  };
+}
+
+/** What an answer says went wrong, in the envelope of every error. */
+export interface ErrorAnswer {
+  readonly status: string;
+  readonly error: { readonly code: string; readonly message: string; readonly retry_after: number | null; readonly details?: readonly { readonly field: string }[] };
+  readonly meta: { readonly request_id: string };
+}
