@@ -3,10 +3,14 @@ import { saturate } from './sample-encoding.ts';
 
 /** Half the filter's length, in samples of the lower of the two rates: its latency. */
 const HALF_WIDTH = 52;
+/** Going up it is steeper: telephone speech has little to lose below 4 kHz, and its words need all of it. */
+const HALF_WIDTH_UP = 104;
 /** Kaiser's beta for 80 dB of stopband (Kaiser 1974: 0.1102 (A - 8.7)). */
 const KAISER_BETA = 7.86;
-/** Middle of the transition band in parts of the lower rate: flat to 0.45, 80 dB down from 0.5 on, so nothing aliases. */
-const CUTOFF = 0.475;
+/** Where 80 dB are reached, in parts of the lower rate: nothing aliases. */
+const STOPBAND = 0.5;
+/** Half the transition band of a Kaiser window of that beta, in parts of the lower rate, times half the filter's length. */
+const HALF_TRANSITION = 1.3;
 /** Above this many coefficients the phases are interpolated instead of tabulated. */
 const MAX_EXACT_COEFFICIENTS = 1 << 17;
 /** Phases per zero crossing when interpolating linearly: an error of (pi / 512)^2 / 8, -106 dB. */
@@ -33,19 +37,21 @@ export class ResamplerKernel {
     this.inputRateHz = inputRateHz;
     this.stepNumerator = inputRateHz / divisor;
     this.stepDenominator = SAMPLE_RATE_HZ / divisor;
-    this.reach = 2 * Math.ceil((HALF_WIDTH * stretch) / 2);
+    const halfWidth = inputRateHz < SAMPLE_RATE_HZ ? HALF_WIDTH_UP : HALF_WIDTH;
+    this.reach = 2 * Math.ceil((halfWidth * stretch) / 2);
     const exact = this.stepDenominator * 2 * this.reach <= MAX_EXACT_COEFFICIENTS;
     this.phases = exact ? this.stepDenominator : Math.ceil(INTERPOLATED_PHASES / stretch);
-    this.rows = Array.from({ length: this.phases + 1 }, (_, phase) => this.#row(phase / this.phases, stretch));
+    this.rows = Array.from({ length: this.phases + 1 }, (_, phase) => this.#row(phase / this.phases, stretch, halfWidth));
   }
 
   /** Coefficient `j` belongs to the input sample `reach - 1 - j` before the one at or below the output's position. */
-  #row(fraction: number, stretch: number): Float64Array {
+  #row(fraction: number, stretch: number, halfWidth: number): Float64Array {
+    const cutoff = STOPBAND - HALF_TRANSITION / halfWidth;
     const row = new Float64Array(2 * this.reach);
     let sum = 0;
     for (let j = 0; j < row.length; j++) {
       const distance = (fraction + this.reach - 1 - j) / stretch;
-      const value = sinc(2 * CUTOFF * distance) * kaiser(distance / HALF_WIDTH);
+      const value = sinc(2 * cutoff * distance) * kaiser(distance / halfWidth);
       row[j] = value;
       sum += value;
     }
