@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:http';
 import { connect, Socket, type AddressInfo } from 'node:net';
 import { after, afterEach, before, test } from 'node:test';
 import { WebSocket } from 'ws';
+import { eventually } from '../../src/core/testing/eventually.ts';
 import type { Connection, WireMessage } from '../connection.ts';
 import { WebSocketTransport, type WebSocketOptions } from './websocket.ts';
 
@@ -59,10 +60,6 @@ async function take(connection: Connection, count: number): Promise<WireMessage[
   const messages: WireMessage[] = [];
   if (count > 0) for await (const message of connection.messages) if (messages.push(message) === count) break;
   return messages;
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
 }
 
 const closeOf = async (client: WebSocket): Promise<number> => ((await once(client, 'close')) as [number])[0];
@@ -134,7 +131,7 @@ test('a client that is not read is paused, and nothing is lost once it is', asyn
   let flushed = 0;
   for (let count = 0; count < total; count += 1) client.send(frame, () => (flushed += 1));
   // What the kernel takes of it differs; the server's own memory does not: it has asked for no more than its limit.
-  await until(() => serverSocket?.isPaused() === true);
+  await eventually(() => serverSocket?.isPaused() === true);
   const bytesRead = serverSocket?.bytesRead ?? 0;
   assert.ok(bytesRead < 4 * frame.length + 256 * 1024, `${bytesRead} bytes read`);
   assert.ok(flushed < total, 'the client is held up');
@@ -145,7 +142,7 @@ test('a client that is still sending is told why it is sent away, long before it
   const { client, connection } = await connected({ maxQueuedBytes: 128 * 1024, closeTimeoutMs: 3_600_000 });
   const frame = Buffer.alloc(64 * 1024);
   for (let count = 0; count < 400; count += 1) client.send(frame);
-  await until(() => serverSocket?.isPaused() === true);
+  await eventually(() => serverSocket?.isPaused() === true);
   const closed = closeOf(client);
   connection.close(1003, 'MESSAGE_MALFORMED');
   assert.equal(await closed, 1003);
@@ -159,7 +156,7 @@ test('send waits while the client reads too little', async () => {
   const sending = (async () => {
     for (; sent < 400; sent += 1) await connection.send(text);
   })();
-  await until(() => (serverSocket?.writableLength ?? 0) > 64 * 1024);
+  await eventually(() => (serverSocket?.writableLength ?? 0) > 64 * 1024);
   const stuckAt = sent;
   assert.ok(stuckAt < 400);
   assert.ok((serverSocket?.writableLength ?? 0) < 3 * 64 * 1024, 'one message over the limit at most');
@@ -198,7 +195,7 @@ test('a client that is heard needs no pong, which may wait behind what it sends'
     // An empty text frame, masked by nothing.
     socket.write(Buffer.from([0x81, 0x80, 0, 0, 0, 0]));
   });
-  await until(() => pings >= 3);
+  await eventually(() => pings >= 3);
   socket.end(Buffer.from([0x81, 0x81, 0, 0, 0, 0, 0x7a]));
   const messages: WireMessage[] = [];
   for await (const message of connection.messages) messages.push(message);

@@ -107,7 +107,6 @@ test('a fault of the server is logged, and told without its message', async () =
   const broken = await startServer({
     services: {
       recognizer: {
-        ...server.recognizer,
         id: 'broken',
         capabilities: server.recognizer.capabilities,
         admit: () => assert.fail(),

@@ -6,7 +6,8 @@ import { text } from 'node:stream/consumers';
 import { after, test } from 'node:test';
 import { WebSocket } from 'ws';
 import { bytesOf } from '../../../signaling/testing/raw-decoder.ts';
-import { joined, loud, quiet, settle } from '../../core/testing/audio.ts';
+import { joined, loud, quiet } from '../../core/testing/audio.ts';
+import { eventually } from '../../core/testing/eventually.ts';
 import { BASE, KEY, startServer, type ErrorAnswer, type TestServer } from '../testing/server.ts';
 
 const server = await startServer();
@@ -116,7 +117,7 @@ test('a failure of the server is logged, one of the client is not', async () => 
   await failing.opened;
   failing.socket.send('{"type":"open","media_type":"audio/pcm"}');
   failing.socket.send(bytesOf(loud(100)));
-  while (own.recognizer.writtenSamples === 0) await settle();
+  await eventually(() => own.recognizer.writtenSamples > 0);
   own.recognizer.fail();
   failing.socket.send(bytesOf(loud(100)));
   assert.equal(await failing.closed, 1011);
@@ -125,7 +126,7 @@ test('a failure of the server is logged, one of the client is not', async () => 
 });
 
 test('after all of that nothing is left', async () => {
-  while (server.webSockets.size > 0) await settle();
+  await eventually(() => server.webSockets.size === 0);
   assert.deepEqual([server.sessions.size, server.recognizer.snapshot().activeSessions], [0, 0]);
   assert.deepEqual(server.logged, []);
 });

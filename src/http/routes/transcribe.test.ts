@@ -4,6 +4,7 @@ import { connect } from 'node:net';
 import { after, test } from 'node:test';
 import { bytesOf } from '../../../signaling/testing/raw-decoder.ts';
 import { joined, loud, quiet } from '../../core/testing/audio.ts';
+import { eventually } from '../../core/testing/eventually.ts';
 import { BASE, startServer, type ErrorAnswer, type TestServer } from '../testing/server.ts';
 
 const MAX_INLINE_BYTES = 512 * 1024;
@@ -79,7 +80,7 @@ test('a file at the limit is taken, one byte more is not, and neither is one who
   assert.equal((await post(form(new Uint8Array(MAX_INLINE_BYTES)))).status, 200);
   assert.deepEqual(await refused(await post(form(new Uint8Array(MAX_INLINE_BYTES + 1)))), [413, 'AUDIO_TOO_LARGE', undefined]);
   const { body, headers } = new Request('http://x', { method: 'POST', body: form(new Uint8Array(MAX_INLINE_BYTES * 3)) });
-  const chunked = await fetch(`${server.url}${BASE}/transcribe`, { method: 'POST', body, headers, duplex: 'half' } as RequestInit);
+  const chunked = await fetch(`${server.url}${BASE}/transcribe`, { method: 'POST', body, headers, duplex: 'half' });
   assert.deepEqual(await refused(chunked), [413, 'AUDIO_TOO_LARGE', undefined]);
 });
 
@@ -106,10 +107,10 @@ test('a client that goes before its answer frees its place', async () => {
   own.recognizer.pause();
   const gone = new AbortController();
   const asked = fetch(`${own.url}${BASE}/transcribe`, { method: 'POST', body: form(SPEECH), signal: gone.signal });
-  while (own.sessions.size === 0) await new Promise((resolve) => setImmediate(resolve));
+  await eventually(() => own.sessions.size === 1);
   gone.abort();
   await assert.rejects(asked);
-  while (own.sessions.size > 0) await new Promise((resolve) => setImmediate(resolve));
+  await eventually(() => own.sessions.size === 0);
   assert.equal(own.recognizer.snapshot().activeSessions, 0);
   await own.close();
 });

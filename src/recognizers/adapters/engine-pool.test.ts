@@ -4,6 +4,7 @@ import { getPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { eventually } from '../../core/testing/eventually.ts';
 import { EnginePool, type EngineProcess, type EnginePoolOptions } from './engine-pool.ts';
 
 type In = { readonly type: 'say' | 'environment'; readonly stream: number; readonly text: string; readonly samples?: Int16Array } | { readonly type: 'die'; readonly stream: number };
@@ -108,7 +109,7 @@ test('who asks before a process is ready waits for it', async () => {
 test('streams go to the process that has the fewest', async () => {
   const { pool } = start({ processes: 2 });
   await pool.ready();
-  while (pool.readyProcesses < 2) await new Promise((resolve) => setImmediate(resolve));
+  await eventually(() => pool.readyProcesses === 2);
   const pids: number[] = [];
   for (let stream = 0; stream < 4; stream += 1) {
     const engine = await pick(pool);
@@ -140,7 +141,7 @@ test('a process that dies takes its own streams along, each told once, and is re
 test('the death of one process leaves the streams of the others alone', async () => {
   const { pool, report } = start({ processes: 2 });
   await pool.ready();
-  while (pool.readyProcesses < 2) await new Promise((resolve) => setImmediate(resolve));
+  await eventually(() => pool.readyProcesses === 2);
   const first = await pick(pool);
   first.attach(1, { message: () => undefined, lost: () => undefined });
   const second = await pick(pool);
