@@ -134,8 +134,8 @@ export class Endpointer {
     this.#endSegment(cutSample, actions);
     const isLongest = endSample - this.#utteranceStart >= this.#maxUtteranceSamples;
     if (isLongest) this.#endUtterance(actions);
-    // Nothing is left over: what follows begins by itself.
-    if (cutSample === endSample) return;
+    // Nothing spoken is left over: what follows begins by itself.
+    if (cutSample >= this.#speechEnd) return;
     if (isLongest) {
       this.#utteranceStart = cutSample;
       actions.push({ type: 'utterance-start', atSample: cutSample });
@@ -151,6 +151,7 @@ export class Endpointer {
 
   #endUtterance(actions: EndpointingAction[]): void {
     this.#state = 'idle';
-    actions.push({ type: 'utterance-end', atSample: Math.min(this.#speechEnd, this.#settledEnd) });
+    const atSample = Math.max(this.#utteranceStart, Math.min(this.#speechEnd, this.#settledEnd));
+    actions.push({ type: 'utterance-end', atSample });
   }
 }
