@@ -2,7 +2,7 @@ import { SAMPLE_RATE_HZ, type AudioSource, type LaneAudio, type PcmFrame } from 
 import { BoundedQueue } from '../../src/core/bounded-queue.ts';
 
 /** Longest frame: 100 ms. */
-export const MAX_FRAME_SAMPLES = SAMPLE_RATE_HZ / 10;
+const MAX_FRAME_SAMPLES = SAMPLE_RATE_HZ / 10;
 /** Audio that may wait on one lane: 2 s. Overflow policy: pause. */
 export const MAX_QUEUED_SAMPLES = 2 * SAMPLE_RATE_HZ;
 

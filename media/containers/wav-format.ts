@@ -6,8 +6,8 @@ import type { PcmFormat } from '../pcm/pcm-stream.ts';
 export const WAV_FORMAT_BYTES = 40;
 
 /** Rates that speech can be in. Below it every byte would swell to many samples, so a lying header could keep a server busy for days. */
-export const MIN_INPUT_RATE_HZ = 4000;
-export const MAX_INPUT_RATE_HZ = 192_000;
+const MIN_INPUT_RATE_HZ = 4000;
+const MAX_INPUT_RATE_HZ = 192_000;
 
 const TAG_PCM = 0x0001;
 const TAG_FLOAT = 0x0003;
