@@ -157,7 +157,8 @@ export class ReplayingStream implements RecognizerStream {
         this.#tellRecovered();
         return;
       case 'consumed':
-        this.#unconsumedSamples -= message.samples;
+        // A segment that begins in the past is searched over samples that were counted before.
+        this.#unconsumedSamples = Math.max(0, this.#unconsumedSamples - message.samples);
         if (this.#unconsumedSamples <= MAX_UNCONSUMED_SAMPLES) this.#wake();
         return;
       case 'interim':
