@@ -147,7 +147,7 @@ test('whenever a reader looks, it sees rising numbers and every event that is no
     fc.record({ type: fc.constant('read' as const) }),
   );
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { maxLength: 200 }), async (steps) => {
+    fc.asyncProperty(fc.array(step, { maxLength: 200, size: 'max' }), async (steps) => {
       const log = new EventLog();
       const reader = log.read(0);
       const finals: number[] = [];

@@ -83,6 +83,15 @@ test('a write waits while the engine has three seconds unsearched', async () => 
   assert.equal(await isDone(waiting), true);
 });
 
+test('what an engine searches twice gives no leave to write more', async () => {
+  const { pool, write } = await rig();
+  await write(10);
+  pool.engine.work();
+  pool.engine.say({ type: 'consumed', stream: 7, samples: 100 * FRAME });
+  await write(93);
+  assert.equal(await isDone(write()), false);
+});
+
 test('before there is an engine, a write waits just the same, and nothing is lost', async () => {
   const pool = new ModelPool();
   pool.hold();
@@ -158,7 +167,7 @@ test('whatever is lost and when, the words are those of an engine that never die
     { weight: 2, arbitrary: fc.constant({ do: 'die' as const }) },
   );
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
+    fc.asyncProperty(fc.array(step, { maxLength: 25, size: 'max' }), async (steps) => {
       const run = async (withDeaths: boolean): Promise<string[]> => {
         const { pool, stream, write, skip, position } = await rig();
         const settled: Promise<readonly Word[]>[] = [];
