@@ -27,7 +27,8 @@ function rig(options: { readonly decode?: AudioDecoder; readonly maxSessions?: n
   const faults: string[] = [];
   const opened: Session[] = [];
   const served = serveStream(connection, new ScaiEchoConversation(), {
-    openSession: (request) => {
+     
+    openSession: async (request) => {
       const session = sessions.create({ ...request, tenantId: 'tenant', priority: 'live' });
       opened.push(session);
       return session;
@@ -219,7 +220,7 @@ test('the time that audio waits is observed', async () => {
   const sessions = new Sessions({ clock: new ManualClock(), createId: () => 'ses_1', recognizer, backend: 'A', createDetector: new FakeDetectors().create });
   connection.say(OPEN, bytesOf(loud(100)), CLOSE);
   await serveStream(connection, new ScaiEchoConversation(), {
-    openSession: (request) => sessions.create({ ...request, tenantId: 'tenant', priority: 'live' }),
+    openSession: (request) => Promise.resolve(sessions.create({ ...request, tenantId: 'tenant', priority: 'live' })),
     decode: rawDecoder,
     onFault: () => undefined,
     observe: (stage, ms) => {

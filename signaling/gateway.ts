@@ -8,7 +8,7 @@ import type { Command, Conversation, StreamRequest } from './dialects/dialect.ts
 
 export interface GatewayServices {
   /** Admits a session for the authenticated client; throws what the client is told. */
-  readonly openSession: (request: StreamRequest) => Session;
+  readonly openSession: (request: StreamRequest) => Promise<Session>;
   readonly decode: AudioDecoder;
   /** Told of what ended a stream before its time; the client has been told already. */
   readonly onFault: (error: EarshotError) => void;
@@ -124,7 +124,7 @@ class Stream {
   async #do(command: Command): Promise<void> {
     switch (command.type) {
       case 'open':
-        this.#open(command.request);
+        await this.#open(command.request);
         return;
       case 'audio':
         await this.#audio.push({ bytes: command.bytes, atMs: performance.now() });
@@ -138,8 +138,13 @@ class Stream {
     }
   }
 
-  #open(request: StreamRequest): void {
-    const session = this.#services.openSession(request);
+  async #open(request: StreamRequest): Promise<void> {
+    const session = await this.#services.openSession(request);
+    if (this.#stop.signal.aborted) {
+      // The client was given up while its session was being opened.
+      void session.close('abandoned');
+      return;
+    }
     this.#session = session;
     deliver(this.#connection, this.#conversation, session, 0, this.#stop.signal).catch(this.#failure.reject);
     void this.#hear(session, request);

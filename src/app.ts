@@ -7,6 +7,7 @@ import { createSileroDetectors } from '../media/vad/silero.ts';
 import { WebRtcSessions } from '../signaling/offer-answer.ts';
 import { WebSocketTransport } from '../signaling/transports/websocket.ts';
 import type { Config } from './config/config.ts';
+import { guardedDoor } from './core/admission.ts';
 import { systemClock } from './core/clock.ts';
 import type { AudioDecoder } from './core/audio.ts';
 import type { ObserveStage } from './core/stages.ts';
@@ -91,6 +92,7 @@ export async function startApp(config: Config, apiKey: string, log: Logger): Pro
   const server = await createHttpServer({
     access: new Access({ apiKey, loopbackOnly: isLoopbackHost(config.host) }),
     sessions: core.sessions,
+    openSession: guardedDoor([], (caller, wish) => core.sessions.open(caller, wish)),
     webrtc,
     recognizer: core.recognizer,
     decode: core.decode,

@@ -1,14 +1,12 @@
+import type { SessionWish } from '../../src/core/admission.ts';
 import type { AudioFormat } from '../../src/core/audio.ts';
 import type { EarshotError } from '../../src/core/errors.ts';
-import type { EndpointingOptions } from '../../src/core/session/endpointing.ts';
 import type { NumberedEvent } from '../../src/core/transcript.ts';
 import type { WireMessage } from '../connection.ts';
 
 /** What a client wants of its session, in the core's terms. */
-export interface StreamRequest {
+export interface StreamRequest extends Omit<SessionWish, 'transport' | 'priority' | 'jobId'> {
   readonly format: AudioFormat;
-  readonly language?: string;
-  readonly endpointing?: EndpointingOptions;
 }
 
 /** What one message asks for. */

@@ -6,7 +6,8 @@ import { EarshotError, toEarshotError } from '../core/errors.ts';
 import { errorBody, httpError } from './envelope.ts';
 import { healthRoutes } from './routes/health.ts';
 import { pageRoutes } from './routes/page.ts';
-import { socketRoutes, type SocketRoute } from './routes/sockets.ts';
+import { guardRoutes, requirePermission } from './permissions.ts';
+import { matchSocketRoute, socketRoutes, type SocketRoute } from './routes/sockets.ts';
 import { transcribeRoutes } from './routes/transcribe.ts';
 import { webrtcRoutes } from './routes/webrtc.ts';
 import { authenticate, type HttpServices, type Log } from './services.ts';
@@ -31,10 +32,11 @@ export async function createHttpServer(services: HttpServices): Promise<FastifyI
     void reply.header('x-request-id', request.id);
     done(null, payload);
   });
+  await pageRoutes(app, services);
+  guardRoutes(app, services);
   healthRoutes(app, services);
   await transcribeRoutes(app, services);
   webrtcRoutes(app, services);
-  await pageRoutes(app, services);
   upgradeRoutes(app, services, socketRoutes(services));
   return app;
 }
@@ -56,24 +58,25 @@ function sendError(thrown: unknown, request: FastifyRequest, reply: FastifyReply
 function upgradeRoutes(app: FastifyInstance, services: HttpServices, routes: readonly SocketRoute[]): void {
   app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => undefined);
-    try {
-      const url = URL.parse(request.url ?? '/', 'http://localhost');
-      if (!url) throw new EarshotError('NOT_FOUND', 'The address cannot be parsed.');
-      const serve = routes
-        .map((route) => ({ route, match: route.path.exec(url.pathname) }))
-        .find(({ match }) => match !== null);
-      if (!serve?.match) throw new EarshotError('NOT_FOUND', `No WebSocket at ${url.pathname}.`);
-      const accepted = serve.route.open(authenticate(services, request), url.searchParams, serve.match);
-      services.webSockets.accept(request, socket, head, (connection) => {
-        accepted(connection).catch((error: unknown) => {
-          services.log.error({ err: error }, 'socket handler failed');
-          connection.close(1011, 'INTERNAL');
-        });
-      });
-    } catch (thrown) {
+    upgrade(request, socket, head).catch((thrown: unknown) => {
       refuseUpgrade(socket, toEarshotError(thrown));
-    }
+    });
   });
+
+  async function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    const url = URL.parse(request.url ?? '/', 'http://localhost');
+    if (!url) throw new EarshotError('NOT_FOUND', 'The address cannot be parsed.');
+    const [route, params] = matchSocketRoute(routes, url.pathname);
+    const caller = await authenticate(services, request);
+    requirePermission(caller, route.permission);
+    const accepted = route.open({ caller, query: url.searchParams, params });
+    services.webSockets.accept(request, socket, head, (connection) => {
+      accepted(connection).catch((error: unknown) => {
+        services.log.error({ err: error }, 'socket handler failed');
+        connection.close(1011, 'INTERNAL');
+      });
+    });
+  }
 }
 
 function refuseUpgrade(socket: Duplex, error: EarshotError): void {

@@ -1,16 +1,20 @@
 import type { IncomingMessage } from 'node:http';
 import type { WebRtcSessions } from '../../signaling/offer-answer.ts';
 import type { WebSocketTransport } from '../../signaling/transports/websocket.ts';
+import type { OpenSession } from '../core/admission.ts';
 import type { AudioDecoder } from '../core/audio.ts';
+import type { Principal } from '../core/principal.ts';
 import type { Recognizer } from '../core/recognizer.ts';
 import type { Sessions } from '../core/session/sessions.ts';
 import type { StageHistograms } from '../observability/stage-histograms.ts';
-import type { Access, Principal } from '../tenancy/access.ts';
+import type { Access } from '../tenancy/access.ts';
 
 /** What the routes work with. */
 export interface HttpServices {
   readonly access: Access;
   readonly sessions: Sessions;
+  /** The one door to a session, for every transport. */
+  readonly openSession: OpenSession;
   readonly webrtc: WebRtcSessions;
   readonly recognizer: Recognizer;
   readonly decode: AudioDecoder;
@@ -33,8 +37,8 @@ export interface Log {
 /** Base of the native API's paths. */
 export const NATIVE_BASE = '/v1/modules/scaiecho';
 
-/** Lets a request in, or throws what refuses it. */
-export function authenticate(services: HttpServices, request: IncomingMessage): Principal {
+/** Lets a request in, or rejects with what refuses it. */
+export function authenticate(services: HttpServices, request: IncomingMessage): Promise<Principal> {
   const { authorization, host, origin } = request.headers;
   const token = new URL(request.url ?? '/', 'http://localhost').searchParams.get('token') ?? undefined;
   return services.access.authenticate({ authorization, token, host, origin });

@@ -11,55 +11,55 @@ const local = new Access({ apiKey: KEY, loopbackOnly: true });
 const folder = mkdtempSync(join(tmpdir(), 'earshot-access-'));
 after(() => rmSync(folder, { recursive: true }));
 
-function letsIn(access: Access, credentials: Credentials): void {
-  assert.equal(access.authenticate(credentials).tenantId, 'default');
+async function letsIn(access: Access, credentials: Credentials): Promise<void> {
+  assert.equal((await access.authenticate(credentials)).tenantId, 'default');
 }
 
-function refuses(access: Access, credentials: Credentials, code: string): void {
-  assert.throws(() => access.authenticate(credentials), { code });
+async function refuses(access: Access, credentials: Credentials, code: string): Promise<void> {
+  await assert.rejects(access.authenticate(credentials), { code });
 }
 
-test('the key lets in, by header or by query', () => {
+test('the key lets in, by header or by query', async () => {
   for (const access of [open, local]) {
-    letsIn(access, { authorization: `Bearer ${KEY}`, host: 'earshot.example' });
-    letsIn(access, { authorization: `bearer ${KEY}` });
-    letsIn(access, { token: KEY, origin: 'https://elsewhere.example' });
+    await letsIn(access, { authorization: `Bearer ${KEY}`, host: 'earshot.example' });
+    await letsIn(access, { authorization: `bearer ${KEY}` });
+    await letsIn(access, { token: KEY, origin: 'https://elsewhere.example' });
   }
 });
 
-test('a wrong key is refused, on loopback too', () => {
+test('a wrong key is refused, on loopback too', async () => {
   for (const access of [open, local]) {
     for (const authorization of ['Bearer wrong', `Bearer ${KEY}x`, `Basic ${KEY}`, KEY, '', 'Bearer ', `Bearer ${KEY} ${KEY}`]) {
-      refuses(access, { authorization, host: 'localhost' }, 'AUTH_TOKEN_INVALID');
+      await refuses(access, { authorization, host: 'localhost' }, 'AUTH_TOKEN_INVALID');
     }
-    refuses(access, { token: '', host: 'localhost' }, 'AUTH_TOKEN_INVALID');
+    await refuses(access, { token: '', host: 'localhost' }, 'AUTH_TOKEN_INVALID');
   }
 });
 
-test('without a key a server that others can reach lets nobody in', () => {
-  for (const host of ['localhost', '127.0.0.1:8080', 'earshot.example', undefined]) refuses(open, { host }, 'AUTH_TOKEN_MISSING');
+test('without a key a server that others can reach lets nobody in', async () => {
+  for (const host of ['localhost', '127.0.0.1:8080', 'earshot.example', undefined]) await refuses(open, { host }, 'AUTH_TOKEN_MISSING');
 });
 
-test('without a key a loopback server lets in who asks it by a loopback name, from no page or its own', () => {
+test('without a key a loopback server lets in who asks it by a loopback name, from no page or its own', async () => {
   for (const host of ['localhost', 'localhost:8080', 'LOCALHOST:8080', '127.0.0.1:8080', '[::1]:8080', '[::1]']) {
-    letsIn(local, { host });
-    letsIn(local, { host, origin: `http://${host}` });
-    letsIn(local, { host, origin: `https://${host}` });
+    await letsIn(local, { host });
+    await letsIn(local, { host, origin: `http://${host}` });
+    await letsIn(local, { host, origin: `https://${host}` });
   }
 });
 
-test('without a key a foreign page is kept out, and so is a name that was pointed at loopback', () => {
-  refuses(local, { host: 'evil.example:8080' }, 'AUTH_TOKEN_MISSING');
-  refuses(local, { host: 'localhost.evil.example' }, 'AUTH_TOKEN_MISSING');
-  refuses(local, {}, 'AUTH_TOKEN_MISSING');
+test('without a key a foreign page is kept out, and so is a name that was pointed at loopback', async () => {
+  await refuses(local, { host: 'evil.example:8080' }, 'AUTH_TOKEN_MISSING');
+  await refuses(local, { host: 'localhost.evil.example' }, 'AUTH_TOKEN_MISSING');
+  await refuses(local, {}, 'AUTH_TOKEN_MISSING');
   for (const origin of ['http://evil.example', 'null', '', 'http://localhost:3000', 'http://127.0.0.1:8080', 'file://localhost:8080', 'http://localhost:8080.evil.example']) {
-    refuses(local, { host: 'localhost:8080', origin }, 'AUTH_TOKEN_MISSING');
+    await refuses(local, { host: 'localhost:8080', origin }, 'AUTH_TOKEN_MISSING');
   }
 });
 
-test('an empty key opens nothing', () => {
-  refuses(new Access({ apiKey: '', loopbackOnly: false }), { authorization: 'Bearer ' }, 'AUTH_TOKEN_INVALID');
-  refuses(new Access({ apiKey: '', loopbackOnly: false }), { token: '' }, 'AUTH_TOKEN_INVALID');
+test('an empty key opens nothing', async () => {
+  await refuses(new Access({ apiKey: '', loopbackOnly: false }), { authorization: 'Bearer ' }, 'AUTH_TOKEN_INVALID');
+  await refuses(new Access({ apiKey: '', loopbackOnly: false }), { token: '' }, 'AUTH_TOKEN_INVALID');
 });
 
 test('the key is made once, for its owner alone, and kept', () => {

@@ -2,11 +2,7 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EarshotError } from '../core/errors.ts';
-
-/** Who is asking, once let in. */
-export interface Principal {
-  readonly tenantId: string;
-}
+import { PERMISSIONS, type Principal } from '../core/principal.ts';
 
 /** What a request shows of itself. */
 export interface Credentials {
@@ -24,7 +20,8 @@ export interface AccessOptions {
   readonly loopbackOnly: boolean;
 }
 
-const TENANT: Principal = { tenantId: 'default' };
+const LOCAL: Principal = { tenantId: 'default', keyId: 'local', permissions: new Set(PERMISSIONS) };
+const KEY_HOLDER: Principal = { ...LOCAL, keyId: 'key_default' };
 const LOOPBACK_NAMES = new Set(['localhost', '127.0.0.1', '[::1]']);
 
 /**
@@ -41,16 +38,17 @@ export class Access {
     this.#loopbackOnly = options.loopbackOnly;
   }
 
-  /** Throws `AUTH_TOKEN_MISSING` or `AUTH_TOKEN_INVALID`. */
-  authenticate(credentials: Credentials): Principal {
+  /** Rejects with `AUTH_TOKEN_MISSING` or `AUTH_TOKEN_INVALID`. */
+   
+  async authenticate(credentials: Credentials): Promise<Principal> {
     const key = bearer(credentials.authorization) ?? credentials.token;
     if (key === undefined) {
-      if (this.#loopbackOnly && isLocalRequest(credentials)) return TENANT;
+      if (this.#loopbackOnly && isLocalRequest(credentials)) return LOCAL;
       throw new EarshotError('AUTH_TOKEN_MISSING', 'Send the API key as "Authorization: Bearer ..." or as ?token=.');
     }
     // An empty key is nobody's, even where the server has none.
     if (key === '' || !timingSafeEqual(hash(key), this.#keyHash)) throw new EarshotError('AUTH_TOKEN_INVALID', 'Unknown API key.');
-    return TENANT;
+    return KEY_HOLDER;
   }
 }
 

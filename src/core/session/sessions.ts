@@ -1,5 +1,7 @@
 import type { Clock } from '../clock.ts';
 import { EarshotError } from '../errors.ts';
+import type { SessionWish } from '../admission.ts';
+import type { Principal } from '../principal.ts';
 import type { Recognizer, RecognizerPriority } from '../recognizer.ts';
 import type { SpeechDetectorFactory } from '../speech-detector.ts';
 import type { ObserveStage } from '../stages.ts';
@@ -62,6 +64,13 @@ export class Sessions {
     this.#sessions.set(session.id, session);
     void session.closed.then(() => this.#sessions.delete(session.id));
     return session;
+  }
+
+  /** As `create`, for a caller at the door. */
+   
+  async open(caller: Principal, wish: SessionWish): Promise<Session> {
+    const { priority, language, endpointing } = wish;
+    return this.create({ tenantId: caller.tenantId, priority, ...(language !== undefined && { language }), ...(endpointing && { endpointing }) });
   }
 
   /** Ends every session, letting each deliver what it heard, and admits no more. */

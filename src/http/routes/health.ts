@@ -1,19 +1,20 @@
 import type { FastifyInstance } from 'fastify';
-import { authenticate, NATIVE_BASE, type HttpServices } from '../services.ts';
+import { NATIVE_BASE, type HttpServices } from '../services.ts';
+
+const PUBLIC = { config: { permission: 'public' } } as const;
 
 /** Liveness and readiness, at the root for orchestrators and under the module for ScaiEcho's clients. */
 export function healthRoutes(app: FastifyInstance, services: HttpServices): void {
   for (const base of ['', NATIVE_BASE]) {
-    app.get(`${base}/healthz`, () => ({ status: 'ok', module: 'scaiecho' }));
-    app.get(`${base}/readyz`, (_request, reply) => {
+    app.get(`${base}/healthz`, PUBLIC, () => ({ status: 'ok', module: 'scaiecho' }));
+    app.get(`${base}/readyz`, PUBLIC, (_request, reply) => {
       const { ready, reason } = services.recognizer.snapshot();
       if (ready) return { status: 'ok', module: 'scaiecho', phase: 'ready' };
       void reply.status(503);
       return { status: 'unavailable', module: 'scaiecho', phase: 'waiting', reason };
     });
   }
-  app.get('/metrics', (request, reply) => {
-    authenticate(services, request.raw);
+  app.get('/metrics', { config: { permission: 'scaiecho:admin' } }, (_request, reply) => {
     void reply.type('text/plain; version=0.0.4; charset=utf-8');
     return metrics(services);
   });

@@ -2,11 +2,12 @@ import { randomUUID } from 'node:crypto';
 import multipart from '@fastify/multipart';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { invalid, segment } from '../../../signaling/dialects/scaiecho.ts';
+import type { SessionWish } from '../../core/admission.ts';
 import { EarshotError } from '../../core/errors.ts';
 import { transcribe, transcriptText, type Transcript } from '../../core/session/transcribe.ts';
 import { FORMATS } from '../../formats/index.ts';
 import { okBody } from '../envelope.ts';
-import { authenticate, NATIVE_BASE, type HttpServices } from '../services.ts';
+import { NATIVE_BASE, type HttpServices } from '../services.ts';
 import { parseChoice, parseLanguage } from '../validation.ts';
 
 const PREFERENCES = ['any', 'prefer_self_hosted', 'prefer_relay'] as const;
@@ -32,14 +33,13 @@ export async function transcribeRoutes(app: FastifyInstance, services: HttpServi
 
   app.post<{ Querystring: { readonly format?: string } }>(
     `${NATIVE_BASE}/transcribe`,
-    { bodyLimit: services.maxInlineBytes + MAX_ENVELOPE_BYTES },
+    { config: { permission: 'scaiecho:transcribe' }, bodyLimit: services.maxInlineBytes + MAX_ENVELOPE_BYTES },
     async (request, reply) => {
-      const { tenantId } = authenticate(services, request.raw);
       const formatId = parseChoice('format', request.query.format, FORMAT_IDS);
       refuseLargeBody(request, services.maxInlineBytes);
       const upload = await readUpload(request, services.maxInlineBytes);
-      const language = parseFields(upload.fields);
-      const transcript = await recognize(services, request, { file: upload.file, tenantId, language });
+      const wish = parseFields(upload.fields);
+      const transcript = await recognize(services, request, upload.file, wish);
       if (formatId !== 'json') {
         const format = FORMATS.find((candidate) => candidate.id === formatId);
         return reply.type(format?.mediaType ?? 'text/plain').send(format?.write(transcript));
@@ -65,20 +65,17 @@ function inlineAnswer(transcript: Transcript, audioBytes: number, services: Http
 async function recognize(
   services: HttpServices,
   request: FastifyRequest,
-  upload: { readonly file: Buffer; readonly tenantId: string; readonly language: string | undefined },
+  file: Buffer,
+  wish: SessionWish,
 ): Promise<Transcript> {
   const gone = new AbortController();
   const onClose = (): void => {
     gone.abort(new EarshotError('SESSION_CONFLICT', 'The client went away.'));
   };
   request.raw.socket.once('close', onClose);
-  const session = services.sessions.create({
-    tenantId: upload.tenantId,
-    priority: 'batch',
-    ...(upload.language !== undefined && { language: upload.language }),
-  });
+  const session = await services.openSession(request.caller, wish);
   try {
-    const audio = await services.decode(bytesOf(upload.file), { container: 'auto' }, gone.signal);
+    const audio = await services.decode(bytesOf(file), { container: 'auto' }, gone.signal);
     return await transcribe(session, audio, { signal: gone.signal });
   } finally {
     request.raw.socket.off('close', onClose);
@@ -135,9 +132,9 @@ function formError(error: unknown): unknown {
   return new EarshotError('MESSAGE_MALFORMED', 'The form is incomplete or cannot be parsed.', { cause: error });
 }
 
-/** Checks the form's fields; answers the language. */
-function parseFields(fields: ReadonlyMap<string, string>): string | undefined {
-  parseChoice('backend_preference', fields.get('backend_preference'), PREFERENCES);
+/** Checks the form's fields. */
+function parseFields(fields: ReadonlyMap<string, string>): SessionWish {
+  const backendPreference = parseChoice('backend_preference', fields.get('backend_preference'), PREFERENCES);
   if (parseChoice('force_async', fields.get('force_async'), BOOLEANS) === 'true') {
     throw invalid([{ field: 'force_async', message: 'jobs are not offered by this server yet' }]);
   }
@@ -146,5 +143,6 @@ function parseFields(fields: ReadonlyMap<string, string>): string | undefined {
   }
   const temperature = Number(fields.get('temperature') ?? 0);
   if (!(temperature >= 0 && temperature <= 1)) throw invalid([{ field: 'temperature', message: 'a number from 0 to 1' }]);
-  return parseLanguage(fields.get('language_hint'));
+  const language = parseLanguage(fields.get('language_hint'));
+  return { transport: 'http', priority: 'batch', backendPreference, ...(language !== undefined && { language }) };
 }

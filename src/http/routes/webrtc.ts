@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import type { IceCandidate } from '../../core/media-engine.ts';
 import { okBody } from '../envelope.ts';
-import { authenticate, NATIVE_BASE, type HttpServices } from '../services.ts';
+import { NATIVE_BASE, type HttpServices } from '../services.ts';
 import { parse, parseLanguage } from '../validation.ts';
 
 const offerSchema = z.object({ type: z.literal('offer'), sdp: z.string().min(1).max(128 * 1024) });
@@ -30,6 +30,8 @@ interface SessionPath {
   readonly Params: { readonly id: string };
 }
 
+const TRANSCRIBE = { config: { permission: 'scaiecho:transcribe' } } as const;
+
 /** A peer that has not connected after this long is closed, and its session with it. */
 const SETUP_SECONDS = 30;
 
@@ -37,13 +39,13 @@ const SETUP_SECONDS = 30;
 export function webrtcRoutes(app: FastifyInstance, services: HttpServices): void {
   const base = `${NATIVE_BASE}/webrtc/sessions`;
 
-  app.post(base, async (request, reply) => {
-    const { tenantId } = authenticate(services, request.raw);
+  app.post(base, TRANSCRIBE, async (request, reply) => {
     const body = parse(createSchema, request.body) ?? {};
     const language = parseLanguage(body.language_hint);
-    const session = services.sessions.create({
-      tenantId,
+    const session = await services.openSession(request.caller, {
+      transport: 'webrtc',
       priority: 'live',
+      backendPreference: body.backend_preference ?? 'any',
       ...(language !== undefined && { language }),
       ...(typeof body.endpointing_ms === 'number' && { endpointing: { endpointMs: body.endpointing_ms } }),
     });
@@ -64,28 +66,24 @@ export function webrtcRoutes(app: FastifyInstance, services: HttpServices): void
     );
   });
 
-  app.post<SessionPath>(`${base}/:id/offer`, async (request) => {
-    const { tenantId } = authenticate(services, request.raw);
+  app.post<SessionPath>(`${base}/:id/offer`, TRANSCRIBE, async (request) => {
     const offer = parse(offerSchema, request.body);
-    const sdp = await services.webrtc.offer(request.params.id, tenantId, offer.sdp);
+    const sdp = await services.webrtc.offer(request.params.id, request.caller.tenantId, offer.sdp);
     return okBody({ type: 'answer', sdp }, request.id);
   });
 
-  app.post<SessionPath>(`${base}/:id/ice`, async (request, reply) => {
-    const { tenantId } = authenticate(services, request.raw);
+  app.post<SessionPath>(`${base}/:id/ice`, TRANSCRIBE, async (request, reply) => {
     const candidate = parse(candidateSchema, request.body ?? null);
-    await services.webrtc.addCandidate(request.params.id, tenantId, candidate as IceCandidate | null);
+    await services.webrtc.addCandidate(request.params.id, request.caller.tenantId, candidate as IceCandidate | null);
     return reply.status(204).send();
   });
 
-  app.get<SessionPath>(`${base}/:id/stats`, (request) => {
-    const { tenantId } = authenticate(services, request.raw);
-    return okBody({ tracks: services.webrtc.stats(request.params.id, tenantId) }, request.id);
+  app.get<SessionPath>(`${base}/:id/stats`, TRANSCRIBE, (request) => {
+    return okBody({ tracks: services.webrtc.stats(request.params.id, request.caller.tenantId) }, request.id);
   });
 
-  app.delete<SessionPath>(`${base}/:id`, async (request, reply) => {
-    const { tenantId } = authenticate(services, request.raw);
-    await services.webrtc.finish(request.params.id, tenantId);
+  app.delete<SessionPath>(`${base}/:id`, TRANSCRIBE, async (request, reply) => {
+    await services.webrtc.finish(request.params.id, request.caller.tenantId);
     return reply.status(204).send();
   });
 }

@@ -57,6 +57,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
   const app = await createHttpServer({
     access: new Access({ apiKey: KEY, loopbackOnly: options.loopbackOnly ?? true }),
     sessions,
+    openSession: (caller, wish) => sessions.open(caller, wish),
     webrtc,
     recognizer,
     decode: rawDecoder,
