@@ -64,7 +64,7 @@ describe('messages that break the rules', () => {
       ['language_hint', 'xx'],
       ['chunk_seconds', -1],
       ['endpointing_ms', 1e6],
-      ['diarize', true],
+      ['diarize', 'true'],
     ] as const) {
       it(`open with ${field} ${JSON.stringify(value)}`, async () => {
         const error = await expectError('VALIDATION_ERROR', 1008, [{ ...OPEN, [field]: value }]);

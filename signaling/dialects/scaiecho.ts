@@ -1,7 +1,7 @@
 import type { AudioFormat } from '../../src/core/audio.ts';
 import { samplesToMs, samplesToSeconds } from '../../src/core/audio.ts';
 import { EarshotError, type ErrorDetail } from '../../src/core/errors.ts';
-import type { NumberedEvent, Utterance } from '../../src/core/transcript.ts';
+import type { NumberedEvent, SpeakerLabel, Utterance } from '../../src/core/transcript.ts';
 import type { WireMessage } from '../connection.ts';
 import type { Command, Conversation, Farewell } from './dialect.ts';
 
@@ -149,6 +149,7 @@ export class ScaiEchoConversation implements Conversation {
 
 const seconds = (samples: number): number => Math.round(samplesToSeconds(samples) * 1000) / 1000;
 const rounded = (confidence: number): number => Math.round(confidence * 1000) / 1000;
+const spokenBy = (speaker: SpeakerLabel | undefined): object => (speaker ? { speaker: speaker.label, speaker_id: speaker.speakerId } : {});
 
 function delta(seq: number, utterance: Utterance, isFinal: boolean): object {
   return { type: 'delta', seq, ...segment(utterance), is_final: isFinal, stable_words: utterance.stableWords };
@@ -163,6 +164,7 @@ export function segment(utterance: Utterance): object {
     text: utterance.text,
     start: seconds(utterance.startSample),
     end: seconds(utterance.endSample),
+    ...spokenBy(utterance.speaker),
     ...(confidences.length > 0 && {
       confidence: rounded(confidences.reduce((sum, value) => sum + value, 0) / confidences.length),
     }),
@@ -171,6 +173,7 @@ export function segment(utterance: Utterance): object {
       start: seconds(word.startSample),
       end: seconds(word.endSample),
       ...(word.confidence !== undefined && { confidence: rounded(word.confidence) }),
+      ...spokenBy(word.speaker),
     })),
   };
 }
@@ -206,7 +209,8 @@ function streamRequest(open: Record<string, unknown>): Extract<Command, { readon
   if (chunkSeconds !== undefined && !(typeof chunkSeconds === 'number' && chunkSeconds > 0 && chunkSeconds <= 60)) {
     details.push({ field: 'chunk_seconds', message: 'a number over 0, at most 60' });
   }
-  if (open['diarize'] === true) details.push({ field: 'diarize', message: 'not offered by this server yet' });
+  const diarize = open['diarize'] ?? false;
+  if (typeof diarize !== 'boolean') details.push({ field: 'diarize', message: 'true or false' });
   const endpointMs = open['endpointing_ms'];
   if (endpointMs !== undefined && !(typeof endpointMs === 'number' && endpointMs >= 10 && endpointMs <= 10_000)) {
     details.push({ field: 'endpointing_ms', message: 'a number from 10 to 10000' });
@@ -215,6 +219,7 @@ function streamRequest(open: Record<string, unknown>): Extract<Command, { readon
   return {
     format,
     ...(language !== undefined && { language }),
+    ...(diarize === true && { diarize }),
     ...(typeof endpointMs === 'number' && { endpointing: { endpointMs } }),
   };
 }

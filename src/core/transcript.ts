@@ -1,5 +1,11 @@
 import type { ErrorCode } from './errors.ts';
 
+/** Who spoke: the name of an enrolled speaker with its id, or `SPEAKER_00`, `SPEAKER_01`, ... with null. */
+export interface SpeakerLabel {
+  readonly label: string;
+  readonly speakerId: string | null;
+}
+
 /** One recognized word. Times are samples from the lane's first sample. */
 export interface Word {
   readonly text: string;
@@ -8,6 +14,8 @@ export interface Word {
   readonly endSample: number;
   /** The engine's own posterior, 0 to 1; absent where the engine gives none (interims of most engines). */
   readonly confidence?: number;
+  /** Absent where nobody can tell. */
+  readonly speaker?: SpeakerLabel;
 }
 
 /** A stretch of speech between two endpoints, as it is known now. */
@@ -21,6 +29,8 @@ export interface Utterance {
   readonly endSample: number;
   /** Words from the start that later interims will not change; all of them in a final. */
   readonly stableWords: number;
+  /** Who spoke longest in it; its words may have others. Absent where nobody can tell. */
+  readonly speaker?: SpeakerLabel;
 }
 
 /** Why a session ended. */

@@ -22,11 +22,13 @@ function segmentJson(utterance: Utterance): object {
     text: utterance.text,
     start: seconds(utterance.startSample),
     end: seconds(utterance.endSample),
+    ...(utterance.speaker && { speaker: utterance.speaker.label, speaker_id: utterance.speaker.speakerId }),
     words: utterance.words.map((word) => ({
       text: word.text,
       start: seconds(word.startSample),
       end: seconds(word.endSample),
       ...(word.confidence !== undefined && { confidence: rounded(word.confidence) }),
+      ...(word.speaker && { speaker: word.speaker.label }),
     })),
   };
 }

@@ -62,13 +62,13 @@ export const CLIENT_VECTORS: readonly ClientVector[] = [
   { name: 'an empty binary frame is nothing', frames: [OPEN, frame('')], commands: [opened()] },
   {
     name: 'everything that open may say',
-    frames: ['{"type":"open","media_type":"audio/L16; rate=8000","sample_rate":8000,"channels":2,"language_hint":"de","endpointing_ms":250,"backend_preference":"any","diarize":false,"later":1}'],
-    commands: [{ type: 'open', request: { format: { container: 'raw', encoding: 's16', sampleRateHz: 8000, channels: 2 }, language: 'de', endpointing: { endpointMs: 250 } } }],
+    frames: ['{"type":"open","media_type":"audio/L16; rate=8000","sample_rate":8000,"channels":2,"language_hint":"de","endpointing_ms":250,"backend_preference":"any","diarize":true,"later":1}'],
+    commands: [{ type: 'open', request: { format: { container: 'raw', encoding: 's16', sampleRateHz: 8000, channels: 2 }, language: 'de', diarize: true, endpointing: { endpointMs: 250 } } }],
   },
   { name: 'no language is no language', frames: ['{"type":"open","language_hint":null}'], commands: [opened()] },
   {
     name: 'every field at fault is named',
-    frames: ['{"type":"open","media_type":"text/plain","sample_rate":3999,"channels":9,"language_hint":"english","endpointing_ms":9,"chunk_seconds":0,"diarize":true}'],
+    frames: ['{"type":"open","media_type":"text/plain","sample_rate":3999,"channels":9,"language_hint":"english","endpointing_ms":9,"chunk_seconds":0,"diarize":"yes"}'],
     commands: [],
     error: 'VALIDATION_ERROR',
     fields: ['language_hint', 'media_type', 'sample_rate', 'channels', 'chunk_seconds', 'diarize', 'endpointing_ms'],
@@ -163,6 +163,37 @@ export const SERVER_VECTORS: readonly ServerVector[] = [
   { event: { type: 'lane.closed', totals: { laneIndex: 1, heardSamples: 32_000, speechSamples: 0, gapSamples: 0 } }, frames: [] },
   {
     event: {
+      type: 'utterance.final',
+      utterance: {
+        ...utterance,
+        stableWords: 2,
+        speaker: { label: 'Alice', speakerId: 'spk_1' },
+        words: utterance.words.map((word, index) => ({ ...word, speaker: index === 0 ? { label: 'Alice', speakerId: 'spk_1' } : { label: 'SPEAKER_00', speakerId: null } })),
+      },
+    },
+    frames: [
+      {
+        type: 'delta',
+        seq: 10,
+        segment_id: 'L1-U3',
+        lane: 1,
+        text: 'hello world',
+        start: 1,
+        end: 1.8,
+        speaker: 'Alice',
+        speaker_id: 'spk_1',
+        confidence: 0.706,
+        words: [
+          { text: 'hello', start: 1, end: 1.3, confidence: 0.912, speaker: 'Alice', speaker_id: 'spk_1' },
+          { text: 'world', start: 1.3, end: 1.8, confidence: 0.5, speaker: 'SPEAKER_00', speaker_id: null },
+        ],
+        is_final: true,
+        stable_words: 2,
+      },
+    ],
+  },
+  {
+    event: {
       type: 'session.closed',
       reason: 'finished',
       lanes: [
@@ -170,6 +201,6 @@ export const SERVER_VECTORS: readonly ServerVector[] = [
         { laneIndex: 1, heardSamples: 16_000, speechSamples: 0, gapSamples: 0 },
       ],
     },
-    frames: [{ type: 'closed', seq: 10, audio_bytes: 0, audio_duration_ms: 2001 }],
+    frames: [{ type: 'closed', seq: 11, audio_bytes: 0, audio_duration_ms: 2001 }],
   },
 ];

@@ -1,9 +1,11 @@
+import { type Attribution, attributedTo, LaneAttribution } from '../attribution.ts';
 import { SAMPLE_RATE_HZ, type AudioGap, type AudioSource, type PcmFrame } from '../audio.ts';
 import type { Clock } from '../clock.ts';
-import type { RecognizerLease, RecognizerStream } from '../recognizer.ts';
+import { MAX_LOOK_BACK_SAMPLES, type RecognizerLease, type RecognizerStream } from '../recognizer.ts';
 import { DETECTOR_WINDOW_SAMPLES, type SpeechDetector } from '../speech-detector.ts';
 import type { ObserveStage } from '../stages.ts';
 import type { LaneTotals, TranscriptEvent, Word } from '../transcript.ts';
+import { AudioMemory } from './audio-memory.ts';
 import { Endpointer, type EndpointingAction, type EndpointingOptions } from './endpointing.ts';
 import { Meter } from './meter.ts';
 import { UtteranceBuilder } from './utterance-builder.ts';
@@ -14,6 +16,8 @@ export interface LaneOptions {
   readonly lease: RecognizerLease;
   readonly detector: SpeechDetector;
   readonly endpointing: EndpointingOptions;
+  /** Who speaks. Its `laneOpened` is called by the lane's owner. Default: nobody can tell. */
+  readonly attribution?: Attribution;
   readonly maxSegmentSamples: number;
   readonly clock: Clock;
   /** Default: nobody is told. */
@@ -25,6 +29,8 @@ export interface LaneOptions {
 const MAX_FED_GAP_SAMPLES = SAMPLE_RATE_HZ;
 /** Segments that may wait for their words; then the lane stops reading. */
 const MAX_UNSETTLED_SEGMENTS = 2;
+/** Audio kept for the attribution: the longest utterance, and how far back the next may begin. */
+const MAX_REMEMBERED_SAMPLES = 120 * SAMPLE_RATE_HZ + MAX_LOOK_BACK_SAMPLES;
 
 /**
  * One mono source, read window by window: detector, endpointing, recognizer, utterances.
@@ -33,6 +39,7 @@ const MAX_UNSETTLED_SEGMENTS = 2;
 export class Lane {
   readonly #options: LaneOptions;
   readonly #observe: ObserveStage;
+  readonly #attribution: Attribution;
   readonly #stream: RecognizerStream;
   readonly #endpointer: Endpointer;
   readonly #meter: Meter;
@@ -40,6 +47,8 @@ export class Lane {
   #filled = 0;
   /** Lane sample at which the present window starts. */
   #windowStart = 0;
+  /** The open utterance's audio, where the attribution wants it. */
+  readonly #memory = new AudioMemory(MAX_REMEMBERED_SAMPLES);
   #segmentStart = 0;
   #utterances = 0;
   /** The utterance that new segments belong to. */
@@ -54,6 +63,7 @@ export class Lane {
   constructor(options: LaneOptions) {
     this.#options = options;
     this.#observe = options.observe ?? (() => undefined);
+    this.#attribution = options.attribution ?? new LaneAttribution();
     this.#meter = new Meter(options.index);
     this.#endpointer = new Endpointer(options.endpointing, options.maxSegmentSamples);
     this.#stream = options.lease.openStream({
@@ -146,6 +156,7 @@ export class Lane {
     this.#windowStart += DETECTOR_WINDOW_SAMPLES;
     this.#filled = 0;
     await this.#stream.write({ kind: 'pcm', startSample, samples });
+    this.#remember({ kind: 'pcm', startSample, samples });
     const isSpeech = mayBeSpeech && this.#detect(samples);
     for (const action of this.#endpointer.push({ startSample, isSpeech, power: powerOf(samples) })) {
       await this.#act(action);
@@ -180,9 +191,11 @@ export class Lane {
         const utterance = this.#open;
         this.#open = undefined;
         this.#options.emit({ type: 'speech.ended', laneIndex, atSample: action.atSample });
-        this.#tail = this.#tail.then(() => {
+        if (!utterance) return;
+        const audio = this.#attribution.wantsAudio ? this.#memory.take(utterance.startSample, action.atSample) : undefined;
+        this.#tail = this.#tail.then(async () => {
           // After a failure nothing is settled any more: what was only an interim stays one.
-          if (utterance && this.#failure === undefined) this.#finalize(utterance);
+          if (this.#failure === undefined) await this.#finalize(utterance, audio);
         });
         return;
       }
@@ -215,15 +228,25 @@ export class Lane {
     const snapshot = utterance.snapshot();
     if (snapshot.words.length === 0 && !utterance.wasShown) return;
     utterance.wasShown = true;
-    this.#options.emit({ type: 'utterance.interim', utterance: snapshot });
+    const speaker = this.#attribution.speakerOf(this.#options.index);
+    this.#options.emit({ type: 'utterance.interim', utterance: speaker ? attributedTo(snapshot, speaker) : snapshot });
   }
 
   /** Noise that never became a word leaves no trace; interims that turned out to be nothing are taken back by an empty final. */
-  #finalize(utterance: UtteranceBuilder): void {
+  async #finalize(utterance: UtteranceBuilder, audio: PcmFrame | undefined): Promise<void> {
     const snapshot = utterance.snapshot();
-    if (snapshot.words.length > 0 || utterance.wasShown) {
-      this.#options.emit({ type: 'utterance.final', utterance: { ...snapshot, stableWords: snapshot.words.length } });
+    const final = { ...snapshot, stableWords: snapshot.words.length };
+    if (final.words.length > 0) {
+      this.#options.emit({ type: 'utterance.final', utterance: await this.#attribution.attribute(final, audio) });
+    } else if (utterance.wasShown) {
+      this.#options.emit({ type: 'utterance.final', utterance: final });
     }
+  }
+
+  #remember(frame: PcmFrame): void {
+    if (!this.#attribution.wantsAudio) return;
+    this.#memory.push(frame);
+    this.#memory.forgetBefore(this.#open?.startSample ?? this.#windowStart - MAX_LOOK_BACK_SAMPLES);
   }
 
   async #finish(): Promise<void> {

@@ -1,10 +1,11 @@
+import { type Attribution, LaneAttribution } from '../attribution.ts';
 import type { AudioSource } from '../audio.ts';
 import type { Clock } from '../clock.ts';
 import { EarshotError, toEarshotError } from '../errors.ts';
 import type { RecognizerLease } from '../recognizer.ts';
 import type { SpeechDetectorFactory } from '../speech-detector.ts';
 import type { ObserveStage } from '../stages.ts';
-import type { CloseReason, LaneTotals, NumberedEvent } from '../transcript.ts';
+import type { CloseReason, LaneTotals, NumberedEvent, Utterance } from '../transcript.ts';
 import type { EndpointingOptions } from './endpointing.ts';
 import { EventLog } from './event-log.ts';
 import { Lane } from './lane.ts';
@@ -35,6 +36,8 @@ export interface SessionDependencies {
   readonly lease: RecognizerLease;
   readonly createDetector: SpeechDetectorFactory;
   readonly endpointing: EndpointingOptions;
+  /** Who speaks. Default: several lanes are several speakers. */
+  readonly attribution?: Attribution;
   readonly maxSegmentSamples: number;
   readonly limits: SessionLimits;
   readonly observe?: ObserveStage;
@@ -59,6 +62,7 @@ export class Session {
   readonly backend: string;
   readonly #deps: SessionDependencies;
   readonly #log: EventLog;
+  readonly #attribution: Attribution;
   readonly #lanes: Lane[] = [];
   readonly #running = new Set<Promise<void>>();
   readonly #closed = Promise.withResolvers<void>();
@@ -72,6 +76,7 @@ export class Session {
   constructor(deps: SessionDependencies) {
     this.#deps = deps;
     this.#log = new EventLog(deps.observe ? { timing: { clock: deps.clock, observe: deps.observe } } : {});
+    this.#attribution = deps.attribution ?? new LaneAttribution();
     this.id = deps.id;
     this.tenantId = deps.tenantId;
     this.backend = deps.backend;
@@ -132,6 +137,11 @@ export class Session {
     while (this.#running.size > 0) await Promise.all(this.#running);
   }
 
+  /** Finals of this session with their speakers told again by all that was heard. For recordings, once all are out; at most once. */
+  conclude(utterances: readonly Utterance[]): Promise<readonly Utterance[]> {
+    return this.#attribution.conclude(utterances);
+  }
+
   close(reason: CloseReason): Promise<void> {
     if (this.#state === 'open') {
       this.#state = 'closing';
@@ -162,8 +172,10 @@ export class Session {
   }
 
   #startLane(index: number, source: AudioSource, label: string): void {
+    this.#attribution.laneOpened(index);
     const lane = new Lane({
       index,
+      attribution: this.#attribution,
       source: this.#observed(source),
       lease: this.#deps.lease,
       detector: this.#deps.createDetector(),

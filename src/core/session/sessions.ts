@@ -1,3 +1,4 @@
+import type { Attribution, AttributionFactory } from '../attribution.ts';
 import type { Clock } from '../clock.ts';
 import { EarshotError } from '../errors.ts';
 import type { SessionWish } from '../admission.ts';
@@ -14,6 +15,8 @@ export interface SessionRequest {
   /** ISO 639-1 code that the client expects, if it says so. */
   readonly language?: string;
   readonly endpointing?: EndpointingOptions;
+  /** Who speaks. Default: several lanes are several speakers. */
+  readonly attribution?: Attribution;
 }
 
 export interface SessionsOptions {
@@ -23,6 +26,8 @@ export interface SessionsOptions {
   /** Letter that tells clients which backend ran. */
   readonly backend: string;
   readonly createDetector: SpeechDetectorFactory;
+  /** For callers who ask for speakers and have the permission. Without it they are refused with `BACKEND_UNAVAILABLE`. */
+  readonly createAttribution?: AttributionFactory;
   readonly limits?: Partial<SessionLimits>;
   readonly observe?: ObserveStage;
 }
@@ -57,6 +62,7 @@ export class Sessions {
       createDetector,
       lease: recognizer.admit(request.priority),
       endpointing: request.endpointing ?? {},
+      ...(request.attribution && { attribution: request.attribution }),
       maxSegmentSamples: recognizer.capabilities.maxSegmentSamples,
       limits: { ...SESSION_LIMITS, ...limits },
       ...(observe && { observe }),
@@ -70,7 +76,25 @@ export class Sessions {
    
   async open(caller: Principal, wish: SessionWish): Promise<Session> {
     const { priority, language, endpointing } = wish;
-    return this.create({ tenantId: caller.tenantId, priority, ...(language !== undefined && { language }), ...(endpointing && { endpointing }) });
+    const attribution = this.#attributionFor(caller, wish);
+    return this.create({
+      tenantId: caller.tenantId,
+      priority,
+      ...(language !== undefined && { language }),
+      ...(endpointing && { endpointing }),
+      ...(attribution && { attribution }),
+    });
+  }
+
+  /** Voices are analysed for nobody who did not ask, and for nobody who may not. */
+  #attributionFor(caller: Principal, wish: SessionWish): Attribution | undefined {
+    if (wish.diarize !== true) return undefined;
+    if (!caller.permissions.has('scaiecho:diarize')) {
+      throw new EarshotError('AUTH_INSUFFICIENT_SCOPE', 'This needs the permission scaiecho:diarize.');
+    }
+    const { createAttribution } = this.#options;
+    if (!createAttribution) throw new EarshotError('BACKEND_UNAVAILABLE', 'Nothing here can tell speakers apart.');
+    return createAttribution({ tenantId: caller.tenantId });
   }
 
   /** Ends every session, letting each deliver what it heard, and admits no more. */

@@ -55,5 +55,5 @@ async function collect(session: Session, progress?: (settledMs: number) => void)
     }
   }
   utterances.sort((a, b) => a.startSample - b.startSample || a.laneIndex - b.laneIndex);
-  return { utterances, backend: session.backend, durationMs: samplesToMs(heardSamples) };
+  return { utterances: await session.conclude(utterances), backend: session.backend, durationMs: samplesToMs(heardSamples) };
 }

@@ -138,11 +138,9 @@ function parseFields(fields: ReadonlyMap<string, string>): SessionWish {
   if (parseChoice('force_async', fields.get('force_async'), BOOLEANS) === 'true') {
     throw invalid([{ field: 'force_async', message: 'jobs are not offered by this server yet' }]);
   }
-  if (parseChoice('diarize', fields.get('diarize'), BOOLEANS) === 'true') {
-    throw invalid([{ field: 'diarize', message: 'not offered by this server yet' }]);
-  }
+  const diarize = parseChoice('diarize', fields.get('diarize'), BOOLEANS) === 'true';
   const temperature = Number(fields.get('temperature') ?? 0);
   if (!(temperature >= 0 && temperature <= 1)) throw invalid([{ field: 'temperature', message: 'a number from 0 to 1' }]);
   const language = parseLanguage(fields.get('language_hint'));
-  return { transport: 'http', priority: 'batch', backendPreference, ...(language !== undefined && { language }) };
+  return { transport: 'http', priority: 'batch', backendPreference, ...(diarize && { diarize }), ...(language !== undefined && { language }) };
 }

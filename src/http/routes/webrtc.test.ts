@@ -83,7 +83,7 @@ test('what may not be said is named', async () => {
     [{ language_hint: 'english' }, 'language_hint'],
     [{ language_hint: 'de' }, 'language_hint'],
     [{ backend_preference: 'best' }, 'backend_preference'],
-    [{ diarize: true }, 'diarize'],
+    [{ diarize: 'true' }, 'diarize'],
     [{ endpointing_ms: 9 }, 'endpointing_ms'],
     [{ endpointing_ms: '300' }, 'endpointing_ms'],
     [{ chunk_seconds: 0 }, 'chunk_seconds'],

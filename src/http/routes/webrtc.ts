@@ -12,7 +12,7 @@ const createSchema = z
     language_hint: z.string().nullish(),
     backend_preference: z.enum(['any', 'prefer_self_hosted', 'prefer_relay']).nullish(),
     chunk_seconds: z.number().positive().max(60).nullish(),
-    diarize: z.literal(false, { error: 'not offered by this server yet' }).nullish(),
+    diarize: z.boolean().nullish(),
     endpointing_ms: z.number().min(10).max(10_000).nullish(),
     sdp: offerSchema.nullish(),
   })
@@ -47,6 +47,7 @@ export function webrtcRoutes(app: FastifyInstance, services: HttpServices): void
       priority: 'live',
       backendPreference: body.backend_preference ?? 'any',
       ...(language !== undefined && { language }),
+      ...(body.diarize === true && { diarize: true }),
       ...(typeof body.endpointing_ms === 'number' && { endpointing: { endpointMs: body.endpointing_ms } }),
     });
     const answer = await services.webrtc.open(session, body.sdp?.sdp);
