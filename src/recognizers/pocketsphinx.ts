@@ -12,8 +12,8 @@ import type {
   RecognizerStream,
 } from '../core/recognizer.ts';
 import { EnginePool, type EnginePoolOptions } from './adapters/engine-pool.ts';
+import { ReplayingStream } from './adapters/replaying-stream.ts';
 import type { FromEngine, ToEngine } from './pocketsphinx/messages.ts';
-import { ReplayingStream } from './pocketsphinx/replaying-stream.ts';
 
 export interface PocketSphinxOptions {
   /** Folder with `en-us/`, `en-us.lm.bin` and `cmudict-en-us.dict`. */

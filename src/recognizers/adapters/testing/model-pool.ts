@@ -1,5 +1,14 @@
-import type { EngineEar, EngineProcess } from '../../adapters/engine-pool.ts';
-import type { FromEngine, SettledWord, ToEngine } from '../messages.ts';
+import type { Word } from '../../../core/transcript.ts';
+import type * as lanes from '../engine-messages.ts';
+import type { EngineEar, EngineProcess } from '../engine-pool.ts';
+
+/** What the model learns of a lane: how many segments it had. */
+interface LaneState {
+  readonly segments: number;
+}
+
+type ToEngine = lanes.ToEngine<LaneState>;
+type FromEngine = lanes.FromEngine<LaneState>;
 
 /**
  * An engine that says, instead of words, how many samples it was given of each segment and what their sum is: whatever is
@@ -13,7 +22,7 @@ export class ModelEngine implements EngineProcess<ToEngine, FromEngine> {
   #open: { readonly id: number; readonly startSample: number } | undefined;
   /** What was written, by position. */
   readonly #heard: { readonly startSample: number; readonly samples: Int16Array }[] = [];
-  #frames = 0;
+  #segments = 0;
 
   attach(_stream: number, ear: EngineEar<FromEngine>): void {
     this.#ear = ear;
@@ -50,7 +59,7 @@ export class ModelEngine implements EngineProcess<ToEngine, FromEngine> {
   #do(message: ToEngine): void {
     switch (message.type) {
       case 'open':
-        this.#frames = message.state?.frames ?? 0;
+        this.#segments = message.state?.segments ?? 0;
         this.say({ type: 'opened', stream: message.stream });
         return;
       case 'audio':
@@ -82,9 +91,9 @@ export class ModelEngine implements EngineProcess<ToEngine, FromEngine> {
         sum += sample * ((at % 97) + 1);
       }
     }
-    this.#frames += 1;
-    const words: SettledWord[] = [{ text: `#${String(segment)} ${String(count)} ${String(sum)}`, startSample, endSample }];
-    this.say({ type: 'settled', stream, segment, words, state: { cepstralSum: new Float64Array(13), frames: this.#frames } });
+    this.#segments += 1;
+    const words: Word[] = [{ text: `#${String(segment)} ${String(count)} ${String(sum)}`, startSample, endSample }];
+    this.say({ type: 'settled', stream, segment, words, state: { segments: this.#segments } });
   }
 }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
 import { SAMPLE_RATE_HZ } from '../../core/audio.ts';
+import { EarshotError } from '../../core/errors.ts';
 import type { Word } from '../../core/transcript.ts';
 import { settle } from '../../core/testing/audio.ts';
 import { ReplayingStream } from './replaying-stream.ts';
@@ -129,7 +130,7 @@ test('an engine lost in the middle of a segment: the next is given exactly what 
   assert.deepEqual(replayed.filter(({ type }) => type !== 'audio').map(({ type }) => type), ['open', 'begin']);
   const open = replayed[0];
   assert.ok(open?.type === 'open');
-  assert.equal(open.state?.frames, 1, 'with what the lane had taught the one before');
+  assert.equal(open.state?.segments, 1, 'with what the lane had taught the one before');
   pool.engine.work();
   assert.deepEqual(recovered, [pool.engine.receivedSamples]);
   const second = stream.endSegment(position());
@@ -309,7 +310,7 @@ test('an hour of silence, or of speech, is not kept', async () => {
         const position = (frame + 1) * FRAME;
         if (open) {
           const words = stream.endSegment(position);
-          pool.engine.say({ type: 'settled', stream: 7, segment: segments, words: [], state: { cepstralSum: new Float64Array(13), frames: 0 } });
+          pool.engine.say({ type: 'settled', stream: 7, segment: segments, words: [], state: { segments: 0 } });
           await words;
           segments += 1;
         }
@@ -324,4 +325,15 @@ test('an hour of silence, or of speech, is not kept', async () => {
     assert.ok(pool.engine.received.length < limit / FRAME + 4);
     await stream.close();
   }
+});
+
+test('an engine that does not start is told with its own code, to all who wait', async () => {
+  const refusal = new EarshotError('MODEL_UNAVAILABLE', 'The model is corrupt.');
+  const started = Promise.withResolvers<undefined>();
+  const stream = new ReplayingStream<undefined>(7, { pick: () => started.promise }, { interim: () => undefined, recovered: () => undefined });
+  stream.beginSegment(0);
+  const words = assert.rejects(stream.endSegment(0), { code: 'MODEL_UNAVAILABLE' });
+  started.reject(refusal);
+  await words;
+  await assert.rejects(stream.write({ kind: 'pcm', startSample: 0, samples: new Int16Array(FRAME) }), { code: 'MODEL_UNAVAILABLE' });
 });

@@ -2,8 +2,8 @@ import type { PcmFrame } from '../../core/audio.ts';
 import { EarshotError } from '../../core/errors.ts';
 import { MAX_LOOK_BACK_SAMPLES, type RecognizerSink, type RecognizerStream } from '../../core/recognizer.ts';
 import type { Word } from '../../core/transcript.ts';
-import type { EnginePool, EngineProcess } from '../adapters/engine-pool.ts';
-import type { FromEngine, LaneState, ToEngine } from './messages.ts';
+import type { FromEngine, ToEngine } from './engine-messages.ts';
+import type { EngineProcess } from './engine-pool.ts';
 
 /** Samples that an engine process may have unsearched before the lane is paused. */
 const MAX_UNCONSUMED_SAMPLES = 3 * 16_000;
@@ -11,9 +11,12 @@ const MAX_UNCONSUMED_SAMPLES = 3 * 16_000;
 const MAX_LOSSES_PER_SEGMENT = 3;
 
 /** Where engine processes come from. */
-type Engines = Pick<EnginePool<ToEngine, FromEngine>, 'pick'>;
+export interface Engines<State> {
+  /** A process that can serve, as soon as there is one; undefined once there will be none. Rejects with what keeps all from starting. */
+  pick(): Promise<EngineProcess<ToEngine<State>, FromEngine<State>> | undefined>;
+}
 
-type Operation = Exclude<ToEngine, { readonly type: 'open' | 'close' }>;
+type Operation = Exclude<ToEngine<never>, { readonly type: 'open' | 'close' }>;
 
 interface PendingSegment {
   readonly id: number;
@@ -26,16 +29,17 @@ interface PendingSegment {
  * One lane's stream into the engine pool. It keeps every operation since the last settled segment, so that when the
  * engine process dies the same operations go to another one and nothing that was said is lost.
  */
-export class ReplayingStream implements RecognizerStream {
+export class ReplayingStream<State> implements RecognizerStream {
   readonly #stream: number;
-  readonly #pool: Engines;
+  readonly #engines: Engines<State>;
+  readonly #language: string | undefined;
   readonly #sink: RecognizerSink;
   readonly #operations: Operation[] = [];
   /** Segments whose words are awaited, oldest first. */
   readonly #pending: PendingSegment[] = [];
   #open: PendingSegment | undefined;
-  #engine: EngineProcess<ToEngine, FromEngine> | undefined;
-  #state: LaneState | undefined;
+  #engine: EngineProcess<ToEngine<State>, FromEngine<State>> | undefined;
+  #state: State | undefined;
   #segments = 0;
   #writtenSample = 0;
   #unconsumedSamples = 0;
@@ -48,9 +52,11 @@ export class ReplayingStream implements RecognizerStream {
   #failure: EarshotError | undefined;
   #closed = false;
 
-  constructor(stream: number, pool: Engines, sink: RecognizerSink) {
+  /** `language`: ISO 639-1 code that is expected, for engines that can use it. */
+  constructor(stream: number, engines: Engines<State>, sink: RecognizerSink, language?: string) {
     this.#stream = stream;
-    this.#pool = pool;
+    this.#engines = engines;
+    this.#language = language;
     this.#sink = sink;
     void this.#connect();
   }
@@ -109,10 +115,12 @@ export class ReplayingStream implements RecognizerStream {
   }
 
   async #connect(): Promise<void> {
-    const engine = await this.#pool.pick();
-    if (this.#closed) return;
+    const engine = await this.#engines.pick().catch((cause: unknown) => {
+      this.#fail(cause instanceof EarshotError ? cause : backendError('The recognizer does not start.', cause));
+    });
+    if (this.#closed || this.#failure) return;
     if (!engine) {
-      this.#fail('The recognizer is shutting down.');
+      this.#fail(backendError('The recognizer is shutting down.'));
       return;
     }
     this.#engine = engine;
@@ -125,7 +133,7 @@ export class ReplayingStream implements RecognizerStream {
         this.#lost();
       },
     });
-    engine.send({ type: 'open', stream: this.#stream, state: this.#state });
+    engine.send({ type: 'open', stream: this.#stream, state: this.#state, ...(this.#language !== undefined && { language: this.#language }) });
     this.#unconsumedSamples = 0;
     for (const operation of this.#operations) {
       if (operation.type === 'audio') this.#unconsumedSamples += operation.samples.length;
@@ -140,7 +148,7 @@ export class ReplayingStream implements RecognizerStream {
       // A process that never answered was dying when it was picked, as when all are killed together: not this audio's fault.
       if (this.#opened) this.#lossesOfSegment += 1;
       if (this.#lossesOfSegment >= MAX_LOSSES_PER_SEGMENT) {
-        this.#fail('The recognizer fails again and again on this audio.');
+        this.#fail(backendError('The recognizer fails again and again on this audio.'));
         return;
       }
       this.#recovering = true;
@@ -148,7 +156,7 @@ export class ReplayingStream implements RecognizerStream {
     void this.#connect();
   }
 
-  #hear(message: FromEngine): void {
+  #hear(message: FromEngine<State>): void {
     switch (message.type) {
       case 'ready':
         return;
@@ -176,7 +184,7 @@ export class ReplayingStream implements RecognizerStream {
     this.#sink.recovered(this.#operations.reduce((sum, op) => sum + (op.type === 'audio' ? op.samples.length : 0), 0));
   }
 
-  #settle(id: number, words: readonly Word[], state: LaneState): void {
+  #settle(id: number, words: readonly Word[], state: State): void {
     const segment = this.#pending[0];
     if (segment?.id !== id) return;
     this.#pending.shift();
@@ -199,10 +207,10 @@ export class ReplayingStream implements RecognizerStream {
     if (count > 0) this.#operations.splice(0, count);
   }
 
-  #fail(message: string): void {
-    this.#failure = new EarshotError('BACKEND_ERROR', message);
+  #fail(failure: EarshotError): void {
+    this.#failure = failure;
     this.#operations.length = 0;
-    for (const segment of this.#pending.splice(0)) segment.reject?.(this.#failure);
+    for (const segment of this.#pending.splice(0)) segment.reject?.(failure);
     this.#wake();
   }
 
@@ -212,3 +220,5 @@ export class ReplayingStream implements RecognizerStream {
 }
 
 const closedError = (): EarshotError => new EarshotError('SESSION_CONFLICT', 'The stream is closed.');
+
+const backendError = (message: string, cause?: unknown): EarshotError => new EarshotError('BACKEND_ERROR', message, { cause });

@@ -1,0 +1,28 @@
+import type { Word } from '../../core/transcript.ts';
+
+/**
+ * What the server and an engine process say to each other about lanes, by structured clone over the IPC channel.
+ * `State` is what an engine learns of a lane and a fresh process needs to go on; `undefined` for engines that learn nothing.
+ */
+
+export type ToEngine<State> =
+  | { readonly type: 'open'; readonly stream: number; readonly state: State | undefined; readonly language?: string }
+  | { readonly type: 'audio'; readonly stream: number; readonly startSample: number; readonly samples: Int16Array }
+  | { readonly type: 'begin'; readonly stream: number; readonly segment: number; readonly startSample: number }
+  | { readonly type: 'end'; readonly stream: number; readonly segment: number; readonly endSample: number }
+  | { readonly type: 'close'; readonly stream: number };
+
+export type FromEngine<State> =
+  | { readonly type: 'ready' }
+  /** The stream is known here; sent before anything is done for it. */
+  | { readonly type: 'opened'; readonly stream: number }
+  /** These samples are searched, or were silence: more may be sent. */
+  | { readonly type: 'consumed'; readonly stream: number; readonly samples: number }
+  | { readonly type: 'interim'; readonly stream: number; readonly segment: number; readonly words: readonly Word[] }
+  | {
+      readonly type: 'settled';
+      readonly stream: number;
+      readonly segment: number;
+      readonly words: readonly Word[];
+      readonly state: State;
+    };
