@@ -1,0 +1,104 @@
+import type { BackendPreference, TransportKind } from '../admission.ts';
+import type { ErrorCode } from '../errors.ts';
+import type { Transcript } from '../session/transcribe.ts';
+import type { Page, PageRequest } from './page.ts';
+import type { BackendLetter } from './tenants.ts';
+import type { UsageRecord } from './usage.ts';
+
+export type JobStatus = 'queued' | 'running' | 'completed' | 'failed' | 'cancelled';
+
+/** Where a job's audio lies. */
+export type JobSource =
+  /** In the blob store; deleted with the job. */
+  | { readonly kind: 'upload'; readonly blob: string; readonly bytes: number }
+  | { readonly kind: 'url'; readonly url: string }
+  /** A live session, recorded as it happened: there is nothing to run. */
+  | { readonly kind: 'live'; readonly transport: TransportKind };
+
+/** What the caller asked for; plain JSON, so that a later version can read an older row. */
+export interface JobRequest {
+  readonly language?: string;
+  readonly model?: string;
+  readonly backendPreference?: BackendPreference;
+  readonly diarize?: boolean;
+  readonly callbackUrl?: string;
+  /** The wire protocol that made the job, where its answers have a shape of their own (`gladia`, `audiopod`). */
+  readonly dialect?: string;
+  /** What the dialect wants back untouched: custom metadata, its own options. */
+  readonly extra?: Readonly<Record<string, unknown>>;
+}
+
+export interface JobRecord {
+  readonly id: string;
+  readonly tenantId: string;
+  readonly keyId: string;
+  readonly source: JobSource;
+  readonly request: JobRequest;
+  readonly status: JobStatus;
+  /** 0 to 1. */
+  readonly progress: number;
+  readonly attempts: number;
+  /** Not before this moment (retries). */
+  readonly dueAtMs: number;
+  readonly createdAtMs: number;
+  readonly startedAtMs: number | null;
+  readonly endedAtMs: number | null;
+  readonly backend: BackendLetter | null;
+  readonly languageDetected: string | null;
+  readonly audioMs: number | null;
+  readonly audioBytes: number | null;
+  readonly error: { readonly code: ErrorCode; readonly message: string } | null;
+}
+
+/** What a finished job leaves, in one verb: transcript, numbers and usage together. */
+export interface JobOutcome {
+  readonly transcript: Transcript;
+  readonly backend: BackendLetter;
+  readonly languageDetected: string | null;
+  readonly audioMs: number;
+  readonly audioBytes: number;
+}
+
+export interface JobFilter {
+  readonly status?: JobStatus;
+  readonly dialect?: string;
+}
+
+/** A callback that is owed: written together with what it tells of, and kept until it is delivered or given up. */
+export interface CallbackRecord {
+  /** `evt_...`: the same in every attempt, so that receivers can ignore repeats. */
+  readonly id: string;
+  readonly tenantId: string;
+  readonly jobId: string;
+  readonly url: string;
+  /** JSON text that is signed and sent. */
+  readonly body: string;
+  readonly attempts: number;
+  readonly dueAtMs: number;
+}
+
+export interface JobStore {
+  /** Throws `SLUG_CONFLICT` if the id is taken. A `completed` job (a live session) brings its outcome. */
+  add(job: JobRecord, outcome?: JobOutcome, callback?: CallbackRecord): Promise<void>;
+  get(tenantId: string, id: string): Promise<JobRecord | undefined>;
+  list(tenantId: string, filter: JobFilter, page: PageRequest): Promise<Page<JobRecord>>;
+  /** False if there is none. A running job is lost to its worker at once. */
+  delete(tenantId: string, id: string): Promise<boolean>;
+  /** The oldest due job that is queued, or running under a lease that ran out; it is running and leased to `owner` then. */
+  lease(owner: string, nowMs: number, leaseMs: number): Promise<JobRecord | undefined>;
+  /** False if `owner` has the job no longer (cancelled, deleted, leased to another): its worker stops. */
+  renew(id: string, owner: string, leaseUntilMs: number, progress: number): Promise<boolean>;
+  /** Transcript, job and usage at once; false, and nothing written, if `owner` has the job no longer. */
+  complete(id: string, owner: string, outcome: JobOutcome, usage: UsageRecord, atMs: number, callback?: CallbackRecord): Promise<boolean>;
+  /** Back into the queue for another attempt. This, failing, cancelling and deleting end the job's budget reservation. */
+  retry(id: string, owner: string, dueAtMs: number): Promise<boolean>;
+  fail(id: string, owner: string, error: { readonly code: ErrorCode; readonly message: string }, atMs: number, callback?: CallbackRecord): Promise<boolean>;
+  /** Queued or running becomes cancelled; false for a job that has ended or is absent. */
+  cancel(tenantId: string, id: string, atMs: number): Promise<boolean>;
+  /** Waiting jobs, of one tenant or of all. */
+  countQueued(tenantId?: string): Promise<number>;
+  /** Due callbacks, not handed out again before `nowMs + leaseMs`. */
+  leaseCallbacks(nowMs: number, leaseMs: number, limit: number): Promise<readonly CallbackRecord[]>;
+  /** Null: delivered or given up. */
+  settleCallback(id: string, retryAtMs: number | null): Promise<void>;
+}
