@@ -174,6 +174,7 @@ export function segment(utterance: Utterance): object {
       end: seconds(word.endSample),
       ...(word.confidence !== undefined && { confidence: rounded(word.confidence) }),
       ...spokenBy(word.speaker),
+      ...(word.untimed && { untimed: true }),
     })),
   };
 }
@@ -220,6 +221,7 @@ function streamRequest(open: Record<string, unknown>): Extract<Command, { readon
     format,
     ...(language !== undefined && { language }),
     ...(diarize === true && { diarize }),
+    ...(typeof chunkSeconds === 'number' && { chunkSeconds }),
     ...(typeof endpointMs === 'number' && { endpointing: { endpointMs } }),
   };
 }

@@ -4,16 +4,30 @@ import type { Word } from './transcript.ts';
 /** What an engine can do, as data. Nothing is claimed that the engine does not do itself. */
 export interface RecognizerCapabilities {
   readonly interims: boolean;
+  /** False: words carry the times of the stretch that they were heard in, and are marked `untimed`. */
   readonly wordTimes: boolean;
   readonly wordConfidence: boolean;
   /** Languages by ISO 639-1 code. */
   readonly languages: readonly string[];
   /** Longest segment the engine takes without losing speed or accuracy, in samples; longer speech is cut at a pause. */
   readonly maxSegmentSamples: number;
+  /** Silence after which a segment should be settled, in ms. Default 250; an engine that is asked over the network wants few, long segments. */
+  readonly segmentPauseMs?: number;
 }
 
 /** Live sessions are served at once; batch work takes what they leave. */
 export type RecognizerPriority = 'live' | 'batch';
+
+/** For whom and what a place is asked. An engine that knows nothing of a field ignores it. */
+export interface RecognitionContext {
+  readonly tenantId: string;
+  /** ISO 639-1 code that the client expects; absent: the engine's own choice. */
+  readonly language?: string;
+  /** Name of a model of the engine; default: the engine's own choice. */
+  readonly model?: string;
+  /** Audio that a chunked relay collects before it asks, in seconds. Default: the relay's. */
+  readonly chunkSeconds?: number;
+}
 
 export interface RecognizerSnapshot {
   /** Can a session be taken now? */
@@ -35,12 +49,14 @@ export interface Recognizer {
    * A place for one session, before any audio flows.
    * Throws `CAPACITY_EXCEEDED` (with `retryAfterSeconds`) when there is none, `BACKEND_UNAVAILABLE` when the engine is down.
    */
-  admit(priority: RecognizerPriority): RecognizerLease;
+  admit(priority: RecognizerPriority, context?: RecognitionContext): RecognizerLease;
   close(): Promise<void>;
 }
 
 /** One session's place. `release` is idempotent and closes what is still open. */
 export interface RecognizerLease {
+  /** What this session gets, where that differs from the recognizer's `capabilities` (a model, a chunk length of its own). */
+  readonly capabilities?: RecognizerCapabilities;
   openStream(sink: RecognizerSink): RecognizerStream;
   release(): Promise<void>;
 }

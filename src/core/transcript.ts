@@ -16,6 +16,8 @@ export interface Word {
   readonly confidence?: number;
   /** Absent where nobody can tell. */
   readonly speaker?: SpeakerLabel;
+  /** True where the engine gives no time for the word itself: its times are those of the stretch of speech that it shares with its neighbours. */
+  readonly untimed?: true;
 }
 
 /** A stretch of speech between two endpoints, as it is known now. */

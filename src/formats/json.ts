@@ -29,6 +29,7 @@ function segmentJson(utterance: Utterance): object {
       end: seconds(word.endSample),
       ...(word.confidence !== undefined && { confidence: rounded(word.confidence) }),
       ...(word.speaker && { speaker: word.speaker.label }),
+      ...(word.untimed && { untimed: true }),
     })),
   };
 }

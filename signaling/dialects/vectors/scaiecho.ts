@@ -33,7 +33,7 @@ export const CLIENT_VECTORS: readonly ClientVector[] = [
   {
     name: 'Python websockets: open, binaries, close',
     frames: ['{"type": "open", "language_hint": "en", "media_type": "audio/wav", "chunk_seconds": 5.0}', frame(RIFF), frame('\x01\x02\x03'), '{"type": "close"}'],
-    commands: [opened({ language: 'en' }), audio(`${RIFF}\x01\x02\x03`), finish],
+    commands: [opened({ language: 'en', chunkSeconds: 5 }), audio(`${RIFF}\x01\x02\x03`), finish],
   },
   {
     name: 'Node ws: open without chunk_seconds, audio at once',
@@ -73,7 +73,7 @@ export const CLIENT_VECTORS: readonly ClientVector[] = [
     error: 'VALIDATION_ERROR',
     fields: ['language_hint', 'media_type', 'sample_rate', 'channels', 'chunk_seconds', 'diarize', 'endpointing_ms'],
   },
-  { name: 'limits are allowed', frames: ['{"type":"open","sample_rate":192000,"channels":8,"endpointing_ms":10000,"chunk_seconds":60}'], commands: [{ type: 'open', request: { format: { ...wav, sampleRateHz: 192_000, channels: 8 }, endpointing: { endpointMs: 10_000 } } }] },
+  { name: 'limits are allowed', frames: ['{"type":"open","sample_rate":192000,"channels":8,"endpointing_ms":10000,"chunk_seconds":60}'], commands: [{ type: 'open', request: { format: { ...wav, sampleRateHz: 192_000, channels: 8 }, chunkSeconds: 60, endpointing: { endpointMs: 10_000 } } }] },
   { name: 'over the limits', frames: ['{"type":"open","sample_rate":192001,"endpointing_ms":10001,"chunk_seconds":60.1}'], commands: [], error: 'VALIDATION_ERROR', fields: ['sample_rate', 'chunk_seconds', 'endpointing_ms'] },
   { name: 'a media type that is an object property is no media type', frames: ['{"type":"open","media_type":"constructor"}'], commands: [], error: 'VALIDATION_ERROR', fields: ['media_type'] },
   { name: 'audio before open', frames: [frame(RIFF)], commands: [], error: 'MESSAGE_MALFORMED' },

@@ -44,6 +44,13 @@ test('a pause for breath begins a new segment of the same utterance', () => {
   ]);
 });
 
+test('an engine that wants few segments gets one for several breaths, and no longer ones', () => {
+  const inBreaths = windows(30, 12, 30, 12, 30, 22);
+  const count = (options: EndpointingOptions, max?: number): number => run(inBreaths, options, max).filter(({ type }) => type === 'segment-end').length;
+  assert.deepEqual([count({}), count({ segmentPauseMs: 700 }), count({ segmentPauseMs: 9000 })], [3, 1, 1]);
+  assert.equal(count({ segmentPauseMs: 700 }, 50 * DETECTOR_WINDOW_SAMPLES), 3);
+});
+
 test('the endpoint is as long as it was asked to be', () => {
   for (const endpointMs of [10, 200, 700, 2000]) {
     const judged = windows(30, 100);

@@ -6,14 +6,15 @@ export interface EndpointingOptions {
   readonly endpointMs?: number;
   /** Longest utterance, in ms; a longer one is ended at its next pause, or cut. Default 30000; 1000 to 120000. */
   readonly maxUtteranceMs?: number;
+  /** Silence that ends a segment, in ms; the recognizer's wish, not the client's. Default 250; never more than `endpointMs`. */
+  readonly segmentPauseMs?: number;
 }
 
-const ENDPOINTING_DEFAULTS = { endpointMs: 700, maxUtteranceMs: 30_000 } as const;
+/** The recognizer settles a segment while the speaker takes breath. */
+const ENDPOINTING_DEFAULTS = { endpointMs: 700, maxUtteranceMs: 30_000, segmentPauseMs: 250 } as const;
 
 /** Audio before the detected start that goes to the recognizer too: detectors notice speech late. */
 const PRE_ROLL_SAMPLES = msToSamples(400);
-/** Silence that ends a segment: the recognizer settles it while the speaker takes breath. */
-const SEGMENT_PAUSE_SAMPLES = msToSamples(250);
 /** Silence that ends a segment which has become long. */
 const LONG_SEGMENT_PAUSE_SAMPLES = msToSamples(160);
 /** From this share of the longest segment on, the shorter pause is enough. */
@@ -65,7 +66,7 @@ export class Endpointer {
 
   constructor(options: EndpointingOptions, maxSegmentSamples: number) {
     this.#endpointSamples = msToSamples(options.endpointMs ?? ENDPOINTING_DEFAULTS.endpointMs);
-    this.#pauseSamples = Math.min(SEGMENT_PAUSE_SAMPLES, this.#endpointSamples);
+    this.#pauseSamples = Math.min(msToSamples(options.segmentPauseMs ?? ENDPOINTING_DEFAULTS.segmentPauseMs), this.#endpointSamples);
     this.#maxUtteranceSamples = msToSamples(options.maxUtteranceMs ?? ENDPOINTING_DEFAULTS.maxUtteranceMs);
     this.#maxSegmentSamples = Math.min(maxSegmentSamples, this.#maxUtteranceSamples);
   }

@@ -15,6 +15,8 @@ interface Settings {
   readonly source?: AudioSource;
   readonly endpointing?: EndpointingOptions;
   readonly recognizer?: FakeRecognizerOptions;
+  /** The engine tells no interims. */
+  readonly silent?: boolean;
 }
 
 /** A lane with everything around it. */
@@ -23,10 +25,11 @@ function rig(settings: Settings = {}) {
   const recognizer = new FakeRecognizer(settings.recognizer);
   const detectors = new FakeDetectors();
   const events: TranscriptEvent[] = [];
+  const lease = recognizer.admit();
   const lane = new Lane({
     index: 1,
     source: settings.source ?? source,
-    lease: recognizer.admit(),
+    lease: settings.silent ? { ...lease, openStream: (sink) => lease.openStream({ ...sink, interim: () => undefined }) } : lease,
     detector: detectors.create(),
     endpointing: settings.endpointing ?? {},
     maxSegmentSamples: recognizer.capabilities.maxSegmentSamples,
@@ -55,6 +58,14 @@ test('speech becomes interims and one final, between its start and the end of th
   const interims = events.flatMap((event) => (event.type === 'utterance.interim' ? event.utterance.words : []));
   assert.ok(interims.length > 0 && interims.every((word) => !('confidence' in word)));
   assert.deepEqual([detectors.closed, recognizer.openStreams], [1, 0]);
+});
+
+test('of an engine without interims, what is settled is shown before the utterance ends', async () => {
+  const { source, events, lane } = rig({ silent: true });
+  source.pcm(joined(loud(1000), quiet(400), loud(1000), quiet(1000))).end();
+  await lane.run();
+  const texts = events.flatMap((event) => (event.type === 'utterance.interim' || event.type === 'utterance.final' ? [`${event.type} ${event.utterance.text}`] : []));
+  assert.deepEqual(texts, ['utterance.interim w0 w1', 'utterance.interim w0 w1 w3 w4', 'utterance.final w0 w1 w3 w4']);
 });
 
 test('utterances are numbered on their lane, and the id of an interim is that of its final', async () => {

@@ -214,6 +214,8 @@ export class Lane {
         this.#observe('engine', this.#options.clock.nowMs() - endedMs);
         this.#unsettled.shift();
         utterance.settle(settled);
+        // An engine without interims is heard of before the utterance ends.
+        if (settled.length > 0 && this.#open === utterance && utterance.snapshot().text !== utterance.shownText) this.#show(utterance);
       },
       (error: unknown) => {
         this.#failure ??= error;
@@ -224,10 +226,13 @@ export class Lane {
 
   #hear(words: readonly Word[]): void {
     const utterance = this.#unsettled[0] ?? this.#open;
-    if (utterance?.hear(words) !== true) return;
+    if (utterance?.hear(words) === true) this.#show(utterance);
+  }
+
+  #show(utterance: UtteranceBuilder): void {
     const snapshot = utterance.snapshot();
-    if (snapshot.words.length === 0 && !utterance.wasShown) return;
-    utterance.wasShown = true;
+    if (snapshot.words.length === 0 && utterance.shownText === undefined) return;
+    utterance.shownText = snapshot.text;
     const speaker = this.#attribution.speakerOf(this.#options.index);
     this.#options.emit({ type: 'utterance.interim', utterance: speaker ? attributedTo(snapshot, speaker) : snapshot });
   }
@@ -238,7 +243,7 @@ export class Lane {
     const final = { ...snapshot, stableWords: snapshot.words.length };
     if (final.words.length > 0) {
       this.#options.emit({ type: 'utterance.final', utterance: await this.#attribution.attribute(final, audio) });
-    } else if (utterance.wasShown) {
+    } else if (utterance.shownText !== undefined) {
       this.#options.emit({ type: 'utterance.final', utterance: final });
     }
   }

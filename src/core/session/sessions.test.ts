@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { SAMPLE_RATE_HZ } from '../audio.ts';
 import { ManualClock } from '../clock.ts';
+import type { RecognitionContext, Recognizer, RecognizerSink, RecognizerStream } from '../recognizer.ts';
 import { FedSource, loud, settle } from '../testing/audio.ts';
 import { FakeDetectors } from '../testing/fake-detector.ts';
 import { FakeRecognizer } from '../testing/fake-recognizer.ts';
@@ -93,4 +95,44 @@ test('a session that was ending when the server stops ends as it was asked to', 
   recognizer.resume();
   await draining;
   for await (const event of session.events()) if (event.type === 'session.closed') assert.deepEqual([event.reason, event.error], ['finished', undefined]);
+});
+
+test('the recognizer learns for whom and what, and a place may have a longest segment of its own', async () => {
+  const { recognizer, clock } = rig();
+  const segments: number[] = [];
+  const contexts: (RecognitionContext | undefined)[] = [];
+  const asking: Recognizer = {
+    id: 'asking',
+    capabilities: recognizer.capabilities,
+    snapshot: () => recognizer.snapshot(),
+    admit: (_priority, context) => {
+      contexts.push(context);
+      const lease = recognizer.admit();
+      const openStream = (sink: RecognizerSink): RecognizerStream => {
+        const stream = lease.openStream(sink);
+        let startSample = 0;
+        return {
+          write: (frame) => stream.write(frame),
+          beginSegment: (at) => {
+            stream.beginSegment((startSample = at));
+          },
+          endSegment: (at) => {
+            segments.push(at - startSample);
+            return stream.endSegment(at);
+          },
+          close: () => stream.close(),
+        };
+      };
+      return { openStream, release: () => lease.release(), capabilities: { ...recognizer.capabilities, maxSegmentSamples: 3 * SAMPLE_RATE_HZ } };
+    },
+    close: () => recognizer.close(),
+  };
+  const sessions = new Sessions({ clock, createId: () => 'ses', recognizer: asking, backend: 'B', createDetector: new FakeDetectors().create });
+  const wish = { transport: 'http', priority: 'batch', language: 'en', model: 'large', chunkSeconds: 3 } as const;
+  const session = await sessions.open({ tenantId: 'tenant', keyId: 'key', permissions: new Set() }, wish);
+  assert.deepEqual(contexts, [{ tenantId: 'tenant', language: 'en', model: 'large', chunkSeconds: 3 }]);
+  session.addLane(new FedSource().pcm(loud(8000)).end(), 'lane');
+  await session.settled();
+  await session.close('finished');
+  assert.ok(segments.length > 2 && segments.every((samples) => samples <= 3 * SAMPLE_RATE_HZ), segments.join());
 });

@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts';
 import { EarshotError } from '../errors.ts';
 import type { SessionWish } from '../admission.ts';
 import type { Principal } from '../principal.ts';
-import type { Recognizer, RecognizerPriority } from '../recognizer.ts';
+import type { RecognitionContext, Recognizer, RecognizerPriority } from '../recognizer.ts';
 import type { SpeechDetectorFactory } from '../speech-detector.ts';
 import type { ObserveStage } from '../stages.ts';
 import type { EndpointingOptions } from './endpointing.ts';
@@ -14,6 +14,9 @@ export interface SessionRequest {
   readonly priority: RecognizerPriority;
   /** ISO 639-1 code that the client expects, if it says so. */
   readonly language?: string;
+  readonly model?: string;
+  /** Audio that a chunked relay collects before it asks, in seconds. */
+  readonly chunkSeconds?: number;
   readonly endpointing?: EndpointingOptions;
   /** Who speaks. Default: several lanes are several speakers. */
   readonly attribution?: Attribution;
@@ -54,16 +57,18 @@ export class Sessions {
     const { recognizer, clock, createDetector, backend, createId, limits, observe } = this.#options;
     if (this.#stopping) throw new EarshotError('SERVER_STOPPING', 'The server is shutting down.');
     checkLanguage(recognizer, request.language);
+    const lease = recognizer.admit(request.priority, contextOf(request));
+    const { maxSegmentSamples, segmentPauseMs } = lease.capabilities ?? recognizer.capabilities;
     const session = new Session({
       id: createId(),
       tenantId: request.tenantId,
       backend,
       clock,
       createDetector,
-      lease: recognizer.admit(request.priority),
-      endpointing: request.endpointing ?? {},
+      lease,
+      endpointing: { ...request.endpointing, ...(segmentPauseMs !== undefined && { segmentPauseMs }) },
       ...(request.attribution && { attribution: request.attribution }),
-      maxSegmentSamples: recognizer.capabilities.maxSegmentSamples,
+      maxSegmentSamples,
       limits: { ...SESSION_LIMITS, ...limits },
       ...(observe && { observe }),
     });
@@ -75,12 +80,11 @@ export class Sessions {
   /** As `create`, for a caller at the door. */
    
   async open(caller: Principal, wish: SessionWish): Promise<Session> {
-    const { priority, language, endpointing } = wish;
+    const { priority, language, model, chunkSeconds, endpointing } = wish;
     const attribution = this.#attributionFor(caller, wish);
     return this.create({
-      tenantId: caller.tenantId,
+      ...contextOf({ tenantId: caller.tenantId, language, model, chunkSeconds }),
       priority,
-      ...(language !== undefined && { language }),
       ...(endpointing && { endpointing }),
       ...(attribution && { attribution }),
     });
@@ -104,6 +108,12 @@ export class Sessions {
     const ended = [...this.#sessions.values()].map((session) => (session.state === 'open' ? session.fail(stopping) : session.closed));
     await Promise.all(ended);
   }
+}
+
+/** Only what was said: an absent wish stays absent. */
+function contextOf(from: { readonly [Key in keyof RecognitionContext]: RecognitionContext[Key] | undefined } & { readonly tenantId: string }): RecognitionContext {
+  const { tenantId, language, model, chunkSeconds } = from;
+  return { tenantId, ...(language !== undefined && { language }), ...(model !== undefined && { model }), ...(chunkSeconds !== undefined && { chunkSeconds }) };
 }
 
 function checkLanguage(recognizer: Recognizer, language: string | undefined): void {

@@ -14,8 +14,8 @@ export class UtteranceBuilder {
   readonly id: string;
   readonly laneIndex: number;
   readonly startSample: number;
-  /** An interim of it went out. */
-  wasShown = false;
+  /** Text of the last interim that went out; undefined if none did. */
+  shownText: string | undefined;
   #settled: readonly Word[] = [];
   #held: readonly Word[] = [];
   #history: (readonly Word[])[] = [];

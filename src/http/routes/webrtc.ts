@@ -48,6 +48,7 @@ export function webrtcRoutes(app: FastifyInstance, services: HttpServices): void
       backendPreference: body.backend_preference ?? 'any',
       ...(language !== undefined && { language }),
       ...(body.diarize === true && { diarize: true }),
+      ...(typeof body.chunk_seconds === 'number' && { chunkSeconds: body.chunk_seconds }),
       ...(typeof body.endpointing_ms === 'number' && { endpointing: { endpointMs: body.endpointing_ms } }),
     });
     const answer = await services.webrtc.open(session, body.sdp?.sdp);
