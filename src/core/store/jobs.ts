@@ -37,6 +37,7 @@ export interface JobRecord {
   readonly status: JobStatus;
   /** 0 to 1. */
   readonly progress: number;
+  /** Leases so far that were not released. */
   readonly attempts: number;
   /** Not before this moment (retries). */
   readonly dueAtMs: number;
@@ -56,7 +57,15 @@ export interface JobOutcome {
   readonly backend: BackendLetter;
   readonly languageDetected: string | null;
   readonly audioMs: number;
-  readonly audioBytes: number;
+  /** Null where nobody counted: tracks of a WebRTC session. */
+  readonly audioBytes: number | null;
+}
+
+export interface JobAddition {
+  readonly outcome?: JobOutcome;
+  readonly callback?: CallbackRecord;
+  /** Default: any number. */
+  readonly maxQueued?: number;
 }
 
 export interface JobFilter {
@@ -78,8 +87,11 @@ export interface CallbackRecord {
 }
 
 export interface JobStore {
-  /** Throws `SLUG_CONFLICT` if the id is taken. A `completed` job (a live session) brings its outcome. */
-  add(job: JobRecord, outcome?: JobOutcome, callback?: CallbackRecord): Promise<void>;
+  /**
+   * Throws `SLUG_CONFLICT` if the id is taken, and `QUOTA_EXCEEDED` if `maxQueued` jobs of the tenant wait already. A `completed` job
+   * (a live session) brings its outcome, and may have an error as well: what ended the session before its time.
+   */
+  add(job: JobRecord, options?: JobAddition): Promise<void>;
   get(tenantId: string, id: string): Promise<JobRecord | undefined>;
   list(tenantId: string, filter: JobFilter, page: PageRequest): Promise<Page<JobRecord>>;
   /** False if there is none. A running job is lost to its worker at once. */
@@ -92,13 +104,17 @@ export interface JobStore {
   complete(id: string, owner: string, outcome: JobOutcome, usage: UsageRecord, atMs: number, callback?: CallbackRecord): Promise<boolean>;
   /** Back into the queue for another attempt. This, failing, cancelling and deleting end the job's budget reservation. */
   retry(id: string, owner: string, dueAtMs: number): Promise<boolean>;
+  /** As `retry`, and as if this attempt had not been made: the worker stops, or found no place to work. */
+  release(id: string, owner: string, dueAtMs: number): Promise<boolean>;
   fail(id: string, owner: string, error: { readonly code: ErrorCode; readonly message: string }, atMs: number, callback?: CallbackRecord): Promise<boolean>;
   /** Queued or running becomes cancelled; false for a job that has ended or is absent. */
   cancel(tenantId: string, id: string, atMs: number): Promise<boolean>;
+  /** Jobs of all tenants that ended before `beforeMs`, in any status, oldest first: what retention removes. */
+  endedBefore(beforeMs: number, limit: number): Promise<readonly JobRecord[]>;
   /** Waiting jobs, of one tenant or of all. */
   countQueued(tenantId?: string): Promise<number>;
   /** Due callbacks, not handed out again before `nowMs + leaseMs`. */
   leaseCallbacks(nowMs: number, leaseMs: number, limit: number): Promise<readonly CallbackRecord[]>;
-  /** Null: delivered or given up. */
+  /** Null: delivered or given up. Otherwise one more attempt is counted, and the next is due then. */
   settleCallback(id: string, retryAtMs: number | null): Promise<void>;
 }
