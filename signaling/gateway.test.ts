@@ -9,6 +9,7 @@ import type { NumberedEvent } from '../src/core/transcript.ts';
 import { joined, loud, quiet, settle } from '../src/core/testing/audio.ts';
 import { FakeDetectors } from '../src/core/testing/fake-detector.ts';
 import { FakeRecognizer } from '../src/core/testing/fake-recognizer.ts';
+import type { Command, Conversation } from './dialects/dialect.ts';
 import { ScaiEchoConversation } from './dialects/scaiecho.ts';
 import { serveControl, serveStream } from './gateway.ts';
 import { FakeConnection } from './testing/fake-connection.ts';
@@ -297,3 +298,51 @@ test('a control socket is told why its session failed', async () => {
 async function* once<T>(item: T): AsyncGenerator<T, void, void> {
   yield item;
 }
+
+test('a flush between audio ends what came before it, and what comes after begins anew', async () => {
+  const { connection, over } = rig();
+  connection.say(OPEN, bytesOf(loud(1600)), { type: 'flush' }, bytesOf(loud(1400)), CLOSE);
+  await over();
+  assert.deepEqual(texts(connection), ['w0 w1 w2', 'w3 w4 w5']);
+  const kinds = connection.sent.map((frame) => (frame['is_final'] === true ? 'final' : frame['type'])).filter((kind) => kind === 'final' || kind === 'flushed');
+  assert.deepEqual(kinds, ['final', 'flushed', 'final']);
+});
+
+test('a conversation that opens by its address uses the session opened for it, greets first, and answers at once', async () => {
+  const clock = new ManualClock();
+  const recognizer = new FakeRecognizer({ maxSessions: 1 });
+  const sessions = new Sessions({ clock, createId: () => 'ses_1', recognizer, backend: 'A', createDetector: new FakeDetectors().create });
+  const session = sessions.create({ tenantId: 'tenant', priority: 'live' });
+  const connection = new FakeConnection();
+  const inner = new ScaiEchoConversation({ controlOnly: true });
+  const commands: Record<string, Command> = {
+    hello: { type: 'send', messages: ['{"type":"answer"}'] },
+    alive: { type: 'keep-alive' },
+    end: { type: 'finish' },
+  };
+  const conversation: Conversation = {
+    opening: { format: { container: 'raw' } },
+    begin: () => [{ type: 'send', messages: ['{"type":"greeting"}'] }],
+    decode: (message) => (typeof message === 'string' ? [commands[(JSON.parse(message) as { type: string }).type]!] : [{ type: 'audio', bytes: message }]),
+    encode: (event) => inner.encode(event),
+    fail: (error) => inner.fail(error),
+  };
+  const served = serveStream(connection, conversation, {
+    session,
+    openSession: () => Promise.reject(new Error('opened twice')),
+    decode: rawDecoder,
+    onFault: () => undefined,
+  });
+  connection.say({ type: 'hello' });
+  await connection.received('answer');
+  assert.equal(connection.types.filter((type) => type === 'greeting').length, 1);
+  assert.ok(connection.types.indexOf('greeting') < connection.types.indexOf('answer'));
+  clock.advance(50_000);
+  connection.say({ type: 'alive' }, { type: 'hello' });
+  await settle();
+  clock.advance(50_000);
+  assert.equal(session.state, 'open', 'the idle limit counts from the last sign of life');
+  connection.say(bytesOf(loud(1000)), { type: 'end' });
+  await served;
+  assert.deepEqual([texts(connection), connection.closeCode], [['w0 w1'], 1000]);
+});

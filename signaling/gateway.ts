@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { AudioDecoder } from '../src/core/audio.ts';
 import { BoundedQueue } from '../src/core/bounded-queue.ts';
 import { EarshotError, toEarshotError } from '../src/core/errors.ts';
@@ -9,6 +10,8 @@ import type { Command, Conversation, StreamRequest } from './dialects/dialect.ts
 export interface GatewayServices {
   /** Admits a session for the authenticated client; throws what the client is told. */
   readonly openSession: (request: StreamRequest) => Promise<Session>;
+  /** The session that the conversation's `opening` asked for, where there is one. */
+  readonly session?: Session;
   readonly decode: AudioDecoder;
   /** Told of what ended a stream before its time; the client has been told already. */
   readonly onFault: (error: EarshotError) => void;
@@ -18,14 +21,13 @@ export interface GatewayServices {
   readonly observe?: ObserveStage;
 }
 
-/** What a client sent, and when it came. */
-interface Arrived {
-  readonly bytes: Uint8Array;
-  readonly atMs: number;
-}
+/** Audio that a client sent, and when it came; or its wish, at this place among the audio, to end the open utterances. */
+type Arrived = { readonly type: 'audio'; readonly bytes: Uint8Array; readonly atMs: number } | { readonly type: 'flush' };
 
 /** Encoded audio that may wait for the decoder; then the client is paused. */
 const MAX_QUEUED_AUDIO_BYTES = 512 * 1024;
+/** A flush in the queue counts as so many bytes, so that flushes alone fill it too. */
+const FLUSH_WEIGHT = 1024;
 const OPEN_TIMEOUT_MS = 30_000;
 
 /**
@@ -62,6 +64,7 @@ export async function serveControl(
       for (const command of conversation.decode(message)) {
         if (command.type === 'finish') void session.close('finished');
         else if (command.type === 'flush') void session.flush();
+        else if (command.type === 'send') for (const text of command.messages) await connection.send(text);
       }
     }
   })();
@@ -79,11 +82,12 @@ class Stream {
   readonly #connection: Connection;
   readonly #conversation: Conversation;
   readonly #services: GatewayServices;
-  readonly #audio = new BoundedQueue<Arrived>({ maxWeight: MAX_QUEUED_AUDIO_BYTES, weigh: ({ bytes }) => bytes.length });
+  readonly #audio = new BoundedQueue<Arrived>({ maxWeight: MAX_QUEUED_AUDIO_BYTES, weigh: (item) => (item.type === 'audio' ? item.bytes.length : FLUSH_WEIGHT) });
   readonly #stop = new AbortController();
   /** Rejects with what ended the session before its time. */
   readonly #failure = Promise.withResolvers<never>();
   #session: Session | undefined;
+  #hasLanes = false;
   /** The client went away without having said that it was done. */
   #abandoned = false;
 
@@ -116,6 +120,9 @@ class Stream {
 
   /** Resolves when the client is gone. */
   async #read(): Promise<void> {
+    const { opening } = this.#conversation;
+    if (opening) await this.#open(opening);
+    for (const command of this.#conversation.begin?.() ?? []) await this.#do(command);
     for await (const message of this.#connection.messages) {
       for (const command of this.#conversation.decode(message)) await this.#do(command);
     }
@@ -127,19 +134,25 @@ class Stream {
         await this.#open(command.request);
         return;
       case 'audio':
-        await this.#audio.push({ bytes: command.bytes, atMs: performance.now() });
+        await this.#audio.push({ type: 'audio', bytes: command.bytes, atMs: performance.now() });
         return;
       case 'finish':
         this.#audio.end();
         return;
       case 'flush':
-        await this.#session?.flush();
+        await this.#audio.push({ type: 'flush' });
+        return;
+      case 'send':
+        for (const text of command.messages) await this.#connection.send(text);
+        return;
+      case 'keep-alive':
+        this.#session?.keepAlive();
         return;
     }
   }
 
   async #open(request: StreamRequest): Promise<void> {
-    const session = await this.#services.openSession(request);
+    const session = this.#services.session ?? (await this.#services.openSession(request));
     if (this.#stop.signal.aborted) {
       // The client was given up while its session was being opened.
       void session.close('abandoned');
@@ -154,6 +167,7 @@ class Stream {
     try {
       const audio = await this.#services.decode(this.#takeAudio(), request.format, this.#stop.signal);
       for (const [index, lane] of audio.lanes.entries()) session.addLane(lane, `channel ${String(index)}`);
+      this.#hasLanes = true;
       await session.settled();
       await session.close(this.#abandoned ? 'abandoned' : 'finished');
     } catch (error) {
@@ -162,9 +176,16 @@ class Stream {
   }
 
   async *#takeAudio(): AsyncGenerator<Uint8Array, void, void> {
-    for await (const { bytes, atMs } of this.#audio) {
-      this.#services.observe?.('queue', performance.now() - atMs);
-      yield bytes;
+    for await (const item of this.#audio) {
+      if (item.type === 'audio') {
+        this.#services.observe?.('queue', performance.now() - item.atMs);
+        yield item.bytes;
+      } else {
+        // The decoder asks for more once the lanes hold all that it was given: what came before is flushed, and nothing after.
+        // If there are no lanes yet, they are about to be, or there is not enough audio for any.
+        if (!this.#hasLanes) await nextTurn();
+        void this.#session?.flush();
+      }
     }
   }
 
@@ -192,7 +213,7 @@ async function deliver(
 }
 
 async function sayFarewell(connection: Connection, conversation: Conversation, error: EarshotError): Promise<void> {
-  const { messages, closeCode } = conversation.fail(error);
+  const { messages, closeCode, reason } = conversation.fail(error);
   for (const text of messages) await connection.send(text);
-  connection.close(closeCode, error.code);
+  connection.close(closeCode, reason ?? error.code);
 }

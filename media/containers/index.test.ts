@@ -40,6 +40,11 @@ test('raw audio is taken as declared', async () => {
   assert.deepEqual(lanes, [new Int16Array(1600), new Int16Array(1600)]);
 });
 
+test('channels are mixed into one lane where that is asked for', async () => {
+  const lanes = await decodeAll(inChunks(wavOf(ramp(4000, 3), 3), 1000), { container: 'wav', mixdown: true });
+  assert.deepEqual(lanes, [Int16Array.from({ length: 4000 }, (_, n) => 10_000 + n)]);
+});
+
 test('raw 16-bit audio may begin with a WAV header, which is then believed', async () => {
   const file = wavOf(ramp(500, 2), 2);
   assert.equal((await decodeAll(inChunks(file, 5), { container: 'raw' })).length, 2);

@@ -68,8 +68,9 @@ async function decode(input: ByteReader, format: AudioFormat, signal: AbortSigna
   try {
     const opened = await openSource(input, format, settings, stop.signal);
     signal.throwIfAborted();
-    bank = new LaneBank(opened.source.format.channels, () => stop.abort());
-    void pump(opened, bank, input, stop.signal).finally(finish);
+    const mixdown = format.mixdown === true;
+    bank = new LaneBank(mixdown ? 1 : opened.source.format.channels, () => stop.abort());
+    void pump(opened, bank, input, { mixdown, stop: stop.signal }).finally(finish);
     return { lanes: bank.lanes };
   } catch (error) {
     finish();
@@ -78,17 +79,18 @@ async function decode(input: ByteReader, format: AudioFormat, signal: AbortSigna
 }
 
 /** Never rejects. */
-async function pump(opened: OpenedSource, bank: LaneBank, input: ByteReader, stop: AbortSignal): Promise<void> {
+async function pump(opened: OpenedSource, bank: LaneBank, input: ByteReader, options: { readonly mixdown: boolean; readonly stop: AbortSignal }): Promise<void> {
   const { source, inputDone } = opened;
+  const arrange = options.mixdown ? mixed : (block: readonly Int16Array[]): readonly Int16Array[] => block;
   try {
     const pcm = new PcmStream(source.format);
     for (let bytes = await source.next(); bytes; bytes = await source.next()) {
       for (const block of pcm.push(bytes)) {
-        await bank.write(block);
-        if (stop.aborted) return;
+        await bank.write(arrange(block));
+        if (options.stop.aborted) return;
       }
     }
-    for (const block of pcm.flush()) await bank.write(block);
+    for (const block of pcm.flush()) await bank.write(arrange(block));
     if (bank.writtenSamples === 0) throw source.nothingDecoded();
     bank.end();
     await inputDone;
@@ -96,6 +98,13 @@ async function pump(opened: OpenedSource, bank: LaneBank, input: ByteReader, sto
   } catch (error) {
     bank.fail(toEarshotError(error));
   }
+}
+
+/** The mean of all channels. */
+function mixed(block: readonly Int16Array[]): readonly Int16Array[] {
+  const [first] = block;
+  if (!first || block.length === 1) return block;
+  return [first.map((_, index) => Math.round(block.reduce((sum, channel) => sum + (channel[index] ?? 0), 0) / block.length))];
 }
 
 async function openSource(input: ByteReader, format: AudioFormat, settings: Settings, stop: AbortSignal): Promise<OpenedSource> {

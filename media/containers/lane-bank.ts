@@ -65,6 +65,7 @@ class QueuedLane implements AudioSource {
   readonly #queue = new BoundedQueue<PcmFrame>({ maxWeight: MAX_QUEUED_SAMPLES, weigh: (frame) => frame.samples.length });
   readonly #onClosed: () => void;
   #closed = false;
+  #queuedEndSample = 0;
   #aborted: Error | undefined;
 
   constructor(onClosed: () => void) {
@@ -82,8 +83,14 @@ class QueuedLane implements AudioSource {
     this.#onClosed();
   }
 
+  get queuedEndSample(): number {
+    return this.#queuedEndSample;
+  }
+
   push(frame: PcmFrame): void {
-    if (!this.#closed) void this.#queue.push(frame);
+    if (this.#closed) return;
+    this.#queuedEndSample = frame.startSample + frame.samples.length;
+    void this.#queue.push(frame);
   }
 
   hasRoom(): Promise<void> {

@@ -13,8 +13,12 @@ export interface StreamRequest extends Omit<SessionWish, 'transport' | 'priority
 export type Command =
   | { readonly type: 'open'; readonly request: StreamRequest }
   | { readonly type: 'audio'; readonly bytes: Uint8Array }
-  /** End the open utterances now and go on. */
+  /** End the open utterances at the audio sent so far and go on; answered by `session.flushed`. */
   | { readonly type: 'flush' }
+  /** Answer this at once. */
+  | { readonly type: 'send'; readonly messages: readonly string[] }
+  /** The client lives, though it sends no audio. */
+  | { readonly type: 'keep-alive' }
   /** No more audio: deliver what is left and close. */
   | { readonly type: 'finish' };
 
@@ -22,6 +26,8 @@ export type Command =
 export interface Farewell {
   readonly messages: readonly string[];
   readonly closeCode: number;
+  /** Of the close frame. Default: the error's code. */
+  readonly reason?: string;
 }
 
 /**
@@ -29,7 +35,49 @@ export interface Farewell {
  * `decode` throws `EarshotError` for what the protocol does not allow.
  */
 export interface Conversation {
+  /** What the address asks for already: the session is then opened before the upgrade, so that a refusal can still be plain HTTP. */
+  readonly opening?: StreamRequest;
+  /** What is done before the first message. */
+  begin?(): readonly Command[];
   decode(message: WireMessage): readonly Command[];
   encode(event: NumberedEvent): readonly string[];
   fail(error: EarshotError): Farewell;
+}
+
+/** Where and how a client knocks, before the upgrade. */
+export interface DialectAddress {
+  /** The named parts of the path. */
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** `Sec-WebSocket-Protocol`, in the client's order. */
+  readonly protocols: readonly string[];
+  /** Names this connection in answers and logs. */
+  readonly requestId: string;
+}
+
+/** An answer in plain HTTP instead of the upgrade. */
+export interface HttpRefusal {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: object;
+}
+
+/** A wire protocol: one file, registered in `index.ts`. Routes, fuzzing and vector tests follow from the registry. */
+export interface StreamDialect {
+  /** `deepgram`: names it in jobs, logs and documentation. */
+  readonly id: string;
+  /** Paths of its socket, with `:name` for a part that varies. */
+  readonly paths: readonly string[];
+  /** The secret that the client shows, wherever this protocol puts it; undefined where it shows none. */
+  credential(address: DialectAddress): string | undefined;
+  /** Checks the address and makes the codec for one connection; throws what refuses the upgrade. */
+  converse(address: DialectAddress): Conversation;
+  /** How this vendor refuses before the upgrade. */
+  refuse(error: EarshotError, requestId: string): HttpRefusal;
+  /** Which of the offered subprotocols is spoken. Default: none is named. */
+  subprotocol?(offered: readonly string[]): string | undefined;
+  /** Further headers of the accepted upgrade. */
+  upgradeHeaders?(requestId: string): Readonly<Record<string, string>>;
 }

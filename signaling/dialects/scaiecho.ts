@@ -1,9 +1,10 @@
 import type { AudioFormat } from '../../src/core/audio.ts';
-import { samplesToMs, samplesToSeconds } from '../../src/core/audio.ts';
+import { samplesToMs } from '../../src/core/audio.ts';
 import { EarshotError, type ErrorDetail } from '../../src/core/errors.ts';
 import type { NumberedEvent, SpeakerLabel, Utterance } from '../../src/core/transcript.ts';
 import type { WireMessage } from '../connection.ts';
 import type { Command, Conversation, Farewell } from './dialect.ts';
+import { invalid, meanConfidence, seconds } from './fields.ts';
 
 /** A control line is never longer, so no more is kept while one is incomplete. */
 const MAX_CONTROL_BYTES = 64 * 1024;
@@ -66,6 +67,7 @@ export class ScaiEchoConversation implements Conversation {
         return event.error ? [] : [JSON.stringify(this.#closedFrame(event))];
       case 'lane.opened':
       case 'lane.closed':
+      case 'lane.progress':
         return [];
     }
   }
@@ -102,7 +104,7 @@ export class ScaiEchoConversation implements Conversation {
         this.#finished = true;
         return [...this.#take(this.#held), { type: 'finish' }];
       case 'flush':
-        if (this.#controlOnly) return [{ type: 'flush' }];
+        if (this.#opened) return [{ type: 'flush' }];
         break;
     }
     throw new EarshotError('MESSAGE_MALFORMED', 'Unknown "type".');
@@ -147,7 +149,6 @@ export class ScaiEchoConversation implements Conversation {
   }
 }
 
-const seconds = (samples: number): number => Math.round(samplesToSeconds(samples) * 1000) / 1000;
 const rounded = (confidence: number): number => Math.round(confidence * 1000) / 1000;
 const spokenBy = (speaker: SpeakerLabel | undefined): object => (speaker ? { speaker: speaker.label, speaker_id: speaker.speakerId } : {});
 
@@ -157,7 +158,7 @@ function delta(seq: number, utterance: Utterance, isFinal: boolean): object {
 
 /** An utterance in ScaiEcho's terms. `confidence` is the mean of the words', absent where the engine gives none. */
 export function segment(utterance: Utterance): object {
-  const confidences = utterance.words.flatMap((word) => word.confidence ?? []);
+  const confidence = meanConfidence(utterance.words);
   return {
     segment_id: utterance.id,
     lane: utterance.laneIndex,
@@ -165,9 +166,7 @@ export function segment(utterance: Utterance): object {
     start: seconds(utterance.startSample),
     end: seconds(utterance.endSample),
     ...spokenBy(utterance.speaker),
-    ...(confidences.length > 0 && {
-      confidence: rounded(confidences.reduce((sum, value) => sum + value, 0) / confidences.length),
-    }),
+    ...(confidence !== undefined && { confidence }),
     words: utterance.words.map((word) => ({
       text: word.text,
       start: seconds(word.startSample),
@@ -258,12 +257,6 @@ function integer(
   if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value;
   details.push({ field, message: `an integer from ${String(min)} to ${String(max)}` });
   return undefined;
-}
-
-/** A `VALIDATION_ERROR` that names the fields. */
-export function invalid(details: readonly ErrorDetail[]): EarshotError {
-  const named = details.map((detail) => `${detail.field}: ${detail.message}`).join('; ');
-  return new EarshotError('VALIDATION_ERROR', `Not accepted: ${named}.`, { details });
 }
 
 function parseControl(text: string): Record<string, unknown> {

@@ -19,11 +19,18 @@ export interface WebSocketOptions {
   readonly closeTimeoutMs?: number;
 }
 
+/** What the accepted upgrade says. */
+export interface Greeting {
+  readonly protocol?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
 /** Takes upgrade requests that the caller has already let in. */
 export class WebSocketTransport {
   readonly #options: Required<WebSocketOptions>;
   readonly #server: WebSocketServer;
   readonly #open = new Set<WebSocket>();
+  readonly #greetings = new WeakMap<IncomingMessage, Greeting>();
 
   constructor(options: WebSocketOptions = {}) {
     this.#options = {
@@ -41,16 +48,21 @@ export class WebSocketTransport {
       perMessageDeflate: false,
       maxPayload: this.#options.maxMessageBytes,
       closeTimeout: this.#options.closeTimeoutMs,
+      handleProtocols: (_offered: Set<string>, request: IncomingMessage) => this.#greetings.get(request)?.protocol ?? false,
     };
     this.#server = new WebSocketServer(serverOptions);
+    this.#server.on('headers', (headers, request) => {
+      for (const [name, value] of Object.entries(this.#greetings.get(request)?.headers ?? {})) headers.push(`${name}: ${value}`);
+    });
   }
 
   get size(): number {
     return this.#open.size;
   }
 
-  /** Completes the handshake; a malformed one is answered by the library and never resolves to a connection. */
-  accept(request: IncomingMessage, socket: Duplex, head: Buffer, onConnection: (connection: Connection) => void): void {
+  /** Completes the handshake, with the subprotocol and headers of `greeting`; a malformed one is answered by the library and never resolves to a connection. */
+  accept(request: IncomingMessage, socket: Duplex, head: Buffer, onConnection: (connection: Connection) => void, greeting: Greeting = {}): void {
+    this.#greetings.set(request, greeting);
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
       this.#open.add(webSocket);
       webSocket.once('close', () => this.#open.delete(webSocket));

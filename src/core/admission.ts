@@ -1,7 +1,7 @@
 import type { Principal } from './principal.ts';
 import type { RecognizerPriority } from './recognizer.ts';
 import type { EndpointingOptions } from './session/endpointing.ts';
-import type { Session } from './session/session.ts';
+import type { Session, SessionLimits } from './session/session.ts';
 
 /** By what a session's audio comes in. */
 export type TransportKind = 'http' | 'websocket' | 'webrtc' | 'job' | 'mcp';
@@ -26,6 +26,10 @@ export interface SessionWish {
   /** Window that a chunked relay collects before it transcribes, in seconds. Default 5. */
   readonly chunkSeconds?: number;
   readonly endpointing?: EndpointingOptions;
+  /** Tighter limits than the server's. */
+  readonly limits?: Partial<SessionLimits>;
+  /** Time of a lane between two `lane.progress` events, in ms. Default: none are told. */
+  readonly progressMs?: number;
 }
 
 /**

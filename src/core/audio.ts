@@ -30,6 +30,8 @@ export type LaneAudio = PcmFrame | AudioGap;
  * An iteration that throws ends the lane with that error after the audio before it was recognized.
  */
 export interface AudioSource extends AsyncIterable<LaneAudio> {
+  /** End of what is queued for the reader already, in samples; absent where the source does not know. */
+  readonly queuedEndSample?: number;
   close(): void;
 }
 
@@ -42,6 +44,8 @@ export interface AudioFormat {
   readonly sampleRateHz?: number;
   /** Interleaved channels of raw audio. Default 1; 1 to 8. */
   readonly channels?: number;
+  /** Mix all channels into one lane. Default false: a lane each. */
+  readonly mixdown?: boolean;
 }
 
 /** A decoded stream: one source per channel, all fed in step, so every source must be consumed (or closed). */

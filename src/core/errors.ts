@@ -29,7 +29,7 @@ export const ERRORS = {
   SLUG_CONFLICT: rule(409, 1008, false, 'The name or id is taken.'),
   MODEL_NOT_FOUND: rule(404, 1008, false, 'No such model is installed.'),
   MODEL_UNAVAILABLE: rule(503, 1013, true, 'The model is installed and cannot be loaded.'),
-  UPSTREAM_SHAPE_MISMATCH: rule(502, 1011, false, 'A relay answered in a shape that it should not have.'),
+  UPSTREAM_SHAPE_MISMATCH: rule(502, 1011, true, 'A relay answered in a shape that it should not have.'),
   BACKEND_RATE_LIMITED: rule(429, 1013, true, 'The relay asks to slow down; try again after `retry_after` seconds.'),
   NOT_FOUND: rule(404, 1008, false, 'No such route, session or record.'),
   VALIDATION_ERROR: rule(422, 1008, false, 'A field is missing, unknown or out of range; `details` names it.'),

@@ -35,6 +35,9 @@ export interface Utterance {
   readonly speaker?: SpeakerLabel;
 }
 
+/** Why an utterance ended: the speaker fell silent, it became too long, or the client (or the end of the lane) asked for it. */
+export type UtteranceEnd = 'silence' | 'length' | 'request';
+
 /** Why a session ended. */
 export type CloseReason =
   /** The client asked for the end and every lane was heard to its last sample. */
@@ -70,7 +73,9 @@ export type TranscriptEvent =
   /** The utterance as heard so far; replaces every earlier interim of the same id. Superseded ones may be skipped. */
   | { readonly type: 'utterance.interim'; readonly utterance: Utterance }
   /** The utterance is settled; nothing with this id follows. Never skipped; empty only to take back interims that were nothing. */
-  | { readonly type: 'utterance.final'; readonly utterance: Utterance }
+  | { readonly type: 'utterance.final'; readonly utterance: Utterance; readonly endedBy: UtteranceEnd }
+  /** So much of the lane has been heard; only for a session that asked for it, and not more often than it asked. */
+  | { readonly type: 'lane.progress'; readonly laneIndex: number; readonly heardSamples: number }
   /** The lane ended and all its finals are out. */
   | { readonly type: 'lane.closed'; readonly totals: LaneTotals }
   /** The recognizer was lost in the middle of speech and went on after a replay; no words are missing. */

@@ -1,16 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
-import type { Duplex } from 'node:stream';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import { EarshotError, toEarshotError } from '../core/errors.ts';
+import { EarshotError } from '../core/errors.ts';
 import { errorBody, httpError } from './envelope.ts';
 import { healthRoutes } from './routes/health.ts';
 import { pageRoutes } from './routes/page.ts';
-import { guardRoutes, requirePermission } from './permissions.ts';
-import { matchSocketRoute, socketRoutes, type SocketRoute } from './routes/sockets.ts';
+import { guardRoutes } from './permissions.ts';
+import { socketRoutes } from './routes/sockets.ts';
 import { transcribeRoutes } from './routes/transcribe.ts';
 import { webrtcRoutes } from './routes/webrtc.ts';
-import { authenticate, type HttpServices, type Log } from './services.ts';
+import { type HttpServices, type Log } from './services.ts';
+import { acceptUpgrades } from './upgrades.ts';
 
 const MAX_JSON_BYTES = 256 * 1024;
 
@@ -37,7 +36,7 @@ export async function createHttpServer(services: HttpServices): Promise<FastifyI
   healthRoutes(app, services);
   await transcribeRoutes(app, services);
   webrtcRoutes(app, services);
-  upgradeRoutes(app, services, socketRoutes(services));
+  acceptUpgrades(app.server, services, socketRoutes(services));
   return app;
 }
 
@@ -49,46 +48,6 @@ function sendError(thrown: unknown, request: FastifyRequest, reply: FastifyReply
   if (error.retryAfterSeconds !== undefined) void reply.header('retry-after', String(error.retryAfterSeconds));
   if (error.rule.httpStatus === 401) void reply.header('www-authenticate', 'Bearer');
   return reply.status(error.rule.httpStatus).send(errorBody(error, request.id));
-}
-
-/**
- * WebSocket upgrades do not pass through fastify's routes. What is refused before the upgrade is answered in plain HTTP,
- * with the same body as everywhere.
- */
-function upgradeRoutes(app: FastifyInstance, services: HttpServices, routes: readonly SocketRoute[]): void {
-  app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    socket.on('error', () => undefined);
-    upgrade(request, socket, head).catch((thrown: unknown) => {
-      refuseUpgrade(socket, toEarshotError(thrown));
-    });
-  });
-
-  async function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
-    const url = URL.parse(request.url ?? '/', 'http://localhost');
-    if (!url) throw new EarshotError('NOT_FOUND', 'The address cannot be parsed.');
-    const [route, params] = matchSocketRoute(routes, url.pathname);
-    const caller = await authenticate(services, request);
-    requirePermission(caller, route.permission);
-    const accepted = route.open({ caller, query: url.searchParams, params });
-    services.webSockets.accept(request, socket, head, (connection) => {
-      accepted(connection).catch((error: unknown) => {
-        services.log.error({ err: error }, 'socket handler failed');
-        connection.close(1011, 'INTERNAL');
-      });
-    });
-  }
-}
-
-function refuseUpgrade(socket: Duplex, error: EarshotError): void {
-  const body = JSON.stringify(errorBody(error, `req_${randomUUID()}`));
-  const head = [
-    `HTTP/1.1 ${String(error.rule.httpStatus)} ${error.code}`,
-    'content-type: application/json; charset=utf-8',
-    `content-length: ${String(Buffer.byteLength(body))}`,
-    ...(error.retryAfterSeconds === undefined ? [] : [`retry-after: ${String(error.retryAfterSeconds)}`]),
-    'connection: close',
-  ];
-  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
 }
 
 const pathOf = (url: string): string => url.split('?')[0] ?? url;

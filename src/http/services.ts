@@ -37,9 +37,10 @@ export interface Log {
 /** Base of the native API's paths. */
 export const NATIVE_BASE = '/v1/modules/scaiecho';
 
-/** Lets a request in, or rejects with what refuses it. */
-export function authenticate(services: HttpServices, request: IncomingMessage): Promise<Principal> {
+/** Lets a request in, or rejects with what refuses it. `shown` is the secret of a protocol that has a place of its own for it. */
+export function authenticate(services: HttpServices, request: IncomingMessage, shown?: { readonly secret: string | undefined }): Promise<Principal> {
   const { authorization, host, origin } = request.headers;
+  if (shown) return services.access.authenticate({ token: shown.secret, host, origin });
   const token = new URL(request.url ?? '/', 'http://localhost').searchParams.get('token') ?? undefined;
   return services.access.authenticate({ authorization, token, host, origin });
 }

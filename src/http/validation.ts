@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { EarshotError, type ErrorDetail } from '../core/errors.ts';
-import { invalid, languageHint } from '../../signaling/dialects/scaiecho.ts';
+import { invalid } from '../../signaling/dialects/fields.ts';
+import { languageHint } from '../../signaling/dialects/scaiecho.ts';
 
 /** Checks foreign JSON. Throws `VALIDATION_ERROR` that names every field at fault. */
 export function parse<T extends z.ZodType>(schema: T, value: unknown): z.output<T> {

@@ -138,7 +138,7 @@ export const SERVER_VECTORS: readonly ServerVector[] = [
   },
   { event: { type: 'speech.ended', laneIndex: 1, atSample: 28_801 }, frames: [{ type: 'speech_ended', seq: 5, lane: 1, time: 1.8 }] },
   {
-    event: { type: 'utterance.final', utterance: { ...utterance, stableWords: 2 } },
+    event: { type: 'utterance.final', utterance: { ...utterance, stableWords: 2 }, endedBy: 'silence' },
     frames: [
       {
         type: 'delta',

@@ -1,8 +1,9 @@
 import { msToSamples } from '../audio.ts';
 import { DETECTOR_WINDOW_SAMPLES } from '../speech-detector.ts';
+import type { UtteranceEnd } from '../transcript.ts';
 
 export interface EndpointingOptions {
-  /** Silence that ends an utterance, in ms. Default 700; 10 to 10000. */
+  /** Silence that ends an utterance, in ms. Default 700; 10 to 10000, or Infinity: only its length or a flush ends it. */
   readonly endpointMs?: number;
   /** Longest utterance, in ms; a longer one is ended at its next pause, or cut. Default 30000; 1000 to 120000. */
   readonly maxUtteranceMs?: number;
@@ -38,7 +39,7 @@ export type EndpointingAction =
   | { readonly type: 'utterance-start'; readonly atSample: number }
   | { readonly type: 'segment-start'; readonly atSample: number }
   | { readonly type: 'segment-end'; readonly atSample: number }
-  | { readonly type: 'utterance-end'; readonly atSample: number };
+  | { readonly type: 'utterance-end'; readonly atSample: number; readonly endedBy: UtteranceEnd };
 
 /**
  * Cuts lane audio into utterances and these into segments. Pure: depends on the windows only, never on when they came,
@@ -85,7 +86,7 @@ export class Endpointer {
     }
     if (this.#state === 'segment') this.#watchSegment(window, endSample, actions);
     if (this.#state === 'paused' && endSample - this.#speechEnd >= this.#endpointSamples) {
-      this.#endUtterance(actions);
+      this.#endUtterance(actions, 'silence');
     }
     return actions;
   }
@@ -94,7 +95,7 @@ export class Endpointer {
   finish(atSample: number): EndpointingAction[] {
     const actions: EndpointingAction[] = [];
     if (this.#state === 'segment') this.#endSegment(atSample, actions);
-    if (this.#state === 'paused') this.#endUtterance(actions);
+    if (this.#state === 'paused') this.#endUtterance(actions, 'request');
     return actions;
   }
 
@@ -122,7 +123,7 @@ export class Endpointer {
     const enough = isLong ? Math.min(this.#pauseSamples, LONG_SEGMENT_PAUSE_SAMPLES) : this.#pauseSamples;
     if (endSample - this.#speechEnd >= enough) {
       this.#endSegment(endSample, actions);
-      if (endSample - this.#utteranceStart >= this.#maxUtteranceSamples) this.#endUtterance(actions);
+      if (endSample - this.#utteranceStart >= this.#maxUtteranceSamples) this.#endUtterance(actions, 'length');
     } else if (lengthSamples >= this.#maxSegmentSamples) {
       this.#cut(endSample, actions);
     }
@@ -134,7 +135,7 @@ export class Endpointer {
     const cutSample = quietest.startSample + DETECTOR_WINDOW_SAMPLES;
     this.#endSegment(cutSample, actions);
     const isLongest = endSample - this.#utteranceStart >= this.#maxUtteranceSamples;
-    if (isLongest) this.#endUtterance(actions);
+    if (isLongest) this.#endUtterance(actions, 'length');
     // Nothing spoken is left over: what follows begins by itself.
     if (cutSample >= this.#speechEnd) return;
     if (isLongest) {
@@ -150,9 +151,9 @@ export class Endpointer {
     actions.push({ type: 'segment-end', atSample });
   }
 
-  #endUtterance(actions: EndpointingAction[]): void {
+  #endUtterance(actions: EndpointingAction[], endedBy: UtteranceEnd): void {
     this.#state = 'idle';
     const atSample = Math.max(this.#utteranceStart, Math.min(this.#speechEnd, this.#settledEnd));
-    actions.push({ type: 'utterance-end', atSample });
+    actions.push({ type: 'utterance-end', atSample, endedBy });
   }
 }

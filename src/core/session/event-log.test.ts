@@ -8,7 +8,7 @@ import { EventLog } from './event-log.ts';
 
 const utterance = (id: string, text = ''): Utterance => ({ id, laneIndex: 0, text, words: [], startSample: 0, endSample: 0, stableWords: 0 });
 const interim = (id: string, text = ''): TranscriptEvent => ({ type: 'utterance.interim', utterance: utterance(id, text) });
-const final = (id: string): TranscriptEvent => ({ type: 'utterance.final', utterance: utterance(id) });
+const final = (id: string): TranscriptEvent => ({ type: 'utterance.final', utterance: utterance(id), endedBy: 'silence' });
 const flushed: TranscriptEvent = { type: 'session.flushed' };
 const closed: TranscriptEvent = { type: 'session.closed', reason: 'finished', lanes: [] };
 

@@ -197,6 +197,18 @@ test('flush ends the open utterance at what was heard, and the next goes on from
   assert.deepEqual(finals(events), ['L1-U0 w0 w1 w2', 'L1-U1 w3 w4 w5']);
 });
 
+test('flush takes what is queued already, and nothing that comes after', async () => {
+  const { source, events, lane } = rig();
+  source.pcm(loud(1600));
+  const flushed = lane.flush();
+  source.pcm(loud(1400)).end();
+  const running = lane.run();
+  await flushed;
+  assert.deepEqual(finals(events), ['L1-U0 w0 w1 w2']);
+  await running;
+  assert.deepEqual(finals(events), ['L1-U0 w0 w1 w2', 'L1-U1 w3 w4 w5']);
+});
+
 test('flush answers before any audio, in silence, twice, and after the end', async () => {
   const { source, lane, events } = rig();
   await lane.flush();

@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts';
 import { MAX_LOOK_BACK_SAMPLES, type RecognizerLease, type RecognizerStream } from '../recognizer.ts';
 import { DETECTOR_WINDOW_SAMPLES, type SpeechDetector } from '../speech-detector.ts';
 import type { ObserveStage } from '../stages.ts';
-import type { LaneTotals, TranscriptEvent, Word } from '../transcript.ts';
+import type { LaneTotals, TranscriptEvent, UtteranceEnd, Word } from '../transcript.ts';
 import { AudioMemory } from './audio-memory.ts';
 import { Endpointer, type EndpointingAction, type EndpointingOptions } from './endpointing.ts';
 import { Meter } from './meter.ts';
@@ -20,6 +20,8 @@ export interface LaneOptions {
   readonly attribution?: Attribution;
   readonly maxSegmentSamples: number;
   readonly clock: Clock;
+  /** Tell how much was heard each time so much more has been. Default: never. */
+  readonly progressSamples?: number;
   /** Default: nobody is told. */
   readonly observe?: ObserveStage;
   readonly emit: (event: TranscriptEvent) => void;
@@ -57,6 +59,10 @@ export class Lane {
   readonly #unsettled: UtteranceBuilder[] = [];
   #tail: Promise<void> = Promise.resolve();
   #failure: unknown;
+  /** Flushes that wait for audio which was queued before them, in order. */
+  readonly #flushes: { readonly atSample: number; readonly done: () => void }[] = [];
+  #progressTold = 0;
+  #ended = false;
   /** One step at a time: an item of the source, or a flush. */
   #step: Promise<void> = Promise.resolve();
 
@@ -85,9 +91,12 @@ export class Lane {
     this.#options.source.close();
   }
 
-  /** Ends the open utterance at the audio heard so far; resolves when its final is out. */
+  /** Ends the open utterance at the end of the audio that the source holds by now; resolves when its final is out. */
   async flush(): Promise<void> {
-    await this.#next(() => this.#endOpenUtterance());
+    const flushed = Promise.withResolvers<void>();
+    this.#flushes.push({ atSample: this.#options.source.queuedEndSample ?? 0, done: flushed.resolve });
+    await this.#next(() => this.#flushDue());
+    await flushed.promise;
     await this.#tail;
   }
 
@@ -97,6 +106,8 @@ export class Lane {
       await this.#next(() => this.#finish());
       if (broken) throw broken.error;
     } finally {
+      this.#ended = true;
+      for (const { done } of this.#flushes.splice(0)) done();
       this.#options.detector.close();
       await this.#stream.close();
     }
@@ -107,7 +118,11 @@ export class Lane {
   async #listen(): Promise<{ readonly error: unknown } | undefined> {
     try {
       for await (const item of this.#options.source) {
-        await this.#next(() => (item.kind === 'pcm' ? this.#hearPcm(item) : this.#hearGap(item)));
+        await this.#next(async () => {
+          await (item.kind === 'pcm' ? this.#hearPcm(item) : this.#hearGap(item));
+          await this.#flushDue();
+        });
+        this.#tellProgress();
         this.#throwFailure();
       }
       return undefined;
@@ -195,7 +210,7 @@ export class Lane {
         const audio = this.#attribution.wantsAudio ? this.#memory.take(utterance.startSample, action.atSample) : undefined;
         this.#tail = this.#tail.then(async () => {
           // After a failure nothing is settled any more: what was only an interim stays one.
-          if (this.#failure === undefined) await this.#finalize(utterance, audio);
+          if (this.#failure === undefined) await this.#finalize(utterance, audio, action.endedBy);
         });
         return;
       }
@@ -238,13 +253,13 @@ export class Lane {
   }
 
   /** Noise that never became a word leaves no trace; interims that turned out to be nothing are taken back by an empty final. */
-  async #finalize(utterance: UtteranceBuilder, audio: PcmFrame | undefined): Promise<void> {
+  async #finalize(utterance: UtteranceBuilder, audio: PcmFrame | undefined, endedBy: UtteranceEnd): Promise<void> {
     const snapshot = utterance.snapshot();
     const final = { ...snapshot, stableWords: snapshot.words.length };
     if (final.words.length > 0) {
-      this.#options.emit({ type: 'utterance.final', utterance: await this.#attribution.attribute(final, audio) });
+      this.#options.emit({ type: 'utterance.final', utterance: await this.#attribution.attribute(final, audio), endedBy });
     } else if (utterance.shownText !== undefined) {
-      this.#options.emit({ type: 'utterance.final', utterance: final });
+      this.#options.emit({ type: 'utterance.final', utterance: final, endedBy });
     }
   }
 
@@ -262,6 +277,23 @@ export class Lane {
     await this.#endOpenUtterance();
     await this.#tail;
     this.#throwFailure();
+  }
+
+  /** The flushes whose audio has all been heard. */
+  async #flushDue(): Promise<void> {
+    while (this.#flushes.length > 0 && (this.#ended || this.#flushes[0]!.atSample <= this.totals().heardSamples)) {
+      const flush = this.#flushes.shift();
+      await this.#endOpenUtterance();
+      flush?.done();
+    }
+  }
+
+  #tellProgress(): void {
+    const { progressSamples, index, emit } = this.#options;
+    const { heardSamples } = this.totals();
+    if (progressSamples === undefined || heardSamples - this.#progressTold < progressSamples) return;
+    this.#progressTold = heardSamples;
+    emit({ type: 'lane.progress', laneIndex: index, heardSamples });
   }
 
   async #endOpenUtterance(): Promise<void> {

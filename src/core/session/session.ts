@@ -40,6 +40,8 @@ export interface SessionDependencies {
   readonly attribution?: Attribution;
   readonly maxSegmentSamples: number;
   readonly limits: SessionLimits;
+  /** Samples of a lane between two `lane.progress`. Default: none are told. */
+  readonly progressSamples?: number;
   readonly observe?: ObserveStage;
 }
 
@@ -127,6 +129,11 @@ export class Session {
     this.#log.append({ type: 'session.flushed' });
   }
 
+  /** The client lives though it sends no audio: the idle limit counts from now. */
+  keepAlive(): void {
+    this.#lastAudioMs = this.#deps.clock.nowMs();
+  }
+
   /** Events with `seq > afterSeq`, live until the session is closed. Throws `RESUME_GAP` where they are gone. */
   events(afterSeq = 0, signal?: AbortSignal): AsyncGenerator<NumberedEvent, void, void> {
     return this.#log.read(afterSeq, signal);
@@ -182,6 +189,7 @@ export class Session {
       endpointing: this.#deps.endpointing,
       maxSegmentSamples: this.#deps.maxSegmentSamples,
       clock: this.#deps.clock,
+      ...(this.#deps.progressSamples !== undefined && { progressSamples: this.#deps.progressSamples }),
       ...(this.#deps.observe && { observe: this.#deps.observe }),
       emit: (event) => {
         this.#log.append(event);
@@ -204,6 +212,9 @@ export class Session {
       this.#lastAudioMs = this.#deps.clock.nowMs();
     };
     return {
+      get queuedEndSample() {
+        return source.queuedEndSample ?? 0;
+      },
       close: () => {
         source.close();
       },

@@ -1,4 +1,5 @@
 import type { Attribution, AttributionFactory } from '../attribution.ts';
+import { msToSamples } from '../audio.ts';
 import type { Clock } from '../clock.ts';
 import { EarshotError } from '../errors.ts';
 import type { SessionWish } from '../admission.ts';
@@ -20,6 +21,9 @@ export interface SessionRequest {
   readonly endpointing?: EndpointingOptions;
   /** Who speaks. Default: several lanes are several speakers. */
   readonly attribution?: Attribution;
+  readonly limits?: Partial<SessionLimits>;
+  /** Time of a lane between two `lane.progress`, in ms. Default: none are told. */
+  readonly progressMs?: number;
 }
 
 export interface SessionsOptions {
@@ -69,7 +73,8 @@ export class Sessions {
       endpointing: { ...request.endpointing, ...(segmentPauseMs !== undefined && { segmentPauseMs }) },
       ...(request.attribution && { attribution: request.attribution }),
       maxSegmentSamples,
-      limits: { ...SESSION_LIMITS, ...limits },
+      limits: { ...SESSION_LIMITS, ...limits, ...request.limits },
+      ...(request.progressMs !== undefined && { progressSamples: msToSamples(request.progressMs) }),
       ...(observe && { observe }),
     });
     this.#sessions.set(session.id, session);
@@ -80,13 +85,15 @@ export class Sessions {
   /** As `create`, for a caller at the door. */
    
   async open(caller: Principal, wish: SessionWish): Promise<Session> {
-    const { priority, language, model, chunkSeconds, endpointing } = wish;
+    const { priority, language, model, chunkSeconds, endpointing, limits, progressMs } = wish;
     const attribution = this.#attributionFor(caller, wish);
     return this.create({
       ...contextOf({ tenantId: caller.tenantId, language, model, chunkSeconds }),
       priority,
       ...(endpointing && { endpointing }),
       ...(attribution && { attribution }),
+      ...(limits && { limits }),
+      ...(progressMs !== undefined && { progressMs }),
     });
   }
 

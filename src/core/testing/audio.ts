@@ -30,6 +30,10 @@ export class FedSource implements AudioSource {
   readonly #queue = new BoundedQueue<LaneAudio>({ maxWeight: 10_000 });
   #nextSample = 0;
 
+  get queuedEndSample(): number {
+    return this.#nextSample;
+  }
+
   pcm(samples: Int16Array, frameSamples = 320): this {
     for (let offset = 0; offset < samples.length; offset += frameSamples) {
       const frame = samples.subarray(offset, offset + frameSamples);

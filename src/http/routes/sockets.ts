@@ -1,46 +1,23 @@
 import { z } from 'zod';
-import type { Connection } from '../../../signaling/connection.ts';
+import type { Conversation, StreamDialect, StreamRequest } from '../../../signaling/dialects/dialect.ts';
+import { STREAM_DIALECTS } from '../../../signaling/dialects/index.ts';
 import { ScaiEchoConversation } from '../../../signaling/dialects/scaiecho.ts';
 import { serveControl, serveStream } from '../../../signaling/gateway.ts';
 import { EarshotError } from '../../core/errors.ts';
 import type { Principal } from '../../core/principal.ts';
-import type { RoutePermission } from '../permissions.ts';
+import type { Session } from '../../core/session/session.ts';
 import { NATIVE_BASE, type HttpServices } from '../services.ts';
-
-/** What an upgrade request brings. */
-export interface SocketRequest {
-  readonly caller: Principal;
-  readonly query: URLSearchParams;
-  /** The named parts of the path. */
-  readonly params: Readonly<Record<string, string>>;
-}
-
-/** A path that is upgraded. `open` runs before the upgrade and may still refuse it by throwing. */
-export interface SocketRoute {
-  /** With `:name` for a part that varies. */
-  readonly path: string;
-  readonly permission: RoutePermission;
-  readonly open: (request: SocketRequest) => (connection: Connection) => Promise<void>;
-}
+import type { AcceptedSocket, SocketRoute } from '../upgrades.ts';
 
 const afterSeqSchema = z.coerce.number().int().min(0);
 
+/** Every path that is upgraded: the native ones, and those of each dialect. */
 export function socketRoutes(services: HttpServices): SocketRoute[] {
   return [
     {
       path: `${NATIVE_BASE}/stream/transcribe`,
       permission: 'scaiecho:transcribe',
-      open:
-        ({ caller }) =>
-        (connection) =>
-          serveStream(connection, new ScaiEchoConversation(), {
-            openSession: (request) => services.openSession(caller, { ...request, transport: 'websocket', priority: 'live' }),
-            decode: services.decode,
-            observe: services.stages.observe,
-            onFault: (error) => {
-              if (error.rule.httpStatus >= 500) services.log.warn({ code: error.code, err: error.cause }, 'stream failed');
-            },
-          }),
+      open: ({ caller }) => stream(services, caller, new ScaiEchoConversation()),
     },
     {
       path: `${NATIVE_BASE}/webrtc/sessions/:id/control`,
@@ -48,31 +25,48 @@ export function socketRoutes(services: HttpServices): SocketRoute[] {
       open: ({ caller, query, params }) => {
         const session = services.webrtc.find(params['id'] ?? '', caller.tenantId);
         const afterSeq = parseAfterSeq(query.get('after_seq'));
-        return (connection) => serveControl(connection, new ScaiEchoConversation({ controlOnly: true }), session, afterSeq);
+        return { serve: (connection) => serveControl(connection, new ScaiEchoConversation({ controlOnly: true }), session, afterSeq) };
       },
     },
+    ...STREAM_DIALECTS.flatMap((dialect) => dialect.paths.map((path) => dialectRoute(services, dialect, path))),
   ];
 }
 
-/** The route of a path and the path's named parts. Throws `NOT_FOUND`. */
-export function matchSocketRoute(routes: readonly SocketRoute[], path: string): [SocketRoute, Record<string, string>] {
-  const parts = path.replace(/\/$/, '').split('/');
-  for (const route of routes) {
-    const params = matchPath(route.path.split('/'), parts);
-    if (params) return [route, params];
-  }
-  throw new EarshotError('NOT_FOUND', `No WebSocket at ${path}.`);
+function dialectRoute(services: HttpServices, dialect: StreamDialect, path: string): SocketRoute {
+  return {
+    path,
+    permission: 'scaiecho:transcribe',
+    credential: (address) => dialect.credential(address),
+    refuse: (error, requestId) => dialect.refuse(error, requestId),
+    open: async ({ caller, ...address }) => {
+      const protocol = dialect.subprotocol?.(address.protocols);
+      const headers = dialect.upgradeHeaders?.(address.requestId);
+      const accepted = await stream(services, caller, dialect.converse(address));
+      return { ...accepted, greeting: { ...(protocol !== undefined && { protocol }), ...(headers && { headers }) } };
+    },
+  };
 }
 
-function matchPath(pattern: readonly string[], parts: readonly string[]): Record<string, string> | undefined {
-  if (pattern.length !== parts.length) return undefined;
-  const params: Record<string, string> = {};
-  for (const [index, expected] of pattern.entries()) {
-    const part = parts[index] ?? '';
-    if (expected.startsWith(':') && part !== '') params[expected.slice(1)] = part;
-    else if (expected !== part) return undefined;
-  }
-  return params;
+/** One client with one session; opened before the upgrade where the address says all that it takes. */
+async function stream(services: HttpServices, caller: Principal, conversation: Conversation): Promise<AcceptedSocket> {
+  const openSession = (request: StreamRequest): Promise<Session> =>
+    services.openSession(caller, { ...request, transport: 'websocket', priority: 'live' });
+  const session = conversation.opening && (await openSession(conversation.opening));
+  return {
+    serve: (connection) =>
+      serveStream(connection, conversation, {
+        openSession,
+        ...(session && { session }),
+        decode: services.decode,
+        observe: services.stages.observe,
+        onFault: (error) => {
+          if (error.rule.httpStatus >= 500) services.log.warn({ code: error.code, err: error.cause }, 'stream failed');
+        },
+      }),
+    abandon: () => {
+      void session?.close('abandoned');
+    },
+  };
 }
 
 function parseAfterSeq(value: string | null): number {

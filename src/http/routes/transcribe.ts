@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import multipart from '@fastify/multipart';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { invalid, segment } from '../../../signaling/dialects/scaiecho.ts';
+import { invalid } from '../../../signaling/dialects/fields.ts';
+import { segment } from '../../../signaling/dialects/scaiecho.ts';
 import type { SessionWish } from '../../core/admission.ts';
 import { EarshotError } from '../../core/errors.ts';
 import { transcribe, transcriptText, type Transcript } from '../../core/session/transcribe.ts';

@@ -1,0 +1,240 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { msToSamples, type AudioFormat } from '../../src/core/audio.ts';
+import type { EarshotError } from '../../src/core/errors.ts';
+import type { NumberedEvent, Utterance } from '../../src/core/transcript.ts';
+import type { WireMessage } from '../connection.ts';
+import { alternative, deepgramError, modelInfo, MODEL_UUID } from './deepgram-results.ts';
+import type { Command, Conversation, DialectAddress, Farewell, StreamDialect, StreamRequest } from './dialect.ts';
+import { authorization, jsonObject, QueryReader, seconds } from './fields.ts';
+
+/** Encodings by the vendor's names. Compressed ones come with their own framing. */
+const ENCODINGS = new Map<string, Pick<AudioFormat, 'container' | 'encoding'>>([
+  ['linear16', { container: 'raw', encoding: 's16' }],
+  ['linear32', { container: 'raw', encoding: 'f32' }],
+  ['mulaw', { container: 'raw', encoding: 'mulaw' }],
+  ['alaw', { container: 'raw', encoding: 'alaw' }],
+  ['flac', { container: 'flac' }],
+  ['opus', { container: 'ogg' }],
+  ['ogg-opus', { container: 'ogg' }],
+]);
+const DEFAULT_ENDPOINTING_MS = 10;
+/** The vendor's limit for a stream that sends neither audio nor a KeepAlive. */
+const MAX_IDLE_MS = 10_000;
+/** How exactly the end of an utterance is told. */
+const PROGRESS_MS = 100;
+
+/** What the address of a stream asks for. */
+interface StreamOptions {
+  readonly request: StreamRequest;
+  readonly channels: number;
+  readonly interimResults: boolean;
+  readonly vadEvents: boolean;
+  readonly punctuated: boolean;
+  /** Undefined: UtteranceEnd is not wanted. */
+  readonly utteranceEndSamples: number | undefined;
+}
+
+/** Deepgram's live transcription (`/v1/listen`). */
+export const DEEPGRAM: StreamDialect = {
+  id: 'deepgram',
+  paths: ['/v1/listen'],
+  credential: ({ headers, protocols }) => {
+    const scheme = protocols.findIndex((protocol) => protocol === 'token' || protocol === 'bearer');
+    return authorization(headers, 'Token', 'Bearer') ?? (scheme < 0 ? undefined : (protocols[scheme + 1] ?? ''));
+  },
+  subprotocol: (offered) => offered.find((protocol) => protocol === 'token' || protocol === 'bearer'),
+  upgradeHeaders: (requestId) => ({ 'dg-request-id': requestId }),
+  converse: (address) => new DeepgramConversation(address),
+  refuse: deepgramError,
+};
+
+/**
+ * Audio time is what counts: `start` of a result is the end of the final one before it on the same channel.
+ * What a `Finalize` brings out is held until it is whole, so that its last result can say `from_finalize`.
+ */
+class DeepgramConversation implements Conversation {
+  readonly opening: StreamRequest;
+  readonly #options: StreamOptions;
+  readonly #requestId: string;
+  readonly #createdAt = new Date();
+  readonly #hash = createHash('sha256');
+  /** Per channel, in samples. */
+  readonly #windowStart: number[];
+  readonly #lastWordEnd: (number | undefined)[];
+  #finalizing = 0;
+  #held: object[] = [];
+  #finished = false;
+
+  constructor(address: DialectAddress) {
+    this.#options = streamOptions(address.query);
+    this.#requestId = address.requestId;
+    this.opening = this.#options.request;
+    this.#windowStart = Array.from({ length: this.#options.channels }, () => 0);
+    this.#lastWordEnd = Array.from({ length: this.#options.channels }, () => undefined);
+  }
+
+  decode(message: WireMessage): readonly Command[] {
+    if (this.#finished) return [];
+    if (typeof message !== 'string') {
+      if (message.length === 0) return this.#finish();
+      this.#hash.update(message);
+      return [{ type: 'audio', bytes: message }];
+    }
+    switch (jsonObject(message)?.['type']) {
+      case 'KeepAlive':
+        return [{ type: 'keep-alive' }];
+      case 'Finalize':
+        this.#finalizing += 1;
+        return [{ type: 'flush' }];
+      case 'CloseStream':
+        return this.#finish();
+      default:
+        // The vendor's clients send what this server does not know (`Configure`); it changes nothing.
+        return [];
+    }
+  }
+
+  encode(event: NumberedEvent): readonly string[] {
+    return this.#messages(event).map((message) => JSON.stringify(message));
+  }
+
+  fail(error: EarshotError): Farewell {
+    const [closeCode, code] = closing(error);
+    const message = { type: 'Error', variant: code, description: error.message, message: error.message };
+    return { messages: [JSON.stringify(message)], closeCode, reason: `${code}: ${error.message}` };
+  }
+
+  #finish(): readonly Command[] {
+    this.#finished = true;
+    return [{ type: 'finish' }];
+  }
+
+  #messages(event: NumberedEvent): readonly object[] {
+    switch (event.type) {
+      case 'speech.started':
+        this.#lastWordEnd[event.laneIndex] = undefined;
+        if (!this.#options.vadEvents) return [];
+        return [{ type: 'SpeechStarted', channel: this.#channel(event.laneIndex), timestamp: seconds(event.atSample) }];
+      case 'utterance.interim':
+        return this.#options.interimResults ? [this.#results(event.utterance, { isFinal: false, speechFinal: false })] : [];
+      case 'utterance.final':
+        return this.#final(event.utterance, event.endedBy === 'silence');
+      case 'lane.progress':
+        return this.#utteranceEnd(event.laneIndex, event.heardSamples);
+      case 'session.flushed':
+        return this.#finalized();
+      case 'session.closed':
+        return event.error ? [] : [...this.#held.splice(0), this.#metadata(event)];
+      default:
+        return [];
+    }
+  }
+
+  #final(utterance: Utterance, speechFinal: boolean): readonly object[] {
+    const results = this.#results(utterance, { isFinal: true, speechFinal });
+    this.#windowStart[utterance.laneIndex] = Math.max(this.#windowStart[utterance.laneIndex] ?? 0, utterance.endSample);
+    this.#lastWordEnd[utterance.laneIndex] = utterance.words.at(-1)?.endSample;
+    if (this.#finalizing === 0) return [results];
+    this.#held.push(results);
+    return [];
+  }
+
+  /** The answer to one Finalize: what was held, the last of it marked; or, with nothing to finalize, an empty result. */
+  #finalized(): readonly object[] {
+    this.#finalizing -= 1;
+    const results = this.#held.splice(0);
+    const last = results.pop() ?? this.#results(nothing(this.#windowStart[0] ?? 0), { isFinal: true, speechFinal: false });
+    return [...results, { ...last, from_finalize: true }];
+  }
+
+  #results(utterance: Utterance, state: { readonly isFinal: boolean; readonly speechFinal: boolean }): object {
+    const startSample = Math.min(this.#windowStart[utterance.laneIndex] ?? 0, utterance.startSample);
+    return {
+      type: 'Results',
+      channel_index: this.#channel(utterance.laneIndex),
+      duration: seconds(utterance.endSample - startSample),
+      start: seconds(startSample),
+      is_final: state.isFinal,
+      speech_final: state.speechFinal,
+      from_finalize: false,
+      channel: { alternatives: [alternative(utterance.words, this.#options)] },
+      metadata: { request_id: this.#requestId, model_info: modelInfo(), model_uuid: MODEL_UUID },
+    };
+  }
+
+  #utteranceEnd(laneIndex: number, heardSamples: number): readonly object[] {
+    const { utteranceEndSamples } = this.#options;
+    const lastWordEnd = this.#lastWordEnd[laneIndex];
+    if (utteranceEndSamples === undefined || lastWordEnd === undefined || heardSamples - lastWordEnd < utteranceEndSamples) return [];
+    this.#lastWordEnd[laneIndex] = undefined;
+    return [{ type: 'UtteranceEnd', channel: this.#channel(laneIndex), last_word_end: seconds(lastWordEnd) }];
+  }
+
+  #metadata(event: NumberedEvent & { readonly type: 'session.closed' }): object {
+    return {
+      type: 'Metadata',
+      transaction_key: 'deprecated',
+      request_id: this.#requestId,
+      sha256: this.#hash.copy().digest('hex'),
+      created: this.#createdAt.toISOString(),
+      duration: seconds(Math.max(0, ...event.lanes.map((lane) => lane.heardSamples))),
+      channels: this.#options.channels,
+      models: [MODEL_UUID],
+      model_info: { [MODEL_UUID]: modelInfo() },
+    };
+  }
+
+  #channel(laneIndex: number): readonly number[] {
+    return [laneIndex, this.#options.channels];
+  }
+}
+
+function streamOptions(query: URLSearchParams): StreamOptions {
+  const reader = new QueryReader(query);
+  const encoding = reader.choice('encoding', ENCODINGS);
+  const sampleRateHz = reader.integer('sample_rate', 4000, 192_000);
+  const channels = reader.integer('channels', 1, 8) ?? 1;
+  const multichannel = reader.flag('multichannel');
+  const language = reader.language('language', ['multi']);
+  const interimResults = reader.flag('interim_results');
+  const utteranceEndMs = reader.integer('utterance_end_ms', 1000, 60_000);
+  const vadEvents = reader.flag('vad_events');
+  const punctuated = reader.flag('punctuate') || reader.flag('smart_format');
+  const diarize = reader.flag('diarize');
+  if (encoding?.container === 'raw' && sampleRateHz === undefined) reader.refuse('sample_rate', 'required with this encoding');
+  if (utteranceEndMs !== undefined && !interimResults) reader.refuse('utterance_end_ms', 'needs interim_results=true');
+  const endpointMs = endpointing(reader);
+  reader.check();
+  return {
+    channels: multichannel ? channels : 1,
+    interimResults,
+    vadEvents,
+    punctuated,
+    utteranceEndSamples: utteranceEndMs === undefined ? undefined : msToSamples(utteranceEndMs),
+    request: {
+      format: { container: 'auto', ...encoding, channels, ...(sampleRateHz !== undefined && { sampleRateHz }), ...(!multichannel && { mixdown: true }) },
+      endpointing: { endpointMs },
+      limits: { maxIdleMs: MAX_IDLE_MS },
+      ...(language !== undefined && { language }),
+      ...(diarize && { diarize }),
+      ...(utteranceEndMs !== undefined && { progressMs: PROGRESS_MS }),
+    },
+  };
+}
+
+/** `false`: only a Finalize ends an utterance, or its length. */
+function endpointing(reader: QueryReader): number {
+  const value = reader.text('endpointing');
+  if (value === undefined || value === 'true') return DEFAULT_ENDPOINTING_MS;
+  if (value === 'false') return Infinity;
+  return reader.integer('endpointing', 10, 10_000) ?? DEFAULT_ENDPOINTING_MS;
+}
+
+/** The vendor's close code and the code in its reason. */
+function closing(error: EarshotError): readonly [number, string] {
+  if (error.code.startsWith('AUDIO_')) return [1008, 'DATA-0000'];
+  if (error.code === 'SESSION_IDLE') return [1011, 'NET-0001'];
+  return error.rule.closeCode === 1011 ? [1011, 'NET-0000'] : [error.rule.closeCode, error.code];
+}
+
+const nothing = (atSample: number): Utterance => ({ id: randomUUID(), laneIndex: 0, text: '', words: [], startSample: atSample, endSample: atSample, stableWords: 0 });

@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import fc from 'fast-check';
+import { EarshotError, type ErrorCode } from '../../src/core/errors.ts';
+import type { WireMessage } from '../connection.ts';
+import type { Command, StreamDialect } from './dialect.ts';
+import { STREAM_DIALECTS } from './index.ts';
+import { DEEPGRAM_VECTORS } from './vectors/deepgram.ts';
+import { address, steady, type DialectVector } from './vectors/vector.ts';
+
+/** Recorded conversations by dialect; a registered dialect without any fails here. */
+const VECTORS: Readonly<Record<string, readonly DialectVector[]>> = { deepgram: DEEPGRAM_VECTORS };
+
+const binary = (text: string): Uint8Array => Buffer.from(text, 'latin1');
+const shown = (commands: readonly Command[]): object[] =>
+  commands.map((command) => {
+    if (command.type === 'audio') return { type: 'audio', binary: Buffer.from(command.bytes).toString('latin1') };
+    if (command.type === 'send') return { type: 'send', messages: command.messages.map((text) => steady(JSON.parse(text))) };
+    return command;
+  });
+
+for (const dialect of STREAM_DIALECTS) {
+  test(`${dialect.id} has recorded vectors`, () => assert.ok((VECTORS[dialect.id] ?? []).length > 0));
+  for (const vector of VECTORS[dialect.id] ?? []) test(`${dialect.id}: ${vector.name}`, () => replay(dialect, vector));
+
+  test(`${dialect.id}: an address is accepted or refused with a validation error`, () => {
+    const value = fc.oneof(fc.constantFrom('true', 'false', '', '16000', 'linear16', '-1', 'NaN'), fc.string());
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.constantFrom('encoding', 'sample_rate', 'channels', 'language', 'endpointing', 'model'), value)), (query) => {
+        onlyOwnErrors(() => dialect.converse(address(new URLSearchParams(query).toString())), ['VALIDATION_ERROR', 'AUTH_TOKEN_INVALID', 'NOT_FOUND', 'MODEL_NOT_FOUND']);
+      }),
+    );
+  });
+
+  test(`${dialect.id}: foreign messages fail only with the error table's codes`, () => {
+    const object = fc.record({ type: fc.constantFrom('KeepAlive', 'Finalize', 'CloseStream', 'start', 'end', 'finalize', 'close_stream', 'audio_chunk', 'stop_recording', 'session.update', 'input_audio_buffer.append'), data: fc.jsonValue(), session: fc.jsonValue(), audio: fc.jsonValue() }, { requiredKeys: ['type'] });
+    const message = fc.oneof(fc.string(), fc.json(), object.map((each) => JSON.stringify(each)), fc.uint8Array());
+    fc.assert(
+      fc.property(fc.array(message, { maxLength: 8 }), (messages: WireMessage[]) => {
+        const query = VECTORS[dialect.id]?.find(({ refused }) => !refused)?.query;
+        const conversation = dialect.converse(address(query));
+        onlyOwnErrors(() => {
+          for (const each of messages) conversation.decode(each);
+        });
+      }),
+    );
+  });
+
+  test(`${dialect.id}: every error has a last word and a close code`, () => {
+    const query = VECTORS[dialect.id]?.find(({ refused }) => !refused)?.query;
+    for (const code of ['AUDIO_MALFORMED', 'BUDGET_EXCEEDED', 'BACKEND_TIMEOUT', 'SESSION_IDLE', 'SERVER_STOPPING', 'INTERNAL'] as const) {
+      const { messages, closeCode } = dialect.converse(address(query)).fail(new EarshotError(code, 'x'));
+      for (const text of messages) JSON.parse(text);
+      assert.ok((closeCode >= 1000 && closeCode <= 1013) || (closeCode >= 4000 && closeCode < 5000), `${code}: ${String(closeCode)}`);
+      const refusal = dialect.refuse(new EarshotError(code, 'x', { retryAfterSeconds: 3 }), 'id');
+      assert.ok(refusal.status >= 400 && refusal.status < 600);
+    }
+  });
+}
+
+function replay(dialect: StreamDialect, vector: DialectVector): void {
+  const { refused } = vector;
+  if (refused) {
+    assert.throws(
+      () => dialect.converse(address(vector.query)),
+      (error) => error instanceof EarshotError && error.code === refused.code && JSON.stringify(error.details.map(({ field }) => field)) === JSON.stringify(refused.fields),
+    );
+    return;
+  }
+  const conversation = dialect.converse(address(vector.query));
+  if (vector.opening) assert.deepEqual(conversation.opening, vector.opening);
+  for (const [index, step] of (vector.steps ?? []).entries()) {
+    if ('client' in step) {
+      const message = typeof step.client === 'string' ? step.client : binary(step.client.binary);
+      assert.deepEqual(shown(conversation.decode(message)), step.commands, `step ${String(index)}`);
+    } else {
+      const frames = conversation.encode({ ...step.event, seq: index + 1 }).map((text) => steady(JSON.parse(text)));
+      assert.deepEqual(frames, step.frames, `step ${String(index)}`);
+    }
+  }
+}
+
+function onlyOwnErrors(act: () => unknown, codes?: readonly ErrorCode[]): void {
+  try {
+    act();
+  } catch (error) {
+    assert.ok(error instanceof EarshotError, String(error));
+    if (codes) assert.ok(codes.includes(error.code), error.code);
+  }
+}

@@ -1,0 +1,5 @@
+import { DEEPGRAM } from './deepgram.ts';
+import type { StreamDialect } from './dialect.ts';
+
+/** Every wire protocol that is spoken on a socket of its own, beside the native one. */
+export const STREAM_DIALECTS: readonly StreamDialect[] = [DEEPGRAM];

@@ -1,0 +1,131 @@
+import { HELLO_WORLD, REQUEST_ID, type DialectVector } from './vector.ts';
+
+const MODEL = { name: 'earshot', version: '1', arch: 'earshot' };
+const MODEL_UUID = '00000000-0000-4000-8000-000000000001';
+const metadata = { request_id: REQUEST_ID, model_info: MODEL, model_uuid: MODEL_UUID };
+const raw = { container: 'raw', encoding: 's16', sampleRateHz: 16_000, channels: 1, mixdown: true };
+const request = (more: object = {}): object => ({ format: raw, endpointing: { endpointMs: 10 }, limits: { maxIdleMs: 10_000 }, ...more });
+const LINEAR = 'model=nova-3&encoding=linear16&sample_rate=16000';
+
+const words = [
+  { word: 'hello', start: 1, end: 1.3, confidence: 0.9 },
+  { word: 'world', start: 1.3, end: 1.8, confidence: 0.7 },
+];
+const results = (more: object): object => ({
+  type: 'Results',
+  channel_index: [0, 1],
+  duration: 1.8,
+  start: 0,
+  is_final: true,
+  speech_final: true,
+  from_finalize: false,
+  channel: { alternatives: [{ transcript: 'hello World', confidence: 0.8, words }] },
+  metadata,
+  ...more,
+});
+const empty = { alternatives: [{ transcript: '', confidence: 0, words: [] }] };
+const closed = { type: 'session.closed', reason: 'finished', lanes: [{ laneIndex: 0, heardSamples: 32_000, speechSamples: 9000, gapSamples: 0 }] } as const;
+const goodbye = (sha256: string): object => ({
+  type: 'Metadata',
+  transaction_key: 'deprecated',
+  request_id: REQUEST_ID,
+  sha256,
+  created: 'TIME',
+  duration: 2,
+  channels: 1,
+  models: [MODEL_UUID],
+  model_info: { [MODEL_UUID]: MODEL },
+});
+const SHA_OF_NOTHING = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
+const SHA_OF_ABC = 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad';
+
+export const DEEPGRAM_VECTORS: readonly DialectVector[] = [
+  {
+    name: 'a stream with interims: sound, results, CloseStream, metadata',
+    query: `${LINEAR}&interim_results=true&vad_events=true`,
+    opening: request(),
+    steps: [
+      { client: { binary: 'abc' }, commands: [{ type: 'audio', binary: 'abc' }] },
+      { event: { type: 'speech.started', laneIndex: 0, atSample: 15_000 }, frames: [{ type: 'SpeechStarted', channel: [0, 1], timestamp: 0.938 }] },
+      {
+        event: { type: 'utterance.interim', utterance: HELLO_WORLD },
+        frames: [results({ is_final: false, speech_final: false })],
+      },
+      { event: { type: 'utterance.final', utterance: HELLO_WORLD, endedBy: 'silence' }, frames: [results({})] },
+      { client: '{"type":"CloseStream"}', commands: [{ type: 'finish' }] },
+      { client: { binary: 'late' }, commands: [] },
+      { event: closed, frames: [goodbye(SHA_OF_ABC)] },
+    ],
+  },
+  {
+    name: 'without interim_results and vad_events only finals are told; a cut one is not speech_final',
+    query: LINEAR,
+    steps: [
+      { event: { type: 'speech.started', laneIndex: 0, atSample: 0 }, frames: [] },
+      { event: { type: 'utterance.interim', utterance: HELLO_WORLD }, frames: [] },
+      { event: { type: 'utterance.final', utterance: HELLO_WORLD, endedBy: 'length' }, frames: [results({ speech_final: false })] },
+    ],
+  },
+  {
+    name: 'Finalize marks the last result that it brings out',
+    query: LINEAR,
+    steps: [
+      { client: '{"type":"Finalize"}', commands: [{ type: 'flush' }] },
+      { event: { type: 'utterance.final', utterance: HELLO_WORLD, endedBy: 'request' }, frames: [] },
+      { event: { type: 'session.flushed' }, frames: [results({ speech_final: false, from_finalize: true })] },
+    ],
+  },
+  {
+    name: 'Finalize with nothing to finalize is answered all the same; twice, twice',
+    query: LINEAR,
+    steps: [
+      { client: '{"type":"Finalize"}', commands: [{ type: 'flush' }] },
+      { client: '{"type":"Finalize","channel":0}', commands: [{ type: 'flush' }] },
+      { event: { type: 'session.flushed' }, frames: [results({ channel: empty, duration: 0, speech_final: false, from_finalize: true })] },
+      { event: { type: 'session.flushed' }, frames: [results({ channel: empty, duration: 0, speech_final: false, from_finalize: true })] },
+    ],
+  },
+  {
+    name: 'UtteranceEnd comes once, when the gap after the last word is long enough',
+    query: `${LINEAR}&interim_results=true&utterance_end_ms=1000`,
+    opening: request({ progressMs: 100 }),
+    steps: [
+      { event: { type: 'lane.progress', laneIndex: 0, heardSamples: 40_000 }, frames: [] },
+      { event: { type: 'utterance.final', utterance: HELLO_WORLD, endedBy: 'silence' }, frames: [results({})] },
+      { event: { type: 'lane.progress', laneIndex: 0, heardSamples: 44_799 }, frames: [] },
+      { event: { type: 'lane.progress', laneIndex: 0, heardSamples: 44_800 }, frames: [{ type: 'UtteranceEnd', channel: [0, 1], last_word_end: 1.8 }] },
+      { event: { type: 'lane.progress', laneIndex: 0, heardSamples: 60_000 }, frames: [] },
+    ],
+  },
+  {
+    name: 'each channel has results of its own',
+    query: `${LINEAR}&channels=2&multichannel=true&punctuate=true`,
+    opening: { ...request(), format: { container: 'raw', encoding: 's16', sampleRateHz: 16_000, channels: 2 } },
+    steps: [
+      {
+        event: { type: 'utterance.final', utterance: { ...HELLO_WORLD, laneIndex: 1 }, endedBy: 'silence' },
+        frames: [
+          results({
+            channel_index: [1, 2],
+            channel: { alternatives: [{ transcript: 'hello World', confidence: 0.8, words: words.map((word, index) => ({ ...word, punctuated_word: ['hello', 'World'][index] })) }] },
+          }),
+        ],
+      },
+    ],
+  },
+  {
+    name: 'KeepAlive keeps alive; what is unknown or no JSON changes nothing; an empty binary frame closes',
+    query: 'model=nova-3',
+    opening: request({ format: { container: 'auto', channels: 1, mixdown: true } }),
+    steps: [
+      { client: '{"type":"KeepAlive"}', commands: [{ type: 'keep-alive' }] },
+      { client: '{"type":"Configure"}', commands: [] },
+      { client: 'nonsense', commands: [] },
+      { client: { binary: '' }, commands: [{ type: 'finish' }] },
+      { event: closed, frames: [goodbye(SHA_OF_NOTHING)] },
+    ],
+  },
+  { name: 'endpointing is a number, a default, or off', query: `${LINEAR}&endpointing=false&language=en-GB`, opening: { ...request({ language: 'en' }), endpointing: { endpointMs: Infinity } } },
+  { name: 'every wrong parameter is named', query: 'encoding=linear16&channels=9&interim_results=perhaps&utterance_end_ms=5&language=*', refused: { code: 'VALIDATION_ERROR', fields: ['channels', 'language', 'interim_results', 'utterance_end_ms', 'sample_rate'] } },
+  { name: 'an encoding that cannot be decoded is refused', query: 'encoding=speex&sample_rate=16000', refused: { code: 'VALIDATION_ERROR', fields: ['encoding'] } },
+];

@@ -1,0 +1,51 @@
+import type { ErrorCode } from '../../../src/core/errors.ts';
+import type { TranscriptEvent } from '../../../src/core/transcript.ts';
+import type { DialectAddress } from '../dialect.ts';
+
+/** A binary frame, one character a byte. */
+export interface BinaryFrame {
+  readonly binary: string;
+}
+
+/** What comes from the client or from the session, in order, and what follows from each. */
+export type Step =
+  | { readonly client: string | BinaryFrame; readonly commands: readonly object[] }
+  | { readonly event: TranscriptEvent; readonly frames: readonly object[] };
+
+/** One recorded conversation of a dialect. */
+export interface DialectVector {
+  readonly name: string;
+  readonly query?: string;
+  /** What the address opens. */
+  readonly opening?: object;
+  /** What the address is refused with, and the fields named. */
+  readonly refused?: { readonly code: ErrorCode; readonly fields: readonly string[] };
+  readonly steps?: readonly Step[];
+}
+
+export const REQUEST_ID = '11111111-2222-4333-8444-555555555555';
+
+export function address(query = '', headers: DialectAddress['headers'] = {}, protocols: readonly string[] = []): DialectAddress {
+  return { params: {}, query: new URLSearchParams(query), headers, protocols, requestId: REQUEST_ID };
+}
+
+/** An utterance of two words, `hello` and `World`, from 1 s to 1.8 s. */
+export const HELLO_WORLD = {
+  id: 'L0-U0',
+  laneIndex: 0,
+  text: 'hello World',
+  words: [
+    { text: 'hello', startSample: 16_000, endSample: 20_800, confidence: 0.9 },
+    { text: 'World', startSample: 20_800, endSample: 28_800, confidence: 0.7 },
+  ],
+  startSample: 16_000,
+  endSample: 28_800,
+  stableWords: 2,
+} as const;
+
+/** A server's frame with what varies (times of day, random ids) replaced by its kind. */
+export function steady(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(steady);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, typeof each === 'string' && /^\d{4}-\d\d-\d\dT.*Z$/.test(each) ? 'TIME' : steady(each)]));
+}
