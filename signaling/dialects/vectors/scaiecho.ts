@@ -138,7 +138,7 @@ export const SERVER_VECTORS: readonly ServerVector[] = [
   },
   { event: { type: 'speech.ended', laneIndex: 1, atSample: 28_801 }, frames: [{ type: 'speech_ended', seq: 5, lane: 1, time: 1.8 }] },
   {
-    event: { type: 'utterance.final', utterance: { ...utterance, stableWords: 2 }, endedBy: 'silence' },
+    event: { type: 'utterance.final', endedBy: 'silence', utterance: { ...utterance, stableWords: 2 } },
     frames: [
       {
         type: 'delta',
@@ -163,7 +163,7 @@ export const SERVER_VECTORS: readonly ServerVector[] = [
   { event: { type: 'lane.closed', totals: { laneIndex: 1, heardSamples: 32_000, speechSamples: 0, gapSamples: 0 } }, frames: [] },
   {
     event: {
-      type: 'utterance.final',
+      type: 'utterance.final', endedBy: 'silence',
       utterance: {
         ...utterance,
         stableWords: 2,
