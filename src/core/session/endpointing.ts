@@ -12,7 +12,7 @@ export interface EndpointingOptions {
 }
 
 /** The recognizer settles a segment while the speaker takes breath. */
-const ENDPOINTING_DEFAULTS = { endpointMs: 700, maxUtteranceMs: 30_000, segmentPauseMs: 250 } as const;
+export const ENDPOINTING_DEFAULTS = { endpointMs: 700, maxUtteranceMs: 30_000, segmentPauseMs: 250 } as const;
 
 /** Audio before the detected start that goes to the recognizer too: detectors notice speech late. */
 const PRE_ROLL_SAMPLES = msToSamples(400);

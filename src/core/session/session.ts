@@ -8,7 +8,8 @@ import type { ObserveStage } from '../stages.ts';
 import type { CloseReason, LaneTotals, NumberedEvent, Utterance } from '../transcript.ts';
 import type { EndpointingOptions } from './endpointing.ts';
 import { EventLog } from './event-log.ts';
-import { Lane } from './lane.ts';
+import { Lane, type LaneOptions } from './lane.ts';
+import { PiecePlaces, PiecewiseLane } from './piecewise-lane.ts';
 
 export interface SessionLimits {
   /** Longest life of a session. Default 3 h. */
@@ -42,6 +43,8 @@ export interface SessionDependencies {
   readonly limits: SessionLimits;
   /** Samples of a lane between two `lane.progress`. Default: none are told. */
   readonly progressSamples?: number;
+  /** For recordings: lanes are cut into pieces, and so many of them are recognized at a time. Default: lanes are not cut. */
+  readonly parallelPieces?: number;
   readonly observe?: ObserveStage;
 }
 
@@ -65,7 +68,8 @@ export class Session {
   readonly #deps: SessionDependencies;
   readonly #log: EventLog;
   readonly #attribution: Attribution;
-  readonly #lanes: Lane[] = [];
+  readonly #lanes: (Lane | PiecewiseLane)[] = [];
+  readonly #extraPieces: PiecePlaces | undefined;
   readonly #running = new Set<Promise<void>>();
   readonly #closed = Promise.withResolvers<void>();
   readonly #cancelDurationTimer: () => void;
@@ -79,6 +83,7 @@ export class Session {
     this.#deps = deps;
     this.#log = new EventLog(deps.observe ? { timing: { clock: deps.clock, observe: deps.observe } } : {});
     this.#attribution = deps.attribution ?? new LaneAttribution();
+    this.#extraPieces = deps.parallelPieces === undefined ? undefined : new PiecePlaces(deps.parallelPieces - 1);
     this.id = deps.id;
     this.tenantId = deps.tenantId;
     this.backend = deps.backend;
@@ -180,7 +185,7 @@ export class Session {
 
   #startLane(index: number, source: AudioSource, label: string): void {
     this.#attribution.laneOpened(index);
-    const lane = new Lane({
+    const options: LaneOptions = {
       index,
       attribution: this.#attribution,
       source: this.#observed(source),
@@ -194,7 +199,9 @@ export class Session {
       emit: (event) => {
         this.#log.append(event);
       },
-    });
+    };
+    // Who listens to voices needs them in the order in which they spoke.
+    const lane = this.#extraPieces && !this.#attribution.wantsAudio ? new PiecewiseLane({ ...options, extraPieces: this.#extraPieces }) : new Lane(options);
     this.#lanes.push(lane);
     this.#log.append({ type: 'lane.opened', laneIndex: index, label });
     const running = lane
