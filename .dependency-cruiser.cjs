@@ -30,7 +30,7 @@ function home(name, packages, places) {
   };
 }
 
-const adapters = ['recognizers', 'stores', 'formats', 'speakers', 'tenancy', 'dispatch'];
+const adapters = ['stores', 'formats', 'speakers', 'tenancy', 'dispatch'];
 
 module.exports = {
   forbidden: [
@@ -61,6 +61,7 @@ module.exports = {
     area('media', '^media/', [CORE]),
     area('signaling', '^signaling/', [CORE]),
     ...adapters.map((name) => area(name, `^src/${name}/`, [CORE])),
+    area('recognizers', '^src/recognizers/', [CORE, '^src/config/']),
     area('jobs', '^src/jobs/', [CORE]),
     area('config', '^src/config/', [CORE]),
     area('observability', '^src/observability/', [CORE, '^src/config/']),

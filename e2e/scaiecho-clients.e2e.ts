@@ -49,7 +49,7 @@ describe("ScaiEcho's sample clients", () => {
     const client = new StreamClient(socket);
     await once(socket, 'open');
     client.send(OPEN);
-    assert.deepEqual(await client.frame('anything', () => true), { type: 'ready', backend_used: 'A' });
+    assert.deepEqual(await client.frame('anything', () => true), { type: 'ready', backend_used: 'A', model: 'pocketsphinx-en-us' });
     for (const chunk of chunks(audio, CHUNK_BYTES)) client.send(chunk);
     client.send({ type: 'close' });
     assert.equal(await client.closeCode(), 1000);

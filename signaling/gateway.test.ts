@@ -7,6 +7,7 @@ import type { Session } from '../src/core/session/session.ts';
 import { Sessions } from '../src/core/session/sessions.ts';
 import type { NumberedEvent } from '../src/core/transcript.ts';
 import { joined, loud, quiet, settle } from '../src/core/testing/audio.ts';
+import { placesAt } from '../src/core/testing/fake-backend.ts';
 import { FakeDetectors } from '../src/core/testing/fake-detector.ts';
 import { FakeRecognizer } from '../src/core/testing/fake-recognizer.ts';
 import type { Command, Conversation } from './dialects/dialect.ts';
@@ -23,14 +24,14 @@ function rig(options: { readonly decode?: AudioDecoder; readonly maxSessions?: n
   const recognizer = new FakeRecognizer({ maxSessions: options.maxSessions ?? 4 });
   const detectors = new FakeDetectors();
   let ids = 0;
-  const sessions = new Sessions({ clock, createId: () => `ses_${String((ids += 1))}`, recognizer, backend: 'A', createDetector: detectors.create });
+  const sessions = new Sessions({ clock, createId: () => `ses_${String((ids += 1))}`, createDetector: detectors.create });
   const connection = new FakeConnection();
   const faults: string[] = [];
   const opened: Session[] = [];
   const served = serveStream(connection, new ScaiEchoConversation(), {
      
     openSession: async (request) => {
-      const session = sessions.create({ ...request, tenantId: 'tenant', priority: 'live' });
+      const session = sessions.create({ ...request, tenantId: 'tenant', admit: placesAt(recognizer) });
       opened.push(session);
       return session;
     },
@@ -59,7 +60,7 @@ const texts = (connection: FakeConnection): unknown[] => connection.sent.filter(
 test('open, audio, close: ready first, then deltas, then closed and 1000', async () => {
   const { connection, over, faults } = rig();
   connection.say(OPEN);
-  assert.deepEqual(await connection.received('ready'), { type: 'ready', backend_used: 'A' });
+  assert.deepEqual(await connection.received('ready'), { type: 'ready', backend_used: 'A', model: 'fake-model' });
   connection.say(bytesOf(joined(loud(1000), quiet(1000))), bytesOf(loud(500)), CLOSE);
   await over();
   assert.deepEqual(texts(connection), ['w0 w1', 'w4']);
@@ -218,10 +219,10 @@ test('the time that audio waits is observed', async () => {
   const stages: string[] = [];
   const connection = new FakeConnection();
   const recognizer = new FakeRecognizer();
-  const sessions = new Sessions({ clock: new ManualClock(), createId: () => 'ses_1', recognizer, backend: 'A', createDetector: new FakeDetectors().create });
+  const sessions = new Sessions({ clock: new ManualClock(), createId: () => 'ses_1', createDetector: new FakeDetectors().create });
   connection.say(OPEN, bytesOf(loud(100)), CLOSE);
   await serveStream(connection, new ScaiEchoConversation(), {
-    openSession: (request) => Promise.resolve(sessions.create({ ...request, tenantId: 'tenant', priority: 'live' })),
+    openSession: (request) => Promise.resolve(sessions.create({ ...request, tenantId: 'tenant', admit: placesAt(recognizer) })),
     decode: rawDecoder,
     onFault: () => undefined,
     observe: (stage, ms) => {
@@ -236,8 +237,8 @@ test('the time that audio waits is observed', async () => {
 function control(afterSeq = 0) {
   const clock = new ManualClock();
   const recognizer = new FakeRecognizer();
-  const sessions = new Sessions({ clock, createId: () => 'ses_1', recognizer, backend: 'A', createDetector: new FakeDetectors().create });
-  const session = sessions.create({ tenantId: 'tenant', priority: 'live' });
+  const sessions = new Sessions({ clock, createId: () => 'ses_1', createDetector: new FakeDetectors().create });
+  const session = sessions.create({ tenantId: 'tenant', admit: placesAt(recognizer) });
   const join = (from = afterSeq) => {
     const connection = new FakeConnection();
     const served = serveControl(connection, new ScaiEchoConversation({ controlOnly: true }), session, from);
@@ -311,8 +312,8 @@ test('a flush between audio ends what came before it, and what comes after begin
 test('a conversation that opens by its address uses the session opened for it, greets first, and answers at once', async () => {
   const clock = new ManualClock();
   const recognizer = new FakeRecognizer({ maxSessions: 1 });
-  const sessions = new Sessions({ clock, createId: () => 'ses_1', recognizer, backend: 'A', createDetector: new FakeDetectors().create });
-  const session = sessions.create({ tenantId: 'tenant', priority: 'live' });
+  const sessions = new Sessions({ clock, createId: () => 'ses_1', createDetector: new FakeDetectors().create });
+  const session = sessions.create({ tenantId: 'tenant', admit: placesAt(recognizer) });
   const connection = new FakeConnection();
   const inner = new ScaiEchoConversation({ controlOnly: true });
   const commands: Record<string, Command> = {

@@ -4,6 +4,7 @@ import { ManualClock } from '../src/core/clock.ts';
 import type { Session } from '../src/core/session/session.ts';
 import { Sessions } from '../src/core/session/sessions.ts';
 import { FedSource, loud, settle } from '../src/core/testing/audio.ts';
+import { placesAt } from '../src/core/testing/fake-backend.ts';
 import { FakeDetectors } from '../src/core/testing/fake-detector.ts';
 import { FakeRecognizer } from '../src/core/testing/fake-recognizer.ts';
 import type { NumberedEvent } from '../src/core/transcript.ts';
@@ -14,10 +15,10 @@ function rig(options: { readonly maxPeers?: number } = {}) {
   const clock = new ManualClock();
   const recognizer = new FakeRecognizer({ maxSessions: 2000 });
   let ids = 0;
-  const sessions = new Sessions({ clock, createId: () => `ses_${String((ids += 1))}`, recognizer, backend: 'A', createDetector: new FakeDetectors().create });
+  const sessions = new Sessions({ clock, createId: () => `ses_${String((ids += 1))}`, createDetector: new FakeDetectors().create });
   const engine = new FakeEngine(options.maxPeers);
   const webrtc = new WebRtcSessions({ engine, clock, retainMs: 1000 });
-  const create = (): Session => sessions.create({ tenantId: 'tenant', priority: 'live' });
+  const create = (): Session => sessions.create({ tenantId: 'tenant', admit: placesAt(recognizer) });
   return { clock, recognizer, sessions, engine, webrtc, create };
 }
 

@@ -8,23 +8,24 @@ import { WebRtcSessions } from '../signaling/offer-answer.ts';
 import { WebSocketTransport } from '../signaling/transports/websocket.ts';
 import type { Config } from './config/config.ts';
 import { guardedDoor } from './core/admission.ts';
+import type { Backend } from './core/backend.ts';
 import { systemClock } from './core/clock.ts';
 import type { AudioDecoder } from './core/audio.ts';
 import type { ObserveStage } from './core/stages.ts';
 import { Sessions } from './core/session/sessions.ts';
+import type { TenantStore } from './core/store/tenants.ts';
 import { createHttpServer } from './http/server.ts';
 import type { Logger } from './observability/logger.ts';
 import { StageHistograms } from './observability/stage-histograms.ts';
-import { PocketSphinx } from './recognizers/pocketsphinx.ts';
+import { Dispatcher } from './dispatch/dispatcher.ts';
+import { createBackends } from './recognizers/index.ts';
 import { Access, isLoopbackHost } from './tenancy/access.ts';
-
-/** The letter by which clients know the self-hosted backend. */
-const SELF_HOSTED = 'A';
 
 /** What recognizes: the part of the server that the command line uses too. */
 export interface RecognitionCore {
-  readonly recognizer: PocketSphinx;
+  readonly backends: readonly Backend[];
   readonly sessions: Sessions;
+  readonly dispatcher: Dispatcher;
   readonly decode: AudioDecoder;
   close(): Promise<void>;
 }
@@ -36,35 +37,23 @@ export interface App {
   close(): Promise<void>;
 }
 
-/** Builds the recognizer and the session core around it. */
-export function createRecognitionCore(config: Config, log: Logger, observe?: ObserveStage): RecognitionCore {
-  const recognizer = new PocketSphinx({
-    modelFolder: config.modelDir,
-    ...(config.engineProcesses !== undefined && { processes: config.engineProcesses }),
-    ...(config.maxLiveSessions !== undefined && { maxLiveSessions: config.maxLiveSessions }),
-    ...(config.maxBatchSessions !== undefined && { maxBatchSessions: config.maxBatchSessions }),
-    onEngineExit: (exit) => {
-      log.warn(exit, 'an engine process ended and is replaced; its sessions are replayed');
-    },
-    onEngineStartFailed: (reason) => {
-      log.error({ reason }, 'an engine process did not start');
-    },
-  });
+/** Builds the recognizers and the session core around it. */
+export function createRecognitionCore(config: Config, log: Logger, policies: Pick<TenantStore, 'policy'>, observe?: ObserveStage): RecognitionCore {
+  const backends = createBackends({ config, log });
   const sessions = new Sessions({
     clock: systemClock,
     createId: () => `ses_${randomUUID()}`,
-    recognizer,
-    backend: SELF_HOSTED,
     createDetector: createSileroDetectors(),
     ...(observe && { observe }),
   });
   return {
-    recognizer,
+    backends,
     sessions,
+    dispatcher: new Dispatcher({ backends, sessions, policies }),
     decode: createAudioDecoder({ ffmpegPath: config.ffmpegPath }),
     close: async () => {
       await sessions.drain();
-      await recognizer.close();
+      await Promise.all(backends.map((backend) => backend.close()));
     },
   };
 }
@@ -72,7 +61,7 @@ export function createRecognitionCore(config: Config, log: Logger, observe?: Obs
 /** Builds the object graph and listens. Rejects with what the operating system says if the port cannot be had. */
 export async function startApp(config: Config, apiKey: string, log: Logger): Promise<App> {
   const stages = new StageHistograms();
-  const core = createRecognitionCore(config, log, stages.observe);
+  const core = createRecognitionCore(config, log, { policy: () => Promise.resolve(undefined) }, stages.observe);
   const engine = createWeriftEngine({
     iceServers: config.iceServers.map(({ urls, username, credential }) => ({
       urls,
@@ -92,9 +81,9 @@ export async function startApp(config: Config, apiKey: string, log: Logger): Pro
   const server = await createHttpServer({
     access: new Access({ apiKey, loopbackOnly: isLoopbackHost(config.host) }),
     sessions: core.sessions,
-    openSession: guardedDoor([], (caller, wish) => core.sessions.open(caller, wish)),
+    openSession: guardedDoor([], (caller, wish) => core.dispatcher.open(caller, wish)),
     webrtc,
-    recognizer: core.recognizer,
+    dispatcher: core.dispatcher,
     decode: core.decode,
     webSockets,
     log,

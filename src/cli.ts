@@ -4,7 +4,10 @@ import { parseArgs, styleText } from 'node:util';
 import { createRecognitionCore } from './app.ts';
 import { type Config, ConfigError, loadConfig } from './config/config.ts';
 import { EarshotError } from './core/errors.ts';
+import { PERMISSIONS, type Principal } from './core/principal.ts';
 import { transcribe } from './core/session/transcribe.ts';
+import type { TenantPolicy } from './core/store/tenants.ts';
+import { DEFAULT_TENANT_POLICY } from './core/tenant-policy.ts';
 import { examine } from './doctor.ts';
 import { FORMATS } from './formats/index.ts';
 import { createLogger } from './observability/logger.ts';
@@ -16,6 +19,10 @@ const USAGE = `Usage: earshot COMMAND
                                          FORMAT: ${FORMATS.map((format) => format.id).join(', ')} (default text)
   doctor                                 look for what is missing, and tell the fix
 `;
+
+/** A file named on the command line stays on this machine. */
+const ON_THIS_MACHINE: TenantPolicy = { ...DEFAULT_TENANT_POLICY, allowedBackends: 'A', residency: 'self_hosted' };
+const OWNER: Principal = { tenantId: 'cli', keyId: 'cli', permissions: new Set(PERMISSIONS) };
 
 /** What to tell the user, and the exit code: 2 for a wrong call, 1 for a failure. */
 class CommandError extends Error {
@@ -61,11 +68,13 @@ async function transcribeCommand(args: readonly string[], config: Config): Promi
   });
   if (!file.isFile()) throw new CommandError(`${path} is not a file.`, 1);
 
-  const core = createRecognitionCore({ ...config, engineProcesses: 1 }, createLogger('fatal'));
+  const core = createRecognitionCore({ ...config, engineProcesses: 1 }, createLogger('fatal'), { policy: () => Promise.resolve(ON_THIS_MACHINE) });
   const bar = new ProgressBar(file.size);
   try {
-    await core.recognizer.ready('batch');
-    const session = core.sessions.create({ tenantId: 'cli', priority: 'batch' });
+    await Promise.any(core.backends.map((backend) => backend.ready('batch'))).catch((error: unknown) => {
+      throw (error as AggregateError).errors[0];
+    });
+    const session = await core.dispatcher.open(OWNER, { transport: 'job', priority: 'batch' });
     const stop = new AbortController();
     const audio = await core.decode(bar.count(createReadStream(path)), { container: 'auto' }, stop.signal).catch(
       async (error: unknown) => {

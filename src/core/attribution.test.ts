@@ -3,11 +3,14 @@ import test from 'node:test';
 import { LaneAttribution, unknownSpeaker, withAttributedWords } from './attribution.ts';
 import { EarshotError } from './errors.ts';
 import { PERMISSIONS, type Principal } from './principal.ts';
+import type { Session } from './session/session.ts';
 import { Sessions } from './session/sessions.ts';
 import { transcribe } from './session/transcribe.ts';
+import type { SessionWish } from './admission.ts';
 import { ManualClock } from './clock.ts';
 import { joined, loud, quiet, recording } from './testing/audio.ts';
 import { FakeAttribution } from './testing/fake-attribution.ts';
+import { placesAt } from './testing/fake-backend.ts';
 import { FakeDetectors } from './testing/fake-detector.ts';
 import { FakeRecognizer } from './testing/fake-recognizer.ts';
 import type { Utterance, Word } from './transcript.ts';
@@ -21,33 +24,32 @@ function rig() {
   const sessions = new Sessions({
     clock: new ManualClock(),
     createId: () => 'ses_1',
-    recognizer: new FakeRecognizer(),
-    backend: 'A',
     createDetector: new FakeDetectors().create,
     createAttribution: ({ tenantId }) => {
       made.push(tenantId);
       return attribution;
     },
   });
-  return { attribution, made, sessions };
+  const open = async (caller: Principal, wish: SessionWish): Promise<Session> => sessions.open(caller, wish, { admit: placesAt(new FakeRecognizer()) });
+  return { attribution, made, sessions, open };
 }
 
 test('the lanes of a session are its speakers, and a lone lane is nobody in particular', async () => {
-  const { sessions, made } = rig();
-  const stereo = await transcribe(await sessions.open(ALLOWED, { transport: 'http', priority: 'batch' }), recording(TWO_UTTERANCES, joined(quiet(2000), loud(500), quiet(1000))));
+  const { open, made } = rig();
+  const stereo = await transcribe(await open(ALLOWED, { transport: 'http', priority: 'batch' }), recording(TWO_UTTERANCES, joined(quiet(2000), loud(500), quiet(1000))));
   assert.deepEqual(stereo.utterances.map(({ laneIndex, speaker, words }) => [laneIndex, speaker?.label, words[0]?.speaker?.label]), [
     [0, 'SPEAKER_00', 'SPEAKER_00'],
     [1, 'SPEAKER_01', 'SPEAKER_01'],
     [0, 'SPEAKER_00', 'SPEAKER_00'],
   ]);
-  const mono = await transcribe(await sessions.open(ALLOWED, { transport: 'http', priority: 'batch' }), recording(TWO_UTTERANCES));
+  const mono = await transcribe(await open(ALLOWED, { transport: 'http', priority: 'batch' }), recording(TWO_UTTERANCES));
   assert.ok(mono.utterances.every((utterance) => !('speaker' in utterance) && utterance.words.every((word) => !('speaker' in word))));
   assert.deepEqual(made, [], 'no voice was looked at');
 });
 
 test('who asks for speakers gets them: the attribution hears each utterance whole, before its final goes out', async () => {
-  const { sessions, attribution, made } = rig();
-  const session = await sessions.open(ALLOWED, { transport: 'http', priority: 'batch', diarize: true });
+  const { open, attribution, made } = rig();
+  const session = await open(ALLOWED, { transport: 'http', priority: 'batch', diarize: true });
   const { utterances } = await transcribe(session, recording(TWO_UTTERANCES));
   assert.deepEqual([made, attribution.lanes, attribution.concluded], [['t'], [0], 1]);
   assert.deepEqual(utterances.map(({ speaker }) => speaker?.label), ['Somebody', 'Somebody']);
@@ -59,16 +61,16 @@ test('who asks for speakers gets them: the attribution hears each utterance whol
 });
 
 test('an attribution that does not want to listen is given no audio', async () => {
-  const { sessions, attribution } = rig();
+  const { open, attribution } = rig();
   attribution.wantsAudio = false;
-  await transcribe(await sessions.open(ALLOWED, { transport: 'http', priority: 'batch', diarize: true }), recording(TWO_UTTERANCES));
+  await transcribe(await open(ALLOWED, { transport: 'http', priority: 'batch', diarize: true }), recording(TWO_UTTERANCES));
   assert.deepEqual(attribution.heard, [undefined, undefined]);
 });
 
 test('who may not have speakers is refused before anything is made', async () => {
-  const { sessions, made } = rig();
+  const { open, sessions, made } = rig();
   const caller: Principal = { ...ALLOWED, permissions: new Set(['scaiecho:transcribe']) };
-  await assert.rejects(sessions.open(caller, { transport: 'http', priority: 'batch', diarize: true }), (error) => error instanceof EarshotError && error.code === 'AUTH_INSUFFICIENT_SCOPE');
+  await assert.rejects(open(caller, { transport: 'http', priority: 'batch', diarize: true }), (error) => error instanceof EarshotError && error.code === 'AUTH_INSUFFICIENT_SCOPE');
   assert.deepEqual([made, sessions.size], [[], 0]);
 });
 

@@ -64,7 +64,7 @@ export interface LaneTotals {
  */
 export type TranscriptEvent =
   /** The recognizer has taken the session. */
-  | { readonly type: 'session.ready'; readonly backend: string }
+  | { readonly type: 'session.ready'; readonly backend: string; readonly model: string }
   /** A lane was added; nothing of that lane comes before it. */
   | { readonly type: 'lane.opened'; readonly laneIndex: number; readonly label: string }
   /** Speech began on a lane. Never twice without a `speech.ended` between. */

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
+import type { Backend } from '../core/backend.ts';
+import { backendOf } from '../core/testing/fake-backend.ts';
+import { Dispatcher } from '../dispatch/dispatcher.ts';
 import { KEY, startServer, type ErrorAnswer } from './testing/server.ts';
 
 const server = await startServer();
@@ -104,22 +107,20 @@ test('a body that is no JSON, too large or of another type is the client’s fau
 });
 
 test('a fault of the server is logged, and told without its message', async () => {
-  const broken = await startServer({
+  const broken: Backend = {
+    ...backendOf(server.recognizer),
+    snapshot: () => {
+      throw new Error('/home/secret');
+    },
+  };
+  const own = await startServer({
     services: {
-      recognizer: {
-        id: 'broken',
-        capabilities: server.recognizer.capabilities,
-        admit: () => assert.fail(),
-        close: async () => undefined,
-        snapshot: () => {
-          throw new Error('/home/secret');
-        },
-      },
+      dispatcher: new Dispatcher({ backends: [broken], sessions: server.sessions, policies: { policy: () => assert.fail() } }),
     },
   });
-  const answer = await broken.app.inject({ url: '/readyz' });
+  const answer = await own.app.inject({ url: '/readyz' });
   assert.deepEqual([answer.statusCode, answer.json<ErrorAnswer>().error.code], [500, 'INTERNAL']);
   assert.doesNotMatch(answer.payload, /secret/);
-  assert.deepEqual(broken.logged, ['error request failed']);
-  await broken.close();
+  assert.deepEqual(own.logged, ['error request failed']);
+  await own.close();
 });

@@ -4,8 +4,8 @@ import type { WebSocketTransport } from '../../signaling/transports/websocket.ts
 import type { OpenSession } from '../core/admission.ts';
 import type { AudioDecoder } from '../core/audio.ts';
 import type { Principal } from '../core/principal.ts';
-import type { Recognizer } from '../core/recognizer.ts';
 import type { Sessions } from '../core/session/sessions.ts';
+import type { Dispatcher } from '../dispatch/dispatcher.ts';
 import type { StageHistograms } from '../observability/stage-histograms.ts';
 import type { Access } from '../tenancy/access.ts';
 
@@ -16,7 +16,7 @@ export interface HttpServices {
   /** The one door to a session, for every transport. */
   readonly openSession: OpenSession;
   readonly webrtc: WebRtcSessions;
-  readonly recognizer: Recognizer;
+  readonly dispatcher: Dispatcher;
   readonly decode: AudioDecoder;
   readonly webSockets: WebSocketTransport;
   readonly log: Log;

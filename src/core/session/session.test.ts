@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { SAMPLE_RATE_HZ } from '../audio.ts';
 import { ManualClock } from '../clock.ts';
 import { EarshotError } from '../errors.ts';
 import { FedSource, joined, loud, quiet, settle } from '../testing/audio.ts';
+import { placesAt } from '../testing/fake-backend.ts';
 import { FakeDetectors } from '../testing/fake-detector.ts';
 import { FakeRecognizer } from '../testing/fake-recognizer.ts';
 import type { NumberedEvent } from '../transcript.ts';
@@ -16,12 +16,10 @@ function rig(limits: Partial<SessionLimits> = {}) {
   const session = new Session({
     id: 'ses_1',
     tenantId: 'tenant',
-    backend: 'A',
+    place: placesAt(recognizer)(),
     clock,
-    lease: recognizer.admit(),
     createDetector: detectors.create,
     endpointing: {},
-    maxSegmentSamples: 15 * SAMPLE_RATE_HZ,
     limits: { ...SESSION_LIMITS, ...limits },
   });
   const events: NumberedEvent[] = [];

@@ -2,9 +2,10 @@ import { type Attribution, LaneAttribution } from '../attribution.ts';
 import type { AudioSource } from '../audio.ts';
 import type { Clock } from '../clock.ts';
 import { EarshotError, toEarshotError } from '../errors.ts';
-import type { RecognizerLease } from '../recognizer.ts';
+import type { RecognizerCapabilities, RecognizerLease } from '../recognizer.ts';
 import type { SpeechDetectorFactory } from '../speech-detector.ts';
 import type { ObserveStage } from '../stages.ts';
+import type { BackendLetter } from '../store/tenants.ts';
 import type { CloseReason, LaneTotals, NumberedEvent, Utterance } from '../transcript.ts';
 import type { EndpointingOptions } from './endpointing.ts';
 import { EventLog } from './event-log.ts';
@@ -28,18 +29,25 @@ export const SESSION_LIMITS: SessionLimits = {
   closeDeadlineMs: 30_000,
 };
 
+/** A place at a recognizer, as the dispatcher chose it. */
+export interface SessionPlace {
+  readonly lease: RecognizerLease;
+  /** Which backend answers. */
+  readonly backend: BackendLetter;
+  readonly model: string;
+  /** What the lease gives. */
+  readonly capabilities: RecognizerCapabilities;
+}
+
 export interface SessionDependencies {
   readonly id: string;
   readonly tenantId: string;
-  /** Which backend answers, as the dispatcher chose it. */
-  readonly backend: string;
+  readonly place: SessionPlace;
   readonly clock: Clock;
-  readonly lease: RecognizerLease;
   readonly createDetector: SpeechDetectorFactory;
   readonly endpointing: EndpointingOptions;
   /** Who speaks. Default: several lanes are several speakers. */
   readonly attribution?: Attribution;
-  readonly maxSegmentSamples: number;
   readonly limits: SessionLimits;
   /** Samples of a lane between two `lane.progress`. Default: none are told. */
   readonly progressSamples?: number;
@@ -64,7 +72,6 @@ export interface SessionDependencies {
 export class Session {
   readonly id: string;
   readonly tenantId: string;
-  readonly backend: string;
   readonly #deps: SessionDependencies;
   readonly #log: EventLog;
   readonly #attribution: Attribution;
@@ -86,17 +93,31 @@ export class Session {
     this.#extraPieces = deps.parallelPieces === undefined ? undefined : new PiecePlaces(deps.parallelPieces - 1);
     this.id = deps.id;
     this.tenantId = deps.tenantId;
-    this.backend = deps.backend;
     this.#lastAudioMs = deps.clock.nowMs();
     this.#cancelDurationTimer = deps.clock.setTimer(deps.limits.maxDurationMs, () => {
       void this.fail(new EarshotError('SESSION_TOO_LONG', 'The session reached its longest allowed duration.'));
     });
     this.#watchIdle();
-    this.#log.append({ type: 'session.ready', backend: deps.backend });
+    this.#log.append({ type: 'session.ready', backend: this.backend, model: this.model });
   }
 
   get state(): 'open' | 'closing' | 'closed' {
     return this.#state;
+  }
+
+  /** Letter of the backend that answers. */
+  get backend(): BackendLetter {
+    return this.#deps.place.backend;
+  }
+
+  get model(): string {
+    return this.#deps.place.model;
+  }
+
+  /** The language of what is heard, where the model understands only one; else nothing is known of it. */
+  get language(): string | undefined {
+    const { languages } = this.#deps.place.capabilities;
+    return languages.length === 1 ? languages[0] : undefined;
   }
 
   get lastSeq(): number {
@@ -189,10 +210,10 @@ export class Session {
       index,
       attribution: this.#attribution,
       source: this.#observed(source),
-      lease: this.#deps.lease,
+      lease: this.#deps.place.lease,
       detector: this.#deps.createDetector(),
       endpointing: this.#deps.endpointing,
-      maxSegmentSamples: this.#deps.maxSegmentSamples,
+      maxSegmentSamples: this.#deps.place.capabilities.maxSegmentSamples,
       clock: this.#deps.clock,
       ...(this.#deps.progressSamples !== undefined && { progressSamples: this.#deps.progressSamples }),
       ...(this.#deps.observe && { observe: this.#deps.observe }),
@@ -252,7 +273,7 @@ export class Session {
     this.#cancelDurationTimer();
     this.#cancelIdleTimer();
     this.#cancelDeadline();
-    await this.#deps.lease.release().catch((error: unknown) => {
+    await this.#deps.place.lease.release().catch((error: unknown) => {
       this.#error ??= toEarshotError(error);
     });
     const error = this.#error;

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { SAMPLE_RATE_HZ } from '../audio.ts';
 import { ManualClock } from '../clock.ts';
-import type { RecognitionContext, Recognizer, RecognizerSink, RecognizerStream } from '../recognizer.ts';
+import type { Recognizer, RecognizerSink, RecognizerStream } from '../recognizer.ts';
 import { FedSource, loud, settle } from '../testing/audio.ts';
+import { placesAt } from '../testing/fake-backend.ts';
 import { FakeDetectors } from '../testing/fake-detector.ts';
 import { FakeRecognizer } from '../testing/fake-recognizer.ts';
 import { Sessions } from './sessions.ts';
@@ -15,27 +16,24 @@ function rig(maxSessions = 3) {
   const sessions = new Sessions({
     clock,
     createId: () => `ses_${String((ids += 1))}`,
-    recognizer,
-    backend: 'A',
     createDetector: new FakeDetectors().create,
     limits: { maxIdleMs: 1000 },
   });
-  return { clock, recognizer, sessions };
+  const request = { tenantId: 'tenant', admit: placesAt(recognizer) };
+  return { clock, recognizer, sessions, request };
 }
 
-const request = { tenantId: 'tenant', priority: 'live' } as const;
-
 test('a session has an id of its own, its tenant and its backend', async () => {
-  const { sessions } = rig();
+  const { sessions, request } = rig();
   const one = sessions.create(request);
-  const two = sessions.create({ ...request, tenantId: 'other', language: 'en' });
+  const two = sessions.create({ ...request, tenantId: 'other' });
   assert.deepEqual([one.id, one.tenantId, one.backend, two.id, two.tenantId], ['ses_1', 'tenant', 'A', 'ses_2', 'other']);
   assert.equal(sessions.size, 2);
   await sessions.drain();
 });
 
 test('a full house says no before any audio flows, and a place that is free again is given away', async () => {
-  const { sessions, clock } = rig(1);
+  const { sessions, clock, request } = rig(1);
   const first = sessions.create(request);
   const timers = clock.pendingTimers;
   assert.throws(() => sessions.create(request), (error: { code: string; retryAfterSeconds: number }) => error.code === 'CAPACITY_EXCEEDED' && error.retryAfterSeconds > 0);
@@ -46,25 +44,20 @@ test('a full house says no before any audio flows, and a place that is free agai
   await sessions.create(request).close('finished');
 });
 
-test('a language that nobody here understands is refused, and no place taken', () => {
-  const { sessions, recognizer } = rig();
-  assert.throws(
-    () => sessions.create({ ...request, language: 'tlh' }),
-    (error: { code: string; details: readonly { field: string }[] }) => error.code === 'VALIDATION_ERROR' && error.details[0]?.field === 'language_hint',
-  );
-  assert.equal(recognizer.snapshot().activeSessions, 0);
-});
-
 test('limits of the house are the limits of each session', async () => {
-  const { sessions, clock } = rig();
+  const { sessions, clock, request } = rig();
   const session = sessions.create(request);
   clock.advance(1000);
   await session.closed;
   assert.equal(session.state, 'closed');
+  const shorter = sessions.create({ ...request, limits: { maxDurationMs: 500 } });
+  clock.advance(500);
+  await shorter.closed;
+  assert.equal(shorter.state, 'closed');
 });
 
 test('drain lets every session deliver what it heard and admits no more', async () => {
-  const { sessions, clock } = rig();
+  const { sessions, clock, request } = rig();
   const session = sessions.create(request);
   session.addLane(new FedSource().pcm(loud(1000)), 'a');
   const other = sessions.create(request);
@@ -85,7 +78,7 @@ test('drain lets every session deliver what it heard and admits no more', async 
 });
 
 test('a session that was ending when the server stops ends as it was asked to', async () => {
-  const { sessions, recognizer } = rig();
+  const { sessions, recognizer, request } = rig();
   const session = sessions.create(request);
   session.addLane(new FedSource().pcm(loud(1000)), 'a');
   await settle();
@@ -97,16 +90,14 @@ test('a session that was ending when the server stops ends as it was asked to', 
   for await (const event of session.events()) if (event.type === 'session.closed') assert.deepEqual([event.reason, event.error], ['finished', undefined]);
 });
 
-test('the recognizer learns for whom and what, and a place may have a longest segment of its own', async () => {
+test('a place may have a longest segment of its own', async () => {
   const { recognizer, clock } = rig();
   const segments: number[] = [];
-  const contexts: (RecognitionContext | undefined)[] = [];
   const asking: Recognizer = {
     id: 'asking',
     capabilities: recognizer.capabilities,
     snapshot: () => recognizer.snapshot(),
-    admit: (_priority, context) => {
-      contexts.push(context);
+    admit: () => {
       const lease = recognizer.admit();
       const openStream = (sink: RecognizerSink): RecognizerStream => {
         const stream = lease.openStream(sink);
@@ -127,10 +118,8 @@ test('the recognizer learns for whom and what, and a place may have a longest se
     },
     close: () => recognizer.close(),
   };
-  const sessions = new Sessions({ clock, createId: () => 'ses', recognizer: asking, backend: 'B', createDetector: new FakeDetectors().create });
-  const wish = { transport: 'http', priority: 'batch', language: 'en', model: 'large', chunkSeconds: 3 } as const;
-  const session = await sessions.open({ tenantId: 'tenant', keyId: 'key', permissions: new Set() }, wish);
-  assert.deepEqual(contexts, [{ tenantId: 'tenant', language: 'en', model: 'large', chunkSeconds: 3 }]);
+  const sessions = new Sessions({ clock, createId: () => 'ses', createDetector: new FakeDetectors().create });
+  const session = sessions.create({ tenantId: 'tenant', admit: placesAt(asking) });
   session.addLane(new FedSource().pcm(loud(8000)).end(), 'lane');
   await session.settled();
   await session.close('finished');

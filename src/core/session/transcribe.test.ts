@@ -3,6 +3,7 @@ import test from 'node:test';
 import { ManualClock } from '../clock.ts';
 import { EarshotError } from '../errors.ts';
 import { FedSource, joined, loud, quiet, recording, settle } from '../testing/audio.ts';
+import { placesAt } from '../testing/fake-backend.ts';
 import { FakeDetectors } from '../testing/fake-detector.ts';
 import { FakeRecognizer } from '../testing/fake-recognizer.ts';
 import type { Session } from './session.ts';
@@ -12,8 +13,8 @@ import { transcribe, transcriptText } from './transcribe.ts';
 function rig(): { readonly session: Session; readonly sessions: Sessions; readonly recognizer: FakeRecognizer; readonly clock: ManualClock } {
   const clock = new ManualClock();
   const recognizer = new FakeRecognizer();
-  const sessions = new Sessions({ clock, createId: () => 'ses_1', recognizer, backend: 'A', createDetector: new FakeDetectors().create });
-  return { session: sessions.create({ tenantId: 'tenant', priority: 'batch' }), sessions, recognizer, clock };
+  const sessions = new Sessions({ clock, createId: () => 'ses_1', createDetector: new FakeDetectors().create });
+  return { session: sessions.create({ tenantId: 'tenant', admit: placesAt(recognizer) }), sessions, recognizer, clock };
 }
 
 test('a recording becomes its text, and the session is over', async () => {

@@ -7,7 +7,11 @@ import type { Session } from './session.ts';
 export interface Transcript {
   /** In order of their start over all lanes. */
   readonly utterances: readonly Utterance[];
+  /** Letter of the backend that had it in the end. */
   readonly backend: string;
+  readonly model?: string;
+  /** Language of what was heard, where it is known. */
+  readonly language?: string;
   /** Longest lane. */
   readonly durationMs: number;
 }
@@ -55,5 +59,12 @@ async function collect(session: Session, progress?: (settledMs: number) => void)
     }
   }
   utterances.sort((a, b) => a.startSample - b.startSample || a.laneIndex - b.laneIndex);
-  return { utterances: await session.conclude(utterances), backend: session.backend, durationMs: samplesToMs(heardSamples) };
+  const { backend, model, language } = session;
+  return {
+    utterances: await session.conclude(utterances),
+    backend,
+    model,
+    ...(language !== undefined && { language }),
+    durationMs: samplesToMs(heardSamples),
+  };
 }

@@ -8,7 +8,7 @@ export function healthRoutes(app: FastifyInstance, services: HttpServices): void
   for (const base of ['', NATIVE_BASE]) {
     app.get(`${base}/healthz`, PUBLIC, () => ({ status: 'ok', module: 'scaiecho' }));
     app.get(`${base}/readyz`, PUBLIC, (_request, reply) => {
-      const { ready, reason } = services.recognizer.snapshot();
+      const { ready, reason } = services.dispatcher.snapshot();
       if (ready) return { status: 'ok', module: 'scaiecho', phase: 'ready' };
       void reply.status(503);
       return { status: 'unavailable', module: 'scaiecho', phase: 'waiting', reason };
@@ -22,7 +22,7 @@ export function healthRoutes(app: FastifyInstance, services: HttpServices): void
 
 /** The counts that tell whether something leaks or restarts, and where time goes, in Prometheus' text format. */
 function metrics(services: HttpServices): string {
-  const engine = services.recognizer.snapshot();
+  const engine = services.dispatcher.snapshot();
   const gauges: Record<string, number> = {
     earshot_sessions: services.sessions.size,
     earshot_webrtc_sessions: services.webrtc.size,

@@ -7,6 +7,7 @@ import { after, test } from 'node:test';
 import { WebSocket } from 'ws';
 import { bytesOf } from '../../../signaling/testing/raw-decoder.ts';
 import { joined, loud, quiet } from '../../core/testing/audio.ts';
+import { placesAt } from '../../core/testing/fake-backend.ts';
 import { eventually } from '../../core/testing/eventually.ts';
 import { BASE, KEY, startServer, type ErrorAnswer, type TestServer } from '../testing/server.ts';
 
@@ -81,12 +82,12 @@ test('a handshake that is none is answered and harms nobody', async () => {
 });
 
 test('a control socket joins its session where it left it, and only its own', async () => {
-  const session = server.sessions.create({ tenantId: 'default', priority: 'live' });
+  const session = server.sessions.create({ tenantId: 'default', admit: placesAt(server.recognizer) });
   await server.webrtc.open(session, 'offer');
   const control = `${BASE}/webrtc/sessions/${session.id}/control`;
   const first = join(control);
   await once(first.socket, 'message');
-  assert.deepEqual(first.frames, [{ type: 'ready', backend_used: 'A' }]);
+  assert.deepEqual(first.frames, [{ type: 'ready', backend_used: 'A', model: 'fake-model' }]);
   first.socket.terminate();
   await first.closed;
   await session.flush();
@@ -100,7 +101,7 @@ test('a control socket joins its session where it left it, and only its own', as
   const future = join(`${control}?after_seq=99`);
   assert.equal(await future.closed, 1008);
   assert.equal(future.frames[0]?.['code'], 'VALIDATION_ERROR');
-  const other = server.sessions.create({ tenantId: 'other', priority: 'live' });
+  const other = server.sessions.create({ tenantId: 'other', admit: placesAt(server.recognizer) });
   await server.webrtc.open(other, 'offer');
   assert.deepEqual(await refusal(`${BASE}/webrtc/sessions/${other.id}/control`), [404, 'NOT_FOUND']);
   await other.close('finished');

@@ -38,7 +38,7 @@ test('a file comes back as its text, with who said so and how long it was', asyn
   assert.equal(meta.request_id, answer.headers.get('x-request-id'));
   const { job_id: jobId, segments, ...rest } = data;
   assert.match(String(jobId), /^job_/);
-  assert.deepEqual(rest, { transcript: 'w1 w2 w5', backend_used: 'A', language_detected: 'en', audio_duration_ms: 3000, audio_bytes: SPEECH.length });
+  assert.deepEqual(rest, { transcript: 'w1 w2 w5', backend_used: 'A', model: 'fake-model', language_detected: 'en', audio_duration_ms: 3000, audio_bytes: SPEECH.length });
   assert.deepEqual(segments[0]?.words[0], { text: 'w1', start: 0.5, end: 1, confidence: 0.9 });
   assert.equal(segments.length, 2);
 });

@@ -45,18 +45,18 @@ export async function transcribeRoutes(app: FastifyInstance, services: HttpServi
         const format = FORMATS.find((candidate) => candidate.id === formatId);
         return reply.type(format?.mediaType ?? 'text/plain').send(format?.write(transcript));
       }
-      return okBody(inlineAnswer(transcript, upload.file.length, services), request.id);
+      return okBody(inlineAnswer(transcript, upload.file.length), request.id);
     },
   );
 }
 
-function inlineAnswer(transcript: Transcript, audioBytes: number, services: HttpServices): object {
-  const { languages } = services.recognizer.capabilities;
+function inlineAnswer(transcript: Transcript, audioBytes: number): object {
   return {
     job_id: `job_${randomUUID()}`,
     transcript: transcriptText(transcript),
     backend_used: transcript.backend,
-    language_detected: languages.length === 1 ? languages[0] : null,
+    model: transcript.model,
+    language_detected: transcript.language ?? null,
     audio_duration_ms: Math.round(transcript.durationMs),
     audio_bytes: audioBytes,
     segments: transcript.utterances.map(segment),

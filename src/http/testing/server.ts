@@ -9,8 +9,10 @@ import { rawDecoder } from '../../../signaling/testing/raw-decoder.ts';
 import { WebSocketTransport } from '../../../signaling/transports/websocket.ts';
 import { ManualClock } from '../../core/clock.ts';
 import { Sessions } from '../../core/session/sessions.ts';
+import { backendOf } from '../../core/testing/fake-backend.ts';
 import { FakeDetectors } from '../../core/testing/fake-detector.ts';
 import { FakeRecognizer } from '../../core/testing/fake-recognizer.ts';
+import { Dispatcher } from '../../dispatch/dispatcher.ts';
 import { StageHistograms } from '../../observability/stage-histograms.ts';
 import { Access } from '../../tenancy/access.ts';
 import { createHttpServer } from '../server.ts';
@@ -49,7 +51,8 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
   const recognizer = new FakeRecognizer({ maxSessions: options.maxSessions ?? 4 });
   const engine = new FakeEngine();
   let ids = 0;
-  const sessions = new Sessions({ clock, createId: () => `ses_${String((ids += 1))}`, recognizer, backend: 'A', createDetector: new FakeDetectors().create });
+  const sessions = new Sessions({ clock, createId: () => `ses_${String((ids += 1))}`, createDetector: new FakeDetectors().create });
+  const dispatcher = new Dispatcher({ backends: [backendOf(recognizer)], sessions, policies: { policy: () => Promise.resolve(undefined) } });
   const webrtc = new WebRtcSessions({ engine, clock });
   const webSockets = new WebSocketTransport();
   const logged: string[] = [];
@@ -57,9 +60,9 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
   const app = await createHttpServer({
     access: new Access({ apiKey: KEY, loopbackOnly: options.loopbackOnly ?? true }),
     sessions,
-    openSession: (caller, wish) => sessions.open(caller, wish),
+    openSession: (caller, wish) => dispatcher.open(caller, wish),
     webrtc,
-    recognizer,
+    dispatcher,
     decode: rawDecoder,
     webSockets,
     log: { info: log('info'), warn: log('warn'), error: log('error') },

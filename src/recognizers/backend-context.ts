@@ -1,0 +1,18 @@
+import type { Config } from '../config/config.ts';
+import type { Backend } from '../core/backend.ts';
+
+/** What a backend is made from. */
+export interface BackendContext {
+  readonly config: Config;
+  readonly log: BackendLog;
+}
+
+/** The part of the logger that backends use. Never given transcript text, audio or credentials. */
+export interface BackendLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/** Undefined where the settings leave this backend out. Starts what it needs; does not wait for it. */
+export type CreateBackend = (context: BackendContext) => Backend | undefined;

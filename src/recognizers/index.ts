@@ -1,0 +1,11 @@
+import type { Backend } from '../core/backend.ts';
+import type { BackendContext, CreateBackend } from './backend-context.ts';
+import { createPocketSphinxBackend } from './pocketsphinx/backend.ts';
+
+/** Every backend there is. Where ranks are equal, the earlier one is taken. */
+const BACKENDS: readonly CreateBackend[] = [createPocketSphinxBackend];
+
+/** The backends that the settings ask for. */
+export function createBackends(context: BackendContext): Backend[] {
+  return BACKENDS.flatMap((create) => create(context) ?? []);
+}
