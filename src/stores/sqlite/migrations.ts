@@ -1,0 +1,101 @@
+/**
+ * The schema, as the steps that led to it: step n takes a database of version n to version n + 1. A step that has been released is never
+ * changed. Columns have the names of the records' fields; what is nested is JSON.
+ */
+export const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE policies (tenantId TEXT PRIMARY KEY, policy TEXT NOT NULL, updatedAtMs INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE secrets (
+    tenantId TEXT NOT NULL, name TEXT NOT NULL, sealed BLOB NOT NULL,
+    PRIMARY KEY (tenantId, name)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE keys (
+    id TEXT PRIMARY KEY, tenantId TEXT NOT NULL, name TEXT NOT NULL, secretHash TEXT NOT NULL UNIQUE, permissions TEXT NOT NULL,
+    createdAtMs INTEGER NOT NULL, expiresAtMs INTEGER, revokedAtMs INTEGER, budget TEXT
+  ) STRICT;
+  CREATE INDEX keysOfTenant ON keys (tenantId, createdAtMs DESC, id DESC);
+
+  CREATE TABLE jobs (
+    id TEXT PRIMARY KEY, tenantId TEXT NOT NULL, keyId TEXT NOT NULL, source TEXT NOT NULL, request TEXT NOT NULL, dialect TEXT,
+    status TEXT NOT NULL CHECK (status IN ('queued', 'running', 'completed', 'failed', 'cancelled')),
+    progress REAL NOT NULL, attempts INTEGER NOT NULL, dueAtMs INTEGER NOT NULL, createdAtMs INTEGER NOT NULL,
+    startedAtMs INTEGER, endedAtMs INTEGER, backend TEXT, languageDetected TEXT, audioMs REAL, audioBytes INTEGER, error TEXT,
+    leaseOwner TEXT, leaseUntilMs INTEGER,
+    CHECK ((status = 'running') = (leaseOwner IS NOT NULL) AND (leaseOwner IS NULL) = (leaseUntilMs IS NULL))
+  ) STRICT;
+  CREATE INDEX jobsOfTenant ON jobs (tenantId, createdAtMs DESC, id DESC);
+  CREATE INDEX jobsQueued ON jobs (dueAtMs, createdAtMs, id) WHERE status = 'queued';
+  CREATE INDEX jobsRunning ON jobs (leaseUntilMs) WHERE status = 'running';
+
+  CREATE TABLE callbacks (
+    id TEXT PRIMARY KEY, tenantId TEXT NOT NULL, jobId TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE, url TEXT NOT NULL,
+    body TEXT NOT NULL, attempts INTEGER NOT NULL, dueAtMs INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX callbacksDue ON callbacks (dueAtMs);
+  CREATE INDEX callbacksOfJob ON callbacks (jobId);
+
+  CREATE TABLE transcripts (
+    jobId TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE, version INTEGER NOT NULL, createdAtMs INTEGER NOT NULL,
+    editedBy TEXT, transcript TEXT NOT NULL,
+    PRIMARY KEY (jobId, version)
+  ) STRICT;
+  -- The words of the newest version of each transcript.
+  CREATE VIRTUAL TABLE transcriptWords USING fts5 (jobId UNINDEXED, text, tokenize = "unicode61 remove_diacritics 2");
+  INSERT INTO transcriptWords (transcriptWords, rank) VALUES ('secure-delete', 1);
+  CREATE TABLE transcriptWordsOf (jobId TEXT PRIMARY KEY, wordsRow INTEGER NOT NULL) STRICT;
+  CREATE TRIGGER transcriptWordsGone AFTER DELETE ON jobs BEGIN
+    DELETE FROM transcriptWords WHERE rowid = (SELECT wordsRow FROM transcriptWordsOf WHERE jobId = old.id);
+    DELETE FROM transcriptWordsOf WHERE jobId = old.id;
+  END;
+
+  CREATE TABLE speakers (
+    id TEXT PRIMARY KEY, tenantId TEXT NOT NULL, displayName TEXT NOT NULL, languagePrimary TEXT NOT NULL, description TEXT,
+    status TEXT NOT NULL CHECK (status IN ('pending', 'ready', 'failed', 'erased')), failureReason TEXT,
+    consentId TEXT NOT NULL UNIQUE REFERENCES consents (id), createdAtMs INTEGER NOT NULL, expiresAtMs INTEGER, erasedAtMs INTEGER
+  ) STRICT;
+  CREATE INDEX speakersOfTenant ON speakers (tenantId, createdAtMs DESC, id DESC);
+  CREATE INDEX speakersExpiring ON speakers (expiresAtMs) WHERE expiresAtMs IS NOT NULL AND status <> 'erased';
+
+  CREATE TABLE consents (
+    id TEXT PRIMARY KEY, userFullName TEXT NOT NULL, statedPurpose TEXT NOT NULL, text TEXT NOT NULL, recordingSha256 TEXT NOT NULL,
+    recordedAtMs INTEGER NOT NULL
+  ) STRICT;
+  CREATE TRIGGER consentsStay BEFORE DELETE ON consents BEGIN SELECT raise(ABORT, 'consents are kept'); END;
+  CREATE TRIGGER consentsAsGiven BEFORE UPDATE ON consents BEGIN SELECT raise(ABORT, 'consents are never changed'); END;
+
+  CREATE TABLE voiceprints (
+    speakerId TEXT PRIMARY KEY REFERENCES speakers (id) ON DELETE CASCADE, engine TEXT NOT NULL, sealed BLOB NOT NULL
+  ) STRICT;
+
+  CREATE TABLE usage (
+    id TEXT PRIMARY KEY, tenantId TEXT NOT NULL, keyId TEXT NOT NULL, transport TEXT NOT NULL, backend TEXT NOT NULL, jobId TEXT,
+    atMs INTEGER NOT NULL, durationMs REAL NOT NULL, audioBytes INTEGER NOT NULL, heardSamples INTEGER NOT NULL,
+    speechSamples INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX usageOfTenant ON usage (tenantId, atMs);
+  CREATE TRIGGER usageStays BEFORE DELETE ON usage BEGIN SELECT raise(ABORT, 'usage is kept'); END;
+  CREATE TRIGGER usageAsRecorded BEFORE UPDATE ON usage BEGIN SELECT raise(ABORT, 'usage is never changed'); END;
+
+  -- Sums of usage per account, so that a budget is checked without adding up a month.
+  CREATE TABLE spent (
+    owner TEXT NOT NULL, id TEXT NOT NULL, period TEXT NOT NULL, samples INTEGER NOT NULL,
+    PRIMARY KEY (owner, id, period)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE reservations (
+    id TEXT NOT NULL, owner TEXT NOT NULL, accountId TEXT NOT NULL, period TEXT NOT NULL, samples INTEGER NOT NULL,
+    untilMs INTEGER NOT NULL,
+    PRIMARY KEY (id, owner, accountId, period)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX reservationsOfAccount ON reservations (owner, accountId, period, untilMs, samples);
+
+  CREATE TABLE audit (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, tenantId TEXT NOT NULL, keyId TEXT NOT NULL, atMs INTEGER NOT NULL, action TEXT NOT NULL,
+    subject TEXT NOT NULL, details TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX auditOfTenant ON audit (tenantId, number DESC);
+  CREATE TRIGGER auditStays BEFORE DELETE ON audit BEGIN SELECT raise(ABORT, 'the audit log is append-only'); END;
+  CREATE TRIGGER auditAsWritten BEFORE UPDATE ON audit BEGIN SELECT raise(ABORT, 'the audit log is append-only'); END;
+  `,
+];
