@@ -1,3 +1,4 @@
+import { EarshotError } from '../../core/errors.ts';
 import type { CallbackRecord, JobOutcome, JobRecord, JobStore } from '../../core/store/jobs.ts';
 import type { Database, Row } from './database.ts';
 import { pageStart, toPage } from './pages.ts';
@@ -21,8 +22,11 @@ export function jobStore(database: Database): JobStore {
       return true;
     });
   return {
-    async add(job, outcome, callback) {
+    async add(job, { outcome, callback, maxQueued } = {}) {
       database.transaction(() => {
+        if (maxQueued !== undefined && countQueued(database, job.tenantId) >= maxQueued) {
+          throw new EarshotError('QUOTA_EXCEEDED', `${String(maxQueued)} jobs of this tenant wait already.`);
+        }
         database.insert('jobs', toRow(job));
         if (outcome) putTranscript(database, { jobId: job.id, version: 1, createdAtMs: job.endedAtMs ?? job.createdAtMs, editedBy: null, transcript: outcome.transcript });
         owe(database, callback);
@@ -76,6 +80,13 @@ export function jobStore(database: Database): JobStore {
         endReservation(database, id);
       });
     },
+    async release(id, owner, dueAtMs) {
+      const sql = `UPDATE jobs SET status = 'queued', progress = 0, attempts = attempts - 1, dueAtMs = :dueAtMs,
+        startedAtMs = iif(attempts > 1, startedAtMs, NULL), ${ENDED} WHERE ${HELD}`;
+      return change(sql, { id, owner, dueAtMs }, () => {
+        endReservation(database, id);
+      });
+    },
     async fail(id, owner, error, atMs, callback) {
       const sql = `UPDATE jobs SET status = 'failed', endedAtMs = :atMs, error = :error, ${ENDED} WHERE ${HELD}`;
       return change(sql, { id, owner, atMs, error: JSON.stringify({ code: error.code, message: error.message }) }, () => {
@@ -89,11 +100,11 @@ export function jobStore(database: Database): JobStore {
         endReservation(database, id);
       });
     },
+    async endedBefore(beforeMs, limit) {
+      return database.all<JobRow>(`SELECT ${COLUMNS} FROM jobs WHERE endedAtMs < :beforeMs ORDER BY endedAtMs, id LIMIT :limit`, { beforeMs, limit }).map(toJob);
+    },
     async countQueued(tenantId) {
-      const row = database.get<{ waiting: number }>("SELECT count(*) AS waiting FROM jobs WHERE status = 'queued' AND (:tenantId IS NULL OR tenantId = :tenantId)", {
-        tenantId: tenantId ?? null,
-      });
-      return row?.waiting ?? 0;
+      return countQueued(database, tenantId ?? null);
     },
     ...callbackVerbs(database),
   };
@@ -103,17 +114,22 @@ function callbackVerbs(database: Database): Pick<JobStore, 'leaseCallbacks' | 's
   return {
     async leaseCallbacks(nowMs, leaseMs, limit) {
       const due = database.all<CallbackRecord>(
-        `UPDATE callbacks SET dueAtMs = :nowMs + :leaseMs, attempts = attempts + 1
+        `UPDATE callbacks SET dueAtMs = :nowMs + :leaseMs
          WHERE id IN (SELECT id FROM callbacks WHERE dueAtMs <= :nowMs ORDER BY dueAtMs, id LIMIT :limit) RETURNING *`,
         { nowMs, leaseMs, limit },
       );
-      return due.sort((a, b) => (a.id < b.id ? -1 : 1));
+      return due.sort((a, b) => a.id.localeCompare(b.id));
     },
     async settleCallback(id, retryAtMs) {
       if (retryAtMs === null) database.run('DELETE FROM callbacks WHERE id = :id', { id });
-      else database.run('UPDATE callbacks SET dueAtMs = :retryAtMs WHERE id = :id', { id, retryAtMs });
+      else database.run('UPDATE callbacks SET dueAtMs = :retryAtMs, attempts = attempts + 1 WHERE id = :id', { id, retryAtMs });
     },
   };
+}
+
+function countQueued(database: Database, tenantId: string | null): number {
+  const row = database.get<{ waiting: number }>("SELECT count(*) AS waiting FROM jobs WHERE status = 'queued' AND (:tenantId IS NULL OR tenantId = :tenantId)", { tenantId });
+  return row?.waiting ?? 0;
 }
 
 function owe(database: Database, callback: CallbackRecord | undefined): void {

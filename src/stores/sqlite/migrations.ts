@@ -27,6 +27,7 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE INDEX jobsOfTenant ON jobs (tenantId, createdAtMs DESC, id DESC);
   CREATE INDEX jobsQueued ON jobs (dueAtMs, createdAtMs, id) WHERE status = 'queued';
+  CREATE INDEX jobsEnded ON jobs (endedAtMs, id) WHERE endedAtMs IS NOT NULL;
   CREATE INDEX jobsRunning ON jobs (leaseUntilMs) WHERE status = 'running';
 
   CREATE TABLE callbacks (
