@@ -62,7 +62,8 @@ module.exports = {
     area('signaling', '^signaling/', [CORE]),
     ...adapters.map((name) => area(name, `^src/${name}/`, [CORE])),
     area('recognizers', '^src/recognizers/', [CORE, '^src/config/']),
-    area('jobs', '^src/jobs/', [CORE]),
+    area('outbound', '^src/outbound/', [CORE]),
+    area('jobs', '^src/jobs/', [CORE, '^src/outbound/']),
     area('config', '^src/config/', [CORE]),
     area('observability', '^src/observability/', [CORE, '^src/config/']),
     ...['http', 'mcp'].map((name) =>
