@@ -1,7 +1,8 @@
-import type { FastifyInstance, RouteOptions } from 'fastify';
+import type { FastifyInstance, FastifySchema, RouteOptions } from 'fastify';
 import { EarshotError } from '../core/errors.ts';
 import type { Permission, Principal } from '../core/principal.ts';
-import { authenticate, type HttpServices } from './services.ts';
+import { credentialsOf, type ReadSecret } from './credentials.ts';
+import type { HttpServices } from './services.ts';
 
 /** What a route asks of its caller: a permission, any valid key, or nothing. */
 export type RoutePermission = Permission | 'any' | 'public';
@@ -10,6 +11,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Every route says it; one that does not cannot be registered. */
     permission?: RoutePermission;
+    /** Where the route's clients put their secret. Default: `Authorization: Bearer` or `?token=`. */
+    credential?: ReadSecret;
   }
   interface FastifyRequest {
     /** Who is asking; not there on public routes. */
@@ -28,23 +31,25 @@ export interface ListedRoute {
   readonly method: string;
   readonly path: string;
   readonly permission: RoutePermission;
+  readonly schema: FastifySchema;
 }
 
-/** From here on every route of the server is checked before its body is read, and listed. */
+/** From here on every route of the server is checked before its body is read, and listed with what it says of itself. */
 export function guardRoutes(app: FastifyInstance, services: HttpServices): readonly ListedRoute[] {
   const listed: ListedRoute[] = [];
   app.addHook('onRoute', (route: RouteOptions) => {
-    const permission = route.config?.permission;
-    if (permission === undefined) throw new Error(`${String(route.method)} ${route.url} does not say which permission it needs`);
-    for (const method of [route.method].flat()) {
-      if (method !== 'HEAD') listed.push({ method, path: route.url, permission });
+    const { method: methods, url: path, schema = {}, config: { permission } = {} } = route;
+    if (permission === undefined) throw new Error(`${String(methods)} ${path} does not say which permission it needs`);
+    if (schema.summary === undefined) throw new Error(`${String(methods)} ${path} does not say what it does`);
+    for (const method of [methods].flat()) {
+      if (method !== 'HEAD') listed.push({ method, path, permission, schema });
     }
   });
   app.addHook('onRequest', async (request) => {
     // Of an unknown route nothing is said but that it is unknown.
-    const permission = request.is404 ? 'public' : (request.routeOptions.config.permission ?? 'public');
+    const { permission = 'public', credential } = request.is404 ? {} : request.routeOptions.config;
     if (permission === 'public') return;
-    request.caller = await authenticate(services, request.raw);
+    request.caller = await services.access.authenticate(credentialsOf(request.raw, credential));
     requirePermission(request.caller, permission);
   });
   return listed;

@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import fastify, { type FastifyReply, type FastifyRequest } from 'fastify';
 import { EarshotError } from '../core/errors.ts';
 import { errorBody, httpError } from './envelope.ts';
+import { documentationRoutes } from './routes/documentation.ts';
 import { healthRoutes } from './routes/health.ts';
 import { pageRoutes } from './routes/page.ts';
 import { guardRoutes } from './permissions.ts';
+import { type Routes, withZod } from './route-schema.ts';
 import { socketRoutes } from './routes/sockets.ts';
 import { transcribeRoutes } from './routes/transcribe.ts';
 import { webrtcRoutes } from './routes/webrtc.ts';
@@ -14,15 +16,15 @@ import { acceptUpgrades } from './upgrades.ts';
 const MAX_JSON_BYTES = 256 * 1024;
 
 /** All HTTP and WebSocket routes on one server. Nothing is listened on before `listen`. */
-export async function createHttpServer(services: HttpServices): Promise<FastifyInstance> {
-  const app = fastify({
+export async function createHttpServer(services: HttpServices): Promise<Routes> {
+  const app = withZod(fastify({
     bodyLimit: MAX_JSON_BYTES,
     genReqId: () => `req_${randomUUID()}`,
     forceCloseConnections: 'idle',
     // A proxy on this machine that ends TLS says so; others are not believed.
     trustProxy: 'loopback',
     routerOptions: { ignoreTrailingSlash: true },
-  });
+  }));
   app.setErrorHandler((error, request, reply) => sendError(error, request, reply, services.log));
   app.setNotFoundHandler((request, reply) =>
     sendError(new EarshotError('NOT_FOUND', `No route ${request.method} ${pathOf(request.url)}.`), request, reply, services.log),
@@ -32,11 +34,13 @@ export async function createHttpServer(services: HttpServices): Promise<FastifyI
     done(null, payload);
   });
   await pageRoutes(app, services);
-  guardRoutes(app, services);
+  const routes = guardRoutes(app, services);
+  const sockets = socketRoutes(services);
+  documentationRoutes(app, routes, sockets);
   healthRoutes(app, services);
   await transcribeRoutes(app, services);
   webrtcRoutes(app, services);
-  acceptUpgrades(app.server, services, socketRoutes(services));
+  acceptUpgrades(app.server, services, sockets);
   return app;
 }
 

@@ -1,14 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
+import type { FastifySchema } from 'fastify';
 import type { Connection } from '../../signaling/connection.ts';
 import type { DialectAddress, HttpRefusal } from '../../signaling/dialects/dialect.ts';
 import type { Greeting } from '../../signaling/transports/websocket.ts';
 import { EarshotError, toEarshotError } from '../core/errors.ts';
 import type { Principal } from '../core/principal.ts';
+import { credentialsOf, offeredProtocols } from './credentials.ts';
 import { errorBody } from './envelope.ts';
 import { requirePermission, type RoutePermission } from './permissions.ts';
-import { authenticate, type HttpServices } from './services.ts';
+import type { HttpServices } from './services.ts';
 
 /** What an upgrade request brings. */
 export interface SocketRequest extends DialectAddress {
@@ -28,6 +30,8 @@ export interface SocketRoute {
   /** With `:name` for a part that varies. */
   readonly path: string;
   readonly permission: RoutePermission;
+  /** For the documentation. The query is not checked by it: `open` does that. */
+  readonly schema: FastifySchema & { readonly summary: string };
   /** Where the client's secret is. Default: `Authorization: Bearer` or `?token=`. */
   readonly credential?: (address: DialectAddress) => string | undefined;
   /** Default: the native envelope. */
@@ -49,8 +53,9 @@ export function acceptUpgrades(server: Server, services: HttpServices, routes: r
       if (!url) throw new EarshotError('NOT_FOUND', 'The address cannot be parsed.');
       const [route, params] = matchSocketRoute(routes, url.pathname);
       refuse = route.refuse ?? refusal;
-      const address = { params, query: url.searchParams, headers: request.headers, protocols: offeredProtocols(request), requestId };
-      const caller = await authenticate(services, request, route.credential && { secret: route.credential(address) });
+      const address = { params, query: url.searchParams, headers: request.headers, protocols: offeredProtocols(request.headers), requestId };
+      const readSecret = route.credential && (() => route.credential?.(address));
+      const caller = await services.access.authenticate(credentialsOf(request, readSecret));
       requirePermission(caller, route.permission);
       upgrade(services, { request, socket, head }, await route.open({ ...address, caller }));
     };
@@ -108,11 +113,6 @@ function answer(socket: Duplex, { status, headers, body }: HttpRefusal): void {
     'connection: close',
   ];
   socket.end(`${head.join('\r\n')}\r\n\r\n${text}`);
-}
-
-function offeredProtocols(request: IncomingMessage): string[] {
-  const header = request.headers['sec-websocket-protocol'];
-  return header === undefined ? [] : header.split(',').map((protocol) => protocol.trim());
 }
 
 /** The route of a path and the path's named parts. Throws `NOT_FOUND`. */

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { EarshotError, type ErrorDetail } from '../core/errors.ts';
+import type { ErrorDetail } from '../core/errors.ts';
 import { invalid } from '../../signaling/dialects/fields.ts';
 import { languageHint } from '../../signaling/dialects/scaiecho.ts';
 
@@ -18,14 +18,4 @@ export function parseLanguage(value: unknown): string | undefined {
   const language = languageHint(value, details);
   if (details.length > 0) throw invalid(details);
   return language;
-}
-
-/** A value out of a fixed list, or the first of the list if there is none. */
-export function parseChoice<T extends string>(field: string, value: string | undefined, choices: readonly [T, ...T[]]): T {
-  if (value === undefined || value === '') return choices[0];
-  const choice = choices.find((candidate) => candidate === value);
-  if (choice !== undefined) return choice;
-  throw new EarshotError('VALIDATION_ERROR', `Unknown ${field}.`, {
-    details: [{ field, message: `one of ${choices.join(', ')}` }],
-  });
 }

@@ -19,20 +19,16 @@ async function refuses(access: Access, credentials: Credentials, code: string): 
   await assert.rejects(access.authenticate(credentials), { code });
 }
 
-test('the key lets in, by header or by query', async () => {
+test('the key lets in, from wherever', async () => {
   for (const access of [open, local]) {
-    await letsIn(access, { authorization: `Bearer ${KEY}`, host: 'earshot.example' });
-    await letsIn(access, { authorization: `bearer ${KEY}` });
-    await letsIn(access, { token: KEY, origin: 'https://elsewhere.example' });
+    await letsIn(access, { secret: KEY, host: 'earshot.example' });
+    await letsIn(access, { secret: KEY, origin: 'https://elsewhere.example' });
   }
 });
 
 test('a wrong key is refused, on loopback too', async () => {
   for (const access of [open, local]) {
-    for (const authorization of ['Bearer wrong', `Bearer ${KEY}x`, `Basic ${KEY}`, KEY, '', 'Bearer ', `Bearer ${KEY} ${KEY}`]) {
-      await refuses(access, { authorization, host: 'localhost' }, 'AUTH_TOKEN_INVALID');
-    }
-    await refuses(access, { token: '', host: 'localhost' }, 'AUTH_TOKEN_INVALID');
+    for (const secret of ['wrong', `${KEY}x`, KEY.slice(1), '']) await refuses(access, { secret, host: 'localhost' }, 'AUTH_TOKEN_INVALID');
   }
 });
 
@@ -58,8 +54,7 @@ test('without a key a foreign page is kept out, and so is a name that was pointe
 });
 
 test('an empty key opens nothing', async () => {
-  await refuses(new Access({ apiKey: '', loopbackOnly: false }), { authorization: 'Bearer ' }, 'AUTH_TOKEN_INVALID');
-  await refuses(new Access({ apiKey: '', loopbackOnly: false }), { token: '' }, 'AUTH_TOKEN_INVALID');
+  await refuses(new Access({ apiKey: '', loopbackOnly: false }), { secret: '' }, 'AUTH_TOKEN_INVALID');
 });
 
 test('the key is made once, for its owner alone, and kept', () => {

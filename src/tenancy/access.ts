@@ -6,12 +6,12 @@ import { PERMISSIONS, type Principal } from '../core/principal.ts';
 
 /** What a request shows of itself. */
 export interface Credentials {
-  /** `Authorization` header. */
-  readonly authorization?: string | undefined;
-  /** `token` of the query string, for browsers' WebSockets. */
-  readonly token?: string | undefined;
+  /** The key or token that was sent; undefined: none, empty: something that is none. */
+  readonly secret?: string | undefined;
   readonly host?: string | undefined;
   readonly origin?: string | undefined;
+  /** Address of the client. */
+  readonly address?: string | undefined;
 }
 
 export interface AccessOptions {
@@ -41,7 +41,7 @@ export class Access {
   /** Rejects with `AUTH_TOKEN_MISSING` or `AUTH_TOKEN_INVALID`. */
    
   async authenticate(credentials: Credentials): Promise<Principal> {
-    const key = bearer(credentials.authorization) ?? credentials.token;
+    const key = credentials.secret;
     if (key === undefined) {
       if (this.#loopbackOnly && isLocalRequest(credentials)) return LOCAL;
       throw new EarshotError('AUTH_TOKEN_MISSING', 'Send the API key as "Authorization: Bearer ..." or as ?token=.');
@@ -84,8 +84,5 @@ function isLocalRequest(credentials: Credentials): boolean {
 }
 
 const hostname = (host: string): string => host.replace(/:\d+$/, '').toLowerCase();
-
-const bearer = (header: string | undefined): string | undefined =>
-  header === undefined ? undefined : (/^bearer\s+(\S+)$/i.exec(header)?.[1] ?? '');
 
 const hash = (key: string): Buffer => createHash('sha256').update(key).digest();

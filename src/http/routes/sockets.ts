@@ -6,10 +6,13 @@ import { serveControl, serveStream } from '../../../signaling/gateway.ts';
 import { EarshotError } from '../../core/errors.ts';
 import type { Principal } from '../../core/principal.ts';
 import type { Session } from '../../core/session/session.ts';
+import { RECOGNITION_ERRORS, SESSION_ERRORS } from '../route-schema.ts';
 import { NATIVE_BASE, type HttpServices } from '../services.ts';
 import type { AcceptedSocket, SocketRoute } from '../upgrades.ts';
 
 const afterSeqSchema = z.coerce.number().int().min(0);
+
+const STREAM_ERRORS = [...SESSION_ERRORS, ...RECOGNITION_ERRORS, 'MESSAGE_MALFORMED', 'MESSAGE_TOO_LARGE'] as const;
 
 /** Every path that is upgraded: the native ones, and those of each dialect. */
 export function socketRoutes(services: HttpServices): SocketRoute[] {
@@ -17,11 +20,24 @@ export function socketRoutes(services: HttpServices): SocketRoute[] {
     {
       path: `${NATIVE_BASE}/stream/transcribe`,
       permission: 'scaiecho:transcribe',
+      schema: {
+        tag: 'Live',
+        summary: 'Stream audio, receive its text while it is spoken',
+        description: 'Send `{"type":"open"}`, then the bytes of the audio, then `{"type":"close"}`. Frames: docs/protocol.md.',
+        errors: STREAM_ERRORS,
+      },
       open: ({ caller }) => stream(services, caller, new ScaiEchoConversation()),
     },
     {
       path: `${NATIVE_BASE}/webrtc/sessions/:id/control`,
       permission: 'scaiecho:transcribe',
+      schema: {
+        tag: 'Live',
+        summary: 'Read the text of a WebRTC session, and end it',
+        description: 'Sends the frames of the stream socket; takes `{"type":"close"}` and `{"type":"flush"}`.',
+        querystring: z.object({ after_seq: afterSeqSchema.default(0).describe('Frames from this number on, for who comes back.') }),
+        errors: ['NOT_FOUND', 'RESUME_GAP', 'MESSAGE_MALFORMED', 'MESSAGE_TOO_LARGE', ...RECOGNITION_ERRORS],
+      },
       open: ({ caller, query, params }) => {
         const session = services.webrtc.find(params['id'] ?? '', caller.tenantId);
         const afterSeq = parseAfterSeq(query.get('after_seq'));
@@ -36,6 +52,7 @@ function dialectRoute(services: HttpServices, dialect: StreamDialect, path: stri
   return {
     path,
     permission: 'scaiecho:transcribe',
+    schema: { tag: 'Other protocols', summary: `Stream audio as clients of ${dialect.id} do`, errors: STREAM_ERRORS },
     credential: (address) => dialect.credential(address),
     refuse: (error, requestId) => dialect.refuse(error, requestId),
     open: async ({ caller, ...address }) => {

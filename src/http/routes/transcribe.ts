@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import multipart from '@fastify/multipart';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyRequest } from 'fastify';
+import { z } from 'zod';
 import { invalid } from '../../../signaling/dialects/fields.ts';
 import { segment } from '../../../signaling/dialects/scaiecho.ts';
 import type { SessionWish } from '../../core/admission.ts';
@@ -9,13 +10,47 @@ import { transcribe, transcriptText, type Transcript } from '../../core/session/
 import { FORMATS } from '../../formats/index.ts';
 import { okBody } from '../envelope.ts';
 import { NATIVE_BASE, type HttpServices } from '../services.ts';
-import { parseChoice, parseLanguage } from '../validation.ts';
+import { answer, file, RECOGNITION_ERRORS, route, type Routes, SESSION_ERRORS } from '../route-schema.ts';
+import { parse, parseLanguage } from '../validation.ts';
 
 const PREFERENCES = ['any', 'prefer_self_hosted', 'prefer_relay'] as const;
 const FORMAT_IDS = ['json', 'text', 'srt', 'vtt'] as const;
-const BOOLEANS = ['false', 'true'] as const;
+const notYet = z.literal(['false', ''], { error: 'not offered by this server yet' });
 /** Fields and part headers around the file. */
 const MAX_ENVELOPE_BYTES = 64 * 1024;
+
+const querySchema = z.object({ format: z.enum(FORMAT_IDS).default('json').describe('Other than `json`, the body is that text without an envelope.') });
+
+const fieldsSchema = z.object({
+  language_hint: z.string().optional().describe('Two letters of ISO 639-1.'),
+  backend_preference: z.enum([...PREFERENCES, '']).default('any').describe('A wish; the policy of the tenant has the last word.'),
+  temperature: z.coerce.number().min(0).max(1).optional(),
+  force_async: notYet.optional(),
+  diarize: z.enum(['false', 'true', '']).optional().describe('Label the words with their speakers; needs `scaiecho:diarize`.'),
+});
+const formSchema = fieldsSchema.extend({ file: file('WAV, MP3, FLAC, Ogg, M4A/MP4 or WebM, at most 8 channels. Its first bytes tell which.') });
+
+const wordSchema = z.object({ text: z.string(), start: z.number(), end: z.number(), confidence: z.number().optional() });
+const segmentSchema = wordSchema.extend({ segment_id: z.string(), lane: z.number().int(), words: z.array(wordSchema) });
+const transcriptSchema = z.object({
+  job_id: z.string(),
+  transcript: z.string(),
+  backend_used: z.string(),
+  language_detected: z.string().nullable(),
+  audio_duration_ms: z.number().int(),
+  audio_bytes: z.number().int(),
+  segments: z.array(segmentSchema).describe('The utterances of all channels in the order of their start; times in seconds.'),
+});
+
+const TRANSCRIBE = route('scaiecho:transcribe', {
+  tag: 'Files',
+  summary: 'Transcribe a recording',
+  querystring: querySchema,
+  form: formSchema,
+  response: { 200: answer(transcriptSchema) },
+  texts: ['text/plain', 'application/x-subrip', 'text/vtt'],
+  errors: [...SESSION_ERRORS, ...RECOGNITION_ERRORS],
+});
 
 interface Upload {
   readonly file: Buffer;
@@ -26,17 +61,17 @@ interface Upload {
  * `POST transcribe`: a whole file in, its transcript out. The upload is held in memory up to the inline limit, because a form's
  * fields may follow its file; from there on it is decoded and recognized as a stream.
  */
-export async function transcribeRoutes(app: FastifyInstance, services: HttpServices): Promise<void> {
+export async function transcribeRoutes(app: Routes, services: HttpServices): Promise<void> {
   await app.register(multipart, {
     throwFileSizeLimit: false,
     limits: { files: 1, fields: 32, fieldSize: 8 * 1024, fileSize: services.maxInlineBytes, headerPairs: 64 },
   });
 
-  app.post<{ Querystring: { readonly format?: string } }>(
+  app.post(
     `${NATIVE_BASE}/transcribe`,
-    { config: { permission: 'scaiecho:transcribe' }, bodyLimit: services.maxInlineBytes + MAX_ENVELOPE_BYTES },
+    { ...TRANSCRIBE, bodyLimit: services.maxInlineBytes + MAX_ENVELOPE_BYTES },
     async (request, reply) => {
-      const formatId = parseChoice('format', request.query.format, FORMAT_IDS);
+      const formatId = request.query.format;
       refuseLargeBody(request, services.maxInlineBytes);
       const upload = await readUpload(request, services.maxInlineBytes);
       const wish = parseFields(upload.fields);
@@ -135,13 +170,13 @@ function formError(error: unknown): unknown {
 
 /** Checks the form's fields. */
 function parseFields(fields: ReadonlyMap<string, string>): SessionWish {
-  const backendPreference = parseChoice('backend_preference', fields.get('backend_preference'), PREFERENCES);
-  if (parseChoice('force_async', fields.get('force_async'), BOOLEANS) === 'true') {
-    throw invalid([{ field: 'force_async', message: 'jobs are not offered by this server yet' }]);
-  }
-  const diarize = parseChoice('diarize', fields.get('diarize'), BOOLEANS) === 'true';
-  const temperature = Number(fields.get('temperature') ?? 0);
-  if (!(temperature >= 0 && temperature <= 1)) throw invalid([{ field: 'temperature', message: 'a number from 0 to 1' }]);
-  const language = parseLanguage(fields.get('language_hint'));
-  return { transport: 'http', priority: 'batch', backendPreference, ...(diarize && { diarize }), ...(language !== undefined && { language }) };
+  const { backend_preference: backendPreference, language_hint: hint, diarize } = parse(fieldsSchema, Object.fromEntries(fields));
+  const language = parseLanguage(hint);
+  return {
+    transport: 'http',
+    priority: 'batch',
+    backendPreference: backendPreference || 'any',
+    ...(diarize === 'true' && { diarize: true }),
+    ...(language !== undefined && { language }),
+  };
 }

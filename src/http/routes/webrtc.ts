@@ -1,9 +1,9 @@
-import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import type { IceCandidate } from '../../core/media-engine.ts';
 import { okBody } from '../envelope.ts';
 import { NATIVE_BASE, type HttpServices } from '../services.ts';
-import { parse, parseLanguage } from '../validation.ts';
+import { answer, noContent, route, type Routes, SESSION_ERRORS } from '../route-schema.ts';
+import { parseLanguage } from '../validation.ts';
 
 const offerSchema = z.object({ type: z.literal('offer'), sdp: z.string().min(1).max(128 * 1024) });
 
@@ -26,21 +26,61 @@ const candidateSchema = z
   })
   .nullable();
 
-interface SessionPath {
-  readonly Params: { readonly id: string };
-}
+const answerSchema = z.object({ type: z.literal('answer'), sdp: z.string() });
 
-const TRANSCRIBE = { config: { permission: 'scaiecho:transcribe' } } as const;
+const createdSchema = z.object({
+  session_id: z.string(),
+  answer: answerSchema.nullable().describe('Null if no offer was sent.'),
+  ice_servers: z.array(z.object({ urls: z.union([z.string(), z.array(z.string())]), username: z.string().optional(), credential: z.string().optional() })),
+  control_url: z.string().describe('WebSocket that brings the text.'),
+  backend_used: z.string(),
+  expires_at: z.iso.datetime().describe('A peer that has no connection by then is closed, and its session with it.'),
+});
+
+const trackStatsSchema = z.record(z.string(), z.number()).describe('Packets and samples since the track began.');
+
+const paramsSchema = z.object({ id: z.string() });
+
+const CREATE = route('scaiecho:transcribe', {
+  tag: 'Live',
+  summary: 'Begin a WebRTC session, with or without an offer',
+  body: createSchema,
+  response: { 201: answer(createdSchema) },
+  errors: [...SESSION_ERRORS, 'SDP_INVALID', 'SDP_NO_AUDIO'],
+});
+const OFFER = route('scaiecho:transcribe', {
+  tag: 'Live',
+  summary: 'Send an offer, the first or a later one',
+  params: paramsSchema,
+  body: offerSchema,
+  response: { 200: answer(answerSchema) },
+  errors: ['SDP_INVALID', 'SDP_NO_AUDIO'],
+});
+const CANDIDATE = route('scaiecho:transcribe', {
+  tag: 'Live',
+  summary: 'Send an ICE candidate; null when there are no more',
+  params: paramsSchema,
+  body: candidateSchema,
+  response: { 204: noContent },
+  errors: ['ICE_CANDIDATE_INVALID', 'SESSION_CONFLICT'],
+});
+const STATS = route('scaiecho:transcribe', {
+  tag: 'Live',
+  summary: 'What was counted of each track',
+  params: paramsSchema,
+  response: { 200: answer(z.object({ tracks: z.record(z.string(), trackStatsSchema).describe('By the mid of the media section.') })) },
+});
+const FINISH = route('scaiecho:transcribe', { tag: 'Live', summary: 'End a session; answered when its last final is out', params: paramsSchema, response: { 204: noContent } });
 
 /** A peer that has not connected after this long is closed, and its session with it. */
 const SETUP_SECONDS = 30;
 
 /** WebRTC sessions: create, offer, trickle, end. Captions come by the control WebSocket. */
-export function webrtcRoutes(app: FastifyInstance, services: HttpServices): void {
+export function webrtcRoutes(app: Routes, services: HttpServices): void {
   const base = `${NATIVE_BASE}/webrtc/sessions`;
 
-  app.post(base, TRANSCRIBE, async (request, reply) => {
-    const body = parse(createSchema, request.body) ?? {};
+  app.post(base, CREATE, async (request, reply) => {
+    const body = request.body ?? {};
     const language = parseLanguage(body.language_hint);
     const session = await services.openSession(request.caller, {
       transport: 'webrtc',
@@ -68,23 +108,21 @@ export function webrtcRoutes(app: FastifyInstance, services: HttpServices): void
     );
   });
 
-  app.post<SessionPath>(`${base}/:id/offer`, TRANSCRIBE, async (request) => {
-    const offer = parse(offerSchema, request.body);
-    const sdp = await services.webrtc.offer(request.params.id, request.caller.tenantId, offer.sdp);
+  app.post(`${base}/:id/offer`, OFFER, async (request) => {
+    const sdp = await services.webrtc.offer(request.params.id, request.caller.tenantId, request.body.sdp);
     return okBody({ type: 'answer', sdp }, request.id);
   });
 
-  app.post<SessionPath>(`${base}/:id/ice`, TRANSCRIBE, async (request, reply) => {
-    const candidate = parse(candidateSchema, request.body ?? null);
-    await services.webrtc.addCandidate(request.params.id, request.caller.tenantId, candidate as IceCandidate | null);
+  app.post(`${base}/:id/ice`, CANDIDATE, async (request, reply) => {
+    await services.webrtc.addCandidate(request.params.id, request.caller.tenantId, request.body as IceCandidate | null);
     return reply.status(204).send();
   });
 
-  app.get<SessionPath>(`${base}/:id/stats`, TRANSCRIBE, (request) => {
+  app.get(`${base}/:id/stats`, STATS, (request) => {
     return okBody({ tracks: services.webrtc.stats(request.params.id, request.caller.tenantId) }, request.id);
   });
 
-  app.delete<SessionPath>(`${base}/:id`, TRANSCRIBE, async (request, reply) => {
+  app.delete(`${base}/:id`, FINISH, async (request, reply) => {
     await services.webrtc.finish(request.params.id, request.caller.tenantId);
     return reply.status(204).send();
   });

@@ -17,6 +17,7 @@ import { StageHistograms } from '../../observability/stage-histograms.ts';
 import { Access } from '../../tenancy/access.ts';
 import { createHttpServer } from '../server.ts';
 import type { HttpServices } from '../services.ts';
+import { demandTruthfulAnswers } from './truthful-answers.ts';
 
 export const KEY = 'sgk_0123456789abcdef';
 export const BASE = '/v1/modules/scaiecho';
@@ -71,6 +72,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     pageDir,
     ...options.services,
   });
+  demandTruthfulAnswers(app);
   await app.listen({ host: '127.0.0.1', port: 0 });
   const { port } = app.server.address() as AddressInfo;
   return {

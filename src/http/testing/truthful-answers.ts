@@ -1,0 +1,23 @@
+import assert from 'node:assert/strict';
+import type { FastifyInstance } from 'fastify';
+import { z } from 'zod';
+import { errorCodesOf } from '../openapi.ts';
+
+/** Holds every JSON answer against what its route is documented to answer; one that differs is thrown, and so becomes a fault of the server. */
+export function demandTruthfulAnswers(app: FastifyInstance): void {
+  app.addHook('preSerialization', async (request, reply, payload) => {
+    if (request.is404) return payload;
+    const { schema = {}, config } = request.routeOptions;
+    const { error } = payload as { readonly error?: { readonly code: string } };
+    if (error !== undefined) {
+      const documented: readonly string[] = errorCodesOf(config.permission ?? 'public', schema);
+      assert.ok(documented.includes(error.code), `${request.method} ${request.url} does not say that it can answer ${error.code}`);
+      return payload;
+    }
+    const documented = (schema.response as Readonly<Record<string, z.ZodType>> | undefined)?.[reply.statusCode];
+    assert.ok(documented, `${request.method} ${request.url} does not say that it can answer ${String(reply.statusCode)}`);
+    const { success, error: differences } = documented.safeParse(payload);
+    assert.ok(success, `${request.method} ${request.url} does not answer what it says: ${z.prettifyError(differences ?? new z.ZodError([]))}`);
+    return payload;
+  });
+}
