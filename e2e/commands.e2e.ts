@@ -93,6 +93,16 @@ describe('starting and stopping', () => {
     assert.match(told, new RegExp(`^[^\\n]*Port ${port} is taken[^\\n]*PORT=\\d+ npm start$`));
   });
 
+  it('does not start on the data folder of another server, nor on one that is no folder, and says so in one line', async () => {
+    await using server = await TestServer.start({ dataDir, untilReady: false });
+    const taken = await failedStart({ EARSHOT_DATA: dataDir });
+    assert.deepEqual([taken.code, (await fetch(`${server.url}/healthz`)).status], [1, 200]);
+    assert.match(taken.told, /^[^\n]*Another Earshot server uses the data folder [^\n]*; stop it[^\n]*EARSHOT_DATA=\S+ npm start$/);
+    const { code, told } = await failedStart({ EARSHOT_DATA: path.join(dataDir, 'api-key', 'data') });
+    assert.equal(code, 1);
+    assert.match(told, /^[^\n]*cannot be written[^\n]*EARSHOT_DATA=\S+ npm start$/);
+  });
+
   for (const [name, env, fault] of [
     ['an unknown setting', { EARSHOT_MODLE_DIR: '/tmp' }, /EARSHOT_MODLE_DIR: unknown setting$/],
     ['a value that cannot be', { PORT: '70000' }, /^port: /m],

@@ -19,6 +19,7 @@ import type { Logger } from './observability/logger.ts';
 import { StageHistograms } from './observability/stage-histograms.ts';
 import { Dispatcher } from './dispatch/dispatcher.ts';
 import { createBackends } from './recognizers/index.ts';
+import { type DataFolder, openDataFolder } from './stores/data-folder.ts';
 import { Access, isLoopbackHost } from './tenancy/access.ts';
 
 /** What recognizes: the part of the server that the command line uses too. */
@@ -58,10 +59,23 @@ export function createRecognitionCore(config: Config, log: Logger, policies: Pic
   };
 }
 
-/** Builds the object graph and listens. Rejects with what the operating system says if the port cannot be had. */
+/**
+ * Opens the data folder, builds the object graph and listens. Throws `STORE_UNAVAILABLE` if the folder cannot be had, and rejects with what
+ * the operating system says if the port cannot.
+ */
 export async function startApp(config: Config, apiKey: string, log: Logger): Promise<App> {
+  const data = await openDataFolder(config.dataDir);
+  try {
+    return await startAppOn(data, config, apiKey, log);
+  } catch (error) {
+    await data.close();
+    throw error;
+  }
+}
+
+async function startAppOn(data: DataFolder, config: Config, apiKey: string, log: Logger): Promise<App> {
   const stages = new StageHistograms();
-  const core = createRecognitionCore(config, log, { policy: () => Promise.resolve(undefined) }, stages.observe);
+  const core = createRecognitionCore(config, log, data.store.tenants, stages.observe);
   const engine = createWeriftEngine({
     iceServers: config.iceServers.map(({ urls, username, credential }) => ({
       urls,
@@ -97,6 +111,8 @@ export async function startApp(config: Config, apiKey: string, log: Logger): Pro
     await engine.close();
     webSockets.close();
     await server.close();
+    // Last: what ends above is still recorded.
+    await data.close();
   };
   try {
     await server.listen({ host: config.host, port: config.port });

@@ -1,6 +1,7 @@
 import { ConfigError, loadConfig, type Config } from './config/config.ts';
-import { startApp } from './app.ts';
-import { createLogger } from './observability/logger.ts';
+import { type App, startApp } from './app.ts';
+import { createLogger, type Logger } from './observability/logger.ts';
+import { makeDataFolder } from './stores/data-folder.ts';
 import { keptApiKey } from './tenancy/access.ts';
 
 /** A second signal, or this long after the first, ends the process whatever is still open. */
@@ -18,18 +19,24 @@ function readConfig(): Config {
 
 /** A line of advice for what goes wrong on the first start. */
 function explainStart(error: unknown, config: Config): string {
-  const { code, message } = error as NodeJS.ErrnoException;
+  const { code, message, syscall } = error as NodeJS.ErrnoException;
+  if (syscall !== 'listen') return message;
   if (code === 'EADDRINUSE') return `Port ${String(config.port)} is taken; choose another: PORT=${String(config.port + 1)} npm start`;
   if (code === 'EACCES') return `Port ${String(config.port)} may not be used by this user; choose one over 1023: PORT=8080 npm start`;
   return message;
 }
 
+async function start(config: Config, log: Logger): Promise<{ app: App; apiKey: string; kept: { readonly path: string } | undefined }> {
+  await makeDataFolder(config.dataDir);
+  const kept = config.apiKey === undefined ? keptApiKey(config.dataDir) : undefined;
+  const apiKey = config.apiKey ?? kept?.apiKey ?? '';
+  return { app: await startApp(config, apiKey, log), apiKey, kept };
+}
+
 async function main(): Promise<void> {
   const config = readConfig();
   const log = createLogger(config.logLevel);
-  const kept = config.apiKey === undefined ? keptApiKey(config.dataDir) : undefined;
-  const apiKey = config.apiKey ?? kept?.apiKey ?? '';
-  const app = await startApp(config, apiKey, log).catch((error: unknown) => {
+  const { app, apiKey, kept } = await start(config, log).catch((error: unknown) => {
     process.stderr.write(`Earshot did not start. ${explainStart(error, config)}\n`);
     process.exit(1);
   });
