@@ -44,7 +44,7 @@ export const PULSE: StreamDialect = {
 };
 
 /** A refusal in the vendor's shape; `message` is what some clients read instead of `error`. */
-export function pulseError(error: EarshotError, requestId: string): HttpRefusal {
+function pulseError(error: EarshotError, requestId: string): HttpRefusal {
   const { httpStatus } = error.rule;
   const isRequest = httpStatus === 422 || httpStatus === 415 || httpStatus === 404;
   return {
