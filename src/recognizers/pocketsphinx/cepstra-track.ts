@@ -1,6 +1,8 @@
 import { CEPSTRUM_SIZE, FRAMES_PER_SECOND } from './library.ts';
 
 export const SAMPLES_PER_FRAME = 16_000 / FRAMES_PER_SECOND;
+/** Frames searched at a time. Fixed and counted from the segment's start: results must not depend on how audio arrived. */
+export const BLOCK_FRAMES = 10;
 
 /**
  * The last stretch of a lane's cepstra, addressed by frame number. Frames are numbered without holes as the front end

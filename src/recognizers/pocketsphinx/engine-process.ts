@@ -2,6 +2,7 @@ import { DecoderPool } from './decoder-pool.ts';
 import { LaneSearch } from './lane-search.ts';
 import { modelPaths } from './library.ts';
 import type { FromEngine, ToEngine } from './messages.ts';
+import { SearchTurns } from './search-turns.ts';
 
 /**
  * Entry of an engine process: `engine-process.ts MODEL_FOLDER MAX_DECODERS`, forked with an IPC channel.
@@ -10,6 +11,7 @@ import type { FromEngine, ToEngine } from './messages.ts';
 const [folder = '', maxDecoders = '1'] = process.argv.slice(2);
 const model = modelPaths(folder);
 const pool = new DecoderPool(model, Number(maxDecoders));
+const turns = new SearchTurns();
 const lanes = new Map<number, LaneSearch>();
 
 function send(message: FromEngine): void {
@@ -19,7 +21,7 @@ function send(message: FromEngine): void {
 function receive(message: ToEngine): void {
   if (message.type === 'open') {
     send({ type: 'opened', stream: message.stream });
-    lanes.set(message.stream, new LaneSearch(message.stream, model, pool, message.state, send));
+    lanes.set(message.stream, new LaneSearch(message.stream, model, pool, turns, message.state, send));
     return;
   }
   const lane = lanes.get(message.stream);

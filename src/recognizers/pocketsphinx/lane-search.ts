@@ -1,12 +1,13 @@
-import { CepstraTrack, SAMPLES_PER_FRAME } from './cepstra-track.ts';
+import { BLOCK_FRAMES, CepstraTrack, SAMPLES_PER_FRAME } from './cepstra-track.ts';
 import { CepstralMean, distance } from './cepstral-mean.ts';
-import type { DecoderPool } from './decoder-pool.ts';
 import { type Decoder, type DecodedWord, FrontEnd, type ModelPaths, initialMean } from './library.ts';
+import { joined } from './joined.ts';
+import { MeanEstimate } from './mean-estimate.ts';
 import type { FromEngine, LaneState, SettledWord } from './messages.ts';
+import type { SearchTurns } from './search-turns.ts';
 
-/** Frames searched at a time. Fixed and counted from the segment's start: results must not depend on how audio arrived. */
-const BLOCK_FRAMES = 10;
-const BLOCK_SAMPLES = BLOCK_FRAMES * SAMPLES_PER_FRAME;
+/** Frames of one turn: others wait meanwhile, and more would hardly save more. */
+const MAX_TURN_FRAMES = 100;
 /** A lane of which less speech is known has no usable mean: the search waits for it, or for the segment's end. */
 const MIN_MEAN_FRAMES = 100;
 /** A mean that moved further than this during the segment is wrong enough to search the segment again. */
@@ -31,9 +32,28 @@ interface Segment {
   /** The segment's audio, for the estimate of the mean. */
   readonly pcm: Int16Array[];
   pcmSamples: number;
+  /** Samples written while the segment was open that were not told as consumed. */
+  untoldSamples: number;
   endFrame: number | undefined;
   /** The end lies before what was written: what the search has seen is too long. */
   overshot: boolean;
+}
+
+/** What a segment's search needs of a decoder. */
+export type SegmentDecoder = Pick<Decoder, 'start' | 'process' | 'end' | 'words'>;
+
+/** Where decoders are leased. */
+export interface Decoders {
+  lease(): Promise<SegmentDecoder>;
+  release(decoder: SegmentDecoder): void;
+}
+
+/** How far the search of an open segment has come. */
+interface Progress {
+  frame: number;
+  /** The last interim told. */
+  shown: string;
+  isOver: boolean;
 }
 
 /**
@@ -43,7 +63,8 @@ interface Segment {
 export class LaneSearch {
   readonly #stream: number;
   readonly #model: ModelPaths;
-  readonly #pool: DecoderPool;
+  readonly #decoders: Decoders;
+  readonly #turns: SearchTurns;
   readonly #send: (message: FromEngine) => void;
   readonly #frontEnd: FrontEnd;
   #speechFrontEnd: FrontEnd;
@@ -65,13 +86,15 @@ export class LaneSearch {
   constructor(
     stream: number,
     model: ModelPaths,
-    pool: DecoderPool,
+    decoders: Decoders,
+    turns: SearchTurns,
     state: LaneState | undefined,
     send: (message: FromEngine) => void,
   ) {
     this.#stream = stream;
     this.#model = model;
-    this.#pool = pool;
+    this.#decoders = decoders;
+    this.#turns = turns;
     this.#send = send;
     this.#frontEnd = new FrontEnd(model, false);
     this.#speechFrontEnd = new FrontEnd(model, true);
@@ -87,6 +110,7 @@ export class LaneSearch {
     if (this.#open) {
       this.#open.pcm.push(samples);
       this.#open.pcmSamples += samples.length;
+      this.#open.untoldSamples += samples.length;
       this.#wake();
     } else {
       this.#send({ type: 'consumed', stream: this.#stream, samples: samples.length });
@@ -102,6 +126,7 @@ export class LaneSearch {
       skippedSamples: this.#track.skippedSamples,
       pcm: [lookBack],
       pcmSamples: lookBack.length,
+      untoldSamples: 0,
       endFrame: undefined,
       overshot: false,
     };
@@ -129,11 +154,11 @@ export class LaneSearch {
   async #searchQueue(): Promise<void> {
     this.#searching = true;
     for (let segment = this.#queue[0]; segment && !this.#closed; segment = this.#queue[0]) {
-      const decoder = await this.#pool.lease();
+      const decoder = await this.#decoders.lease();
       try {
         await this.#search(segment, decoder);
       } finally {
-        this.#pool.release(decoder);
+        this.#decoders.release(decoder);
       }
       this.#queue.shift();
     }
@@ -142,74 +167,105 @@ export class LaneSearch {
     else this.#forget();
   }
 
-  async #search(segment: Segment, decoder: Decoder): Promise<void> {
+  async #search(segment: Segment, decoder: SegmentDecoder): Promise<void> {
     const before = this.#mean.state();
     const estimate = new MeanEstimate(this.#mean, segment, this.#speechFrontEnd);
     while (!this.#ended(segment) && this.#mean.frames < MIN_MEAN_FRAMES) {
-      if (!estimate.takeBlock()) await this.#arrived.promise;
+      // Told before it is searched: a writer that waits for that would keep the speech back that the search waits for.
+      if (estimate.takeBlock()) this.#tellConsumed(segment, BLOCK_FRAMES * SAMPLES_PER_FRAME);
+      else await this.#arrived.promise;
     }
     while (this.#mean.frames < MIN_MEAN_FRAMES && estimate.takeBlock());
     if (this.#mean.frames < MIN_MEAN_FRAMES) estimate.takeRest();
     const used = this.#mean.value(this.#fallbackMean);
-    decoder.start(used);
-    await this.#follow(segment, decoder);
-    await decoder.end();
+    // Of a segment that is complete already all is known that decides how it is searched.
+    const isOpen = segment.endFrame === undefined;
+    if (isOpen) await this.#follow(segment, decoder, used);
     if (this.#closed) return;
     estimate.takeRest();
-    await this.#settle(segment, decoder, before, used);
+    await this.#settle(segment, decoder, before, { followed: isOpen, mean: used });
   }
 
   #ended(segment: Segment): boolean {
     return this.#closed || segment.endFrame !== undefined;
   }
 
-  /** Searches the segment while it comes in, block by block, telling interims whenever it has caught up. */
-  async #follow(segment: Segment, decoder: Decoder): Promise<void> {
-    let frame = segment.startFrame;
-    let shown = '';
-    while (!this.#closed) {
-      const ended = segment.endFrame !== undefined;
-      const available = segment.endFrame ?? this.#track.endFrame;
-      if (available - frame >= BLOCK_FRAMES || (ended && available > frame)) {
-        const to = Math.min(frame + BLOCK_FRAMES, available);
-        await decoder.process(this.#track.slice(frame, to));
-        this.#send({ type: 'consumed', stream: this.#stream, samples: (to - frame) * SAMPLES_PER_FRAME });
-        frame = to;
-        const caughtUp = segment.endFrame === undefined && this.#track.endFrame - frame < BLOCK_FRAMES;
-        if (caughtUp) shown = this.#showInterim(segment, decoder, shown);
-      } else if (ended) {
-        return;
+  /** Searches the segment while it comes in, telling interims whenever it has caught up, and ends the search with it. */
+  async #follow(segment: Segment, decoder: SegmentDecoder, mean: Float32Array): Promise<void> {
+    const progress: Progress = { frame: segment.startFrame, shown: '', isOver: false };
+    decoder.start(mean);
+    while (!progress.isOver) {
+      if (this.#ended(segment) || this.#track.endFrame - progress.frame >= BLOCK_FRAMES) {
+        await this.#turns.take(() => this.#searchWaiting(segment, decoder, progress));
       } else {
         await this.#arrived.promise;
       }
     }
   }
 
+  /** One turn: the blocks that wait, and the end of the search if nothing is left. */
+  async #searchWaiting(segment: Segment, decoder: SegmentDecoder, progress: Progress): Promise<void> {
+    const limit = progress.frame + MAX_TURN_FRAMES;
+    while (!this.#closed && progress.frame < limit) {
+      const waiting = (segment.endFrame ?? this.#track.endFrame) - progress.frame;
+      if (waiting <= 0 || (waiting < BLOCK_FRAMES && segment.endFrame === undefined)) break;
+      const count = Math.min(BLOCK_FRAMES, waiting);
+      await decoder.process(this.#track.slice(progress.frame, progress.frame + count));
+      progress.frame += count;
+      this.#tellConsumed(segment, count * SAMPLES_PER_FRAME);
+    }
+    if (this.#closed || (segment.endFrame !== undefined && progress.frame >= segment.endFrame)) {
+      await decoder.end();
+      progress.isOver = true;
+    } else if (segment.endFrame === undefined && this.#track.endFrame - progress.frame < BLOCK_FRAMES) {
+      progress.shown = this.#showInterim(segment, decoder, progress.shown);
+    }
+  }
+
+  #tellConsumed(segment: Segment, atMost: number): void {
+    const samples = Math.min(segment.untoldSamples, atMost);
+    if (samples === 0) return;
+    segment.untoldSamples -= samples;
+    this.#send({ type: 'consumed', stream: this.#stream, samples });
+  }
+
   /**
-   * The segment is complete. It is searched once more if its end was drawn back, if its own speech moved the mean, or, while
-   * little of the lane is known, together with what was said before it.
+   * The segment is complete. If it was followed, it is searched once more if its end was drawn back, if its own speech moved the
+   * mean, or, while little of the lane is known, together with what was said before it.
    */
-  async #settle(segment: Segment, decoder: Decoder, before: LaneState, used: Float32Array): Promise<void> {
+  async #settle(segment: Segment, decoder: SegmentDecoder, before: LaneState, search: { readonly followed: boolean; readonly mean: Float32Array }): Promise<void> {
     const own: FrameRange = { startFrame: segment.startFrame, endFrame: segment.endFrame ?? this.#track.endFrame };
     const context = before.frames < WARM_UP_FRAMES ? this.#contextOf(own) : [];
     if (segment.overshot) this.#estimateAgain(segment, before, own.endFrame);
     const mean = this.#mean.value(this.#fallbackMean);
-    if (segment.overshot || context.length > 0 || distance(mean, used) > MAX_MEAN_DRIFT) {
-      decoder.start(mean);
-      for (const range of [...context, own]) await this.#feed(decoder, range);
-      await decoder.end();
+    if (segment.overshot || context.length > 0 || distance(mean, search.mean) > MAX_MEAN_DRIFT) {
+      await this.#searchWhole(decoder, mean, [...context, own]);
+    } else if (!search.followed) {
+      await this.#searchWhole(decoder, search.mean, [own]);
     }
     this.#mean.age();
     this.#settled.push(own);
     if (this.#closed) return;
     const contextFrames = context.reduce((sum, range) => sum + range.endFrame - range.startFrame, 0);
     const words = this.#laneWords(decoder.words(), segment, contextFrames, true);
+    this.#tellConsumed(segment, Infinity);
     this.#send({ type: 'settled', stream: this.#stream, segment: segment.id, words, state: this.#mean.state() });
   }
 
-  async #feed(decoder: Decoder, range: FrameRange): Promise<void> {
-    for (let frame = range.startFrame; frame < range.endFrame && !this.#closed; frame += BLOCK_FRAMES) {
-      await decoder.process(this.#track.slice(frame, Math.min(frame + BLOCK_FRAMES, range.endFrame)));
+  /** Searches complete ranges as one utterance. */
+  async #searchWhole(decoder: SegmentDecoder, mean: Float32Array, ranges: readonly FrameRange[]): Promise<void> {
+    decoder.start(mean);
+    for (const { startFrame, endFrame } of ranges) {
+      for (let frame = startFrame; frame < endFrame && !this.#closed; frame += MAX_TURN_FRAMES) {
+        await this.#turns.take(() => this.#feed(decoder, { startFrame: frame, endFrame: Math.min(frame + MAX_TURN_FRAMES, endFrame) }));
+      }
+    }
+    await this.#turns.take(() => decoder.end());
+  }
+
+  async #feed(decoder: SegmentDecoder, { startFrame, endFrame }: FrameRange): Promise<void> {
+    for (let frame = startFrame; frame < endFrame; frame += BLOCK_FRAMES) {
+      await decoder.process(this.#track.slice(frame, Math.min(frame + BLOCK_FRAMES, endFrame)));
     }
   }
 
@@ -217,7 +273,7 @@ export class LaneSearch {
   #estimateAgain(segment: Segment, before: LaneState, endFrame: number): void {
     this.#speechFrontEnd.free();
     this.#speechFrontEnd = new FrontEnd(this.#model, true);
-    const samples = join(segment.pcm).slice(0, (endFrame - segment.startFrame) * SAMPLES_PER_FRAME);
+    const samples = joined(segment.pcm).slice(0, (endFrame - segment.startFrame) * SAMPLES_PER_FRAME);
     this.#mean.restore(before);
     this.#mean.add(this.#speechFrontEnd.process(samples));
   }
@@ -226,7 +282,7 @@ export class LaneSearch {
     return this.#settled.filter((range) => segment.endFrame - range.startFrame <= CONTEXT_FRAMES);
   }
 
-  #showInterim(segment: Segment, decoder: Decoder, shown: string): string {
+  #showInterim(segment: Segment, decoder: SegmentDecoder, shown: string): string {
     const words = this.#laneWords(decoder.words(), segment, 0, false);
     const text = words.map((word) => word.text).join(' ');
     if (text !== shown) this.#send({ type: 'interim', stream: this.#stream, segment: segment.id, words });
@@ -256,7 +312,7 @@ export class LaneSearch {
   }
 
   #lastSamples(count: number): Int16Array {
-    const all = join(this.#recent);
+    const all = joined(this.#recent);
     return all.slice(Math.max(0, all.length - count));
   }
 
@@ -278,46 +334,4 @@ export class LaneSearch {
     this.#frontEnd.free();
     this.#speechFrontEnd.free();
   }
-}
-
-/** Feeds a segment's samples to the mean in whole blocks, so that the moment of looking does not matter. */
-class MeanEstimate {
-  readonly #mean: CepstralMean;
-  readonly #segment: Segment;
-  readonly #frontEnd: FrontEnd;
-  #takenSamples = 0;
-
-  constructor(mean: CepstralMean, segment: Segment, frontEnd: FrontEnd) {
-    this.#mean = mean;
-    this.#segment = segment;
-    this.#frontEnd = frontEnd;
-  }
-
-  /** Takes the next whole block; false where it has not arrived. */
-  takeBlock(): boolean {
-    if (this.#segment.pcmSamples - this.#takenSamples < BLOCK_SAMPLES) return false;
-    this.#take(BLOCK_SAMPLES);
-    return true;
-  }
-
-  takeRest(): void {
-    this.#take(this.#segment.pcmSamples - this.#takenSamples);
-  }
-
-  #take(count: number): void {
-    if (count === 0) return;
-    const samples = join(this.#segment.pcm).slice(this.#takenSamples, this.#takenSamples + count);
-    this.#mean.add(this.#frontEnd.process(samples));
-    this.#takenSamples += count;
-  }
-}
-
-function join(parts: readonly Int16Array[]): Int16Array {
-  const out = new Int16Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    out.set(part, offset);
-    offset += part.length;
-  }
-  return out;
 }

@@ -1,0 +1,211 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import test from 'node:test';
+import fc from 'fast-check';
+import { SAMPLE_RATE_HZ } from '../../core/audio.ts';
+import { joined, quiet } from '../../core/testing/audio.ts';
+import { spoken } from '../../core/testing/spoken.ts';
+import { CEPSTRUM_SIZE, type DecodedWord, modelPaths } from './library.ts';
+import { LaneSearch, type Decoders, type SegmentDecoder } from './lane-search.ts';
+import type { FromEngine, LaneState } from './messages.ts';
+import { SearchTurns } from './search-turns.ts';
+
+const MODEL = modelPaths('/usr/share/pocketsphinx/model/en-us');
+const SECOND = SAMPLE_RATE_HZ;
+const SPEECH = joined(spoken('The weather is fine today.'), quiet(400), spoken('We are going to walk along the river.'), quiet(400));
+
+const tick = (): Promise<void> => new Promise((resolve) => setImmediate(() => resolve()));
+const ticks = async (count: number): Promise<void> => {
+  for (let i = 0; i < count; i += 1) await tick();
+};
+
+/** Says, as its only word, what it was given since its start: the mean, and the frames block by block. */
+class RecordingDecoder implements SegmentDecoder {
+  readonly starts: Float32Array[] = [];
+  readonly #log: (blockFrames: number) => void;
+  #hash = createHash('sha1');
+  #frames = 0;
+  #running = false;
+
+  constructor(log: (blockFrames: number) => void) {
+    this.#log = log;
+  }
+
+  start(mean: Float32Array): void {
+    assert.equal(this.#running, false, 'started twice');
+    this.#running = true;
+    this.starts.push(mean);
+    this.#hash = createHash('sha1').update(mean);
+    this.#frames = 0;
+  }
+
+  async process(cepstra: Float32Array): Promise<void> {
+    this.#log(cepstra.length / CEPSTRUM_SIZE);
+    this.#hash.update(cepstra).update('|');
+    this.#frames += cepstra.length / CEPSTRUM_SIZE;
+    await tick();
+  }
+
+  async end(): Promise<void> {
+    await tick();
+    this.#running = false;
+  }
+
+  words(): DecodedWord[] {
+    const last = this.#frames - 1;
+    return [{ text: `${String(this.#frames)} ${this.#hash.copy().digest('hex')}`, startFrame: last, endFrame: last, confidence: 1 }];
+  }
+}
+
+interface Lane {
+  readonly search: LaneSearch;
+  readonly decoder: RecordingDecoder;
+  readonly messages: FromEngine[];
+  readonly leased: () => number;
+  /** The words and the state after each segment, once so many are settled. */
+  readonly settled: (count: number) => Promise<FromEngine[]>;
+  readonly consumed: () => number;
+}
+
+function openLane({ turns = new SearchTurns(), log = () => undefined, state }: { turns?: SearchTurns; log?: (blockFrames: number) => void; state?: LaneState } = {}): Lane {
+  const decoder = new RecordingDecoder(log);
+  const messages: FromEngine[] = [];
+  let leased = 0;
+  const decoders: Decoders = {
+    lease: () => Promise.resolve(decoder).finally(() => (leased += 1)),
+    release: () => (leased -= 1),
+  };
+  const search = new LaneSearch(1, MODEL, decoders, turns, state, (message) => messages.push(message));
+  const settled = async (count: number): Promise<FromEngine[]> => {
+    for (;;) {
+      const told = messages.filter((message) => message.type === 'settled');
+      if (told.length >= count) return told;
+      await tick();
+    }
+  };
+  const consumed = (): number => messages.reduce((sum, message) => sum + (message.type === 'consumed' ? message.samples : 0), 0);
+  return { search, decoder, messages, leased: () => leased, settled, consumed };
+}
+
+/** What the lane is told once so many samples are written. */
+type Step = { readonly atSample: number } & ({ readonly begin: number } | { readonly end: number });
+
+/** A segment that ends where the audio does, one that is drawn back, and one in a lane that still warms up. */
+const STEPS: readonly Step[] = [
+  { atSample: 0.4 * SECOND, begin: 0 },
+  { atSample: 2 * SECOND, end: 2 * SECOND },
+  { atSample: 2.2 * SECOND, begin: 2 * SECOND },
+  { atSample: 3.8 * SECOND, end: 3.2 * SECOND },
+  { atSample: 3.8 * SECOND, begin: 3.2 * SECOND },
+];
+
+/** Feeds the speech in `pieces` of samples, pausing for `pauses` of the event loop's turns in between, both again and again. */
+async function hear(lane: Lane, pieces: readonly number[], pauses: readonly number[]): Promise<FromEngine[]> {
+  let sample = 0;
+  let piece = 0;
+  const last: Step = { atSample: SPEECH.length, end: SPEECH.length };
+  for (const [segment, step] of [...STEPS, last].entries()) {
+    while (sample < step.atSample) {
+      const to = Math.min(step.atSample, sample + pieces[piece % pieces.length]!);
+      lane.search.write(sample, SPEECH.slice(sample, to));
+      sample = to;
+      await ticks(pauses[piece % pauses.length]!);
+      piece += 1;
+    }
+    if ('begin' in step) lane.search.begin(segment >> 1, step.begin);
+    else lane.search.end(step.end);
+  }
+  return lane.settled(3);
+}
+
+test('the words of a segment depend on the samples alone, not on their pieces or on when they came', async () => {
+  const expected = await hear(openLane(), [512], [0]);
+  const pieces = fc.array(fc.integer({ min: 1, max: 20_000 }), { minLength: 1, maxLength: 5 });
+  const pauses = fc.array(fc.integer({ min: 0, max: 30 }), { minLength: 1, maxLength: 5 });
+  await fc.assert(
+    fc.asyncProperty(pieces, pauses, async (some, rests) => {
+      assert.deepEqual(await hear(openLane(), some, rests), expected);
+    }),
+    { numRuns: 15, examples: [[[512], [30]], [[20_000], [0]], [[160], [1]]] },
+  );
+});
+
+test('a segment that is complete before its search begins is searched once, one that was followed while the lane warms up twice', async () => {
+  const atOnce = openLane();
+  await hear(atOnce, [SPEECH.length], [0]);
+  const inTime = openLane();
+  await hear(inTime, [512], [40]);
+  // The first because its own speech moved the mean, the others with those before them as context.
+  assert.deepEqual([atOnce.decoder.starts.length, inTime.decoder.starts.length], [3, 6]);
+});
+
+test('a lane that knows its mean searches a segment once', async () => {
+  const first = openLane();
+  const [, , { state }] = (await hear(first, [512], [0])) as [unknown, unknown, Extract<FromEngine, { type: 'settled' }>];
+  const factor = 2000 / state.frames;
+  const warm = openLane({ state: { cepstralSum: state.cepstralSum.map((sum) => sum * factor), frames: 2000 } });
+  warm.search.begin(0, 0);
+  warm.search.write(0, SPEECH);
+  await ticks(200);
+  warm.search.end(SPEECH.length);
+  await warm.settled(1);
+  assert.equal(warm.decoder.starts.length, 1);
+});
+
+test('lanes take turns; a turn is for what the lane has waiting, up to a second', async () => {
+  const turns = new SearchTurns();
+  const log: string[] = [];
+  const lanes = ['a', 'b'].map((name) => openLane({ turns, log: (frames) => log.push(`${name}${String(frames)}`) }));
+  for (const { search } of lanes) {
+    search.begin(0, 0);
+    search.write(0, SPEECH.subarray(0, 2.5 * SECOND));
+  }
+  await ticks(100);
+  const ofTurn = (name: string, blocks: number): string[] => Array.from({ length: blocks }, () => `${name}10`);
+  // The front end keeps the last window, so that 248 frames are there.
+  assert.deepEqual(log, [...ofTurn('a', 10), ...ofTurn('b', 10), ...ofTurn('a', 10), ...ofTurn('b', 10), ...ofTurn('a', 4), ...ofTurn('b', 4)]);
+});
+
+test('interims are told when the search has caught up, and none of a segment that has ended', async () => {
+  const lane = openLane();
+  lane.search.begin(0, 0);
+  lane.search.write(0, SPEECH.subarray(0, 2 * SECOND));
+  await ticks(60);
+  assert.equal(lane.messages.filter(({ type }) => type === 'interim').length, 1);
+  lane.search.write(2 * SECOND, SPEECH.subarray(2 * SECOND, 3 * SECOND));
+  lane.search.end(3 * SECOND);
+  await lane.settled(1);
+  assert.equal(lane.messages.filter(({ type }) => type === 'interim').length, 1);
+});
+
+test('every written sample is told as consumed once', async () => {
+  for (const pause of [0, 40]) {
+    const lane = openLane();
+    await hear(lane, [512], [pause]);
+    assert.equal(lane.consumed(), SPEECH.length);
+  }
+});
+
+test('a segment in which no speech is found is consumed while it is open: a writer that waits for that goes on', async () => {
+  const lane = openLane();
+  lane.search.begin(0, 0);
+  lane.search.write(0, quiet(5000));
+  await ticks(20);
+  assert.ok(lane.consumed() > 4 * SECOND, String(lane.consumed()));
+  lane.search.end(5 * SECOND);
+  await lane.settled(1);
+  assert.equal(lane.consumed(), 5 * SECOND);
+});
+
+test('a lane closed in the middle of a search gives its decoder back and says no more', async () => {
+  const lane = openLane();
+  lane.search.begin(0, 0);
+  lane.search.write(0, SPEECH);
+  await ticks(12);
+  assert.equal(lane.leased(), 1);
+  const told = lane.messages.filter(({ type }) => type !== 'consumed').length;
+  lane.search.close();
+  await ticks(20);
+  assert.equal(lane.leased(), 0);
+  assert.equal(lane.messages.filter(({ type }) => type !== 'consumed').length, told);
+});

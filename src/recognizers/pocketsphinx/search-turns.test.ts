@@ -1,0 +1,23 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { SearchTurns } from './search-turns.ts';
+
+test('turns come in the order in which they were asked for, one at a time', async () => {
+  const turns = new SearchTurns();
+  const log: string[] = [];
+  const turn = (name: string) => async (): Promise<void> => {
+    log.push(`${name} begins`);
+    await new Promise((resolve) => setImmediate(resolve));
+    log.push(`${name} ends`);
+  };
+  await Promise.all([turns.take(turn('one')), turns.take(turn('two')), turns.take(turn('three'))]);
+  assert.deepEqual(log, ['one begins', 'one ends', 'two begins', 'two ends', 'three begins', 'three ends']);
+});
+
+test('a turn that fails is told to who took it, and the next one is taken', async () => {
+  const turns = new SearchTurns();
+  const failing = turns.take(() => Promise.reject(new Error('no such frame')));
+  const next = turns.take(() => Promise.resolve('words'));
+  await assert.rejects(failing, /no such frame/);
+  assert.equal(await next, 'words');
+});
