@@ -76,6 +76,8 @@ export async function startApp(config: Config, apiKey: string, log: Logger): Pro
 async function startAppOn(data: DataFolder, config: Config, apiKey: string, log: Logger): Promise<App> {
   const stages = new StageHistograms();
   const core = createRecognitionCore(config, log, data.store.tenants, stages.observe);
+  // So that the first captions do not wait for a model. What fails here is told when it is asked for.
+  for (const backend of core.backends) void backend.ready('live').catch(() => undefined);
   const engine = createWeriftEngine({
     iceServers: config.iceServers.map(({ urls, username, credential }) => ({
       urls,

@@ -1,9 +1,10 @@
 import type { Backend } from '../core/backend.ts';
 import type { BackendContext, CreateBackend } from './backend-context.ts';
 import { createPocketSphinxBackend } from './pocketsphinx/backend.ts';
+import { createSherpaOnnxBackend } from './sherpa-onnx/backend.ts';
 
 /** Every backend there is. Where ranks are equal, the earlier one is taken. */
-const BACKENDS: readonly CreateBackend[] = [createPocketSphinxBackend];
+const BACKENDS: readonly CreateBackend[] = [createPocketSphinxBackend, createSherpaOnnxBackend];
 
 /** The backends that the settings ask for. */
 export function createBackends(context: BackendContext): Backend[] {

@@ -1,0 +1,9 @@
+import type { ModelDescription } from './model-folder.ts';
+
+/** What an engine process is to load. */
+export interface EngineTask {
+  readonly model: ModelDescription;
+  /** Absolute path of the model's folder. */
+  readonly folder: string;
+  readonly threads: number;
+}
