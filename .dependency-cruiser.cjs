@@ -97,7 +97,7 @@ module.exports = {
     home('werift', ['werift'], ['^media/engines/', TEST]),
     home('koffi', ['koffi'], ['^src/recognizers/', '^media/rtp/']),
     home('fastify', ['fastify', '@fastify'], ['^src/http/', TEST]),
-    home('sherpa-onnx', ['sherpa-onnx-node'], ['^src/recognizers/', '^media/vad/']),
+    home('sherpa-onnx', ['sherpa-onnx-node'], ['^src/recognizers/', '^src/speakers/', '^media/vad/']),
   ],
   options: {
     doNotFollow: { path: 'node_modules' },

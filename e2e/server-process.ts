@@ -71,6 +71,11 @@ export class ServerProcess {
     return childrenOf(this.pid).filter((pid) => read(`/proc/${pid}/cmdline`).includes('ffmpeg'));
   }
 
+  /** Pids of the processes that run the speaker engine at the moment. */
+  get speakerPids(): number[] {
+    return childrenOf(this.pid).filter((pid) => read(`/proc/${pid}/cmdline`).includes('speakers/engine-process'));
+  }
+
   /** Count of the server's open file descriptors. */
   get openFiles(): number {
     return readdirSync(`/proc/${this.pid}/fd`).length;

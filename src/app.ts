@@ -19,6 +19,8 @@ import type { Logger } from './observability/logger.ts';
 import { StageHistograms } from './observability/stage-histograms.ts';
 import { Dispatcher } from './dispatch/dispatcher.ts';
 import { createBackends } from './recognizers/index.ts';
+import { createSpeakerEngine } from './speakers/engine-client.ts';
+import { VoiceAttribution } from './speakers/voice-attribution.ts';
 import { type DataFolder, openDataFolder } from './stores/data-folder.ts';
 import { Access, isLoopbackHost } from './tenancy/access.ts';
 
@@ -41,10 +43,24 @@ export interface App {
 /** Builds the recognizers and the session core around it. */
 export function createRecognitionCore(config: Config, log: Logger, policies: Pick<TenantStore, 'policy'>, observe?: ObserveStage): RecognitionCore {
   const backends = createBackends({ config, log });
+  const speakerEngine = createSpeakerEngine({
+    ...(config.speakerModelDir !== undefined && { modelFolder: config.speakerModelDir }),
+    onExit: (exit) => {
+      log.warn(exit, 'the speaker engine ended and is replaced');
+    },
+  });
   const sessions = new Sessions({
     clock: systemClock,
     createId: () => `ses_${randomUUID()}`,
     createDetector: createSileroDetectors(),
+    createAttribution: () =>
+      new VoiceAttribution({
+        engine: speakerEngine,
+        knownVoices: () => Promise.resolve([]),
+        onFault: (err) => {
+          log.error({ err }, 'speakers could not be told apart; the words go out without labels');
+        },
+      }),
     ...(observe && { observe }),
   });
   return {
@@ -54,7 +70,7 @@ export function createRecognitionCore(config: Config, log: Logger, policies: Pic
     decode: createAudioDecoder({ ffmpegPath: config.ffmpegPath }),
     close: async () => {
       await sessions.drain();
-      await Promise.all(backends.map((backend) => backend.close()));
+      await Promise.all([...backends.map((backend) => backend.close()), speakerEngine.close()]);
     },
   };
 }

@@ -5,6 +5,8 @@ export interface Word {
   readonly start: number;
   readonly end: number;
   readonly confidence?: number;
+  readonly speaker?: string;
+  readonly speaker_id?: string | null;
 }
 
 export interface Segment {
@@ -14,6 +16,8 @@ export interface Segment {
   readonly start: number;
   readonly end: number;
   readonly confidence?: number;
+  readonly speaker?: string;
+  readonly speaker_id?: string | null;
   readonly words: readonly Word[];
 }
 

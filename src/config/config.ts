@@ -16,6 +16,7 @@ const schema = z.strictObject({
   apiKey: z.string().min(16).optional().describe('API key to accept. Default: made on the first start and kept in the data folder.'),
   logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info').describe('Least severe log line that is written.'),
   modelDir: z.string().min(1).default('/usr/share/pocketsphinx/model/en-us').describe('Folder of the PocketSphinx model.'),
+  speakerModelDir: z.string().min(1).optional().describe('Folder with a sherpa-onnx speaker model: `embedding.onnx` and, if there is one, `segmentation.onnx`. Default: the embedded speaker engine.'),
   engineProcesses: positiveInteger.max(64).optional().describe('Engine processes for live sessions. Default: one per core.'),
   maxLiveSessions: positiveInteger.max(1000).optional().describe('Live sessions at a time. Default: 5 per core.'),
   maxBatchSessions: positiveInteger.max(1000).optional().describe('Uploaded files recognized at a time. Default: 2 per core.'),

@@ -30,7 +30,14 @@ const fieldsSchema = z.object({
 });
 const formSchema = fieldsSchema.extend({ file: file('WAV, MP3, FLAC, Ogg, M4A/MP4 or WebM, at most 8 channels. Its first bytes tell which.') });
 
-const wordSchema = z.object({ text: z.string(), start: z.number(), end: z.number(), confidence: z.number().optional() });
+const wordSchema = z.object({
+  text: z.string(),
+  start: z.number(),
+  end: z.number(),
+  confidence: z.number().optional(),
+  speaker: z.string().optional().describe('Name of an enrolled speaker, or `SPEAKER_00`, `SPEAKER_01`, ...; absent where nobody can tell.'),
+  speaker_id: z.string().nullable().optional().describe('Null where the speaker is not an enrolled one.'),
+});
 const segmentSchema = wordSchema.extend({ segment_id: z.string(), lane: z.number().int(), words: z.array(wordSchema) });
 const transcriptSchema = z.object({
   job_id: z.string(),
