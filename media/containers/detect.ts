@@ -1,7 +1,7 @@
 import type { AudioFormat } from '../../src/core/audio.ts';
 
 /** A container known by its first bytes. */
-export type Container = Exclude<AudioFormat['container'], 'auto' | 'raw'>;
+export type Container = Exclude<AudioFormat['container'], 'auto' | 'raw' | 'opus-packets'>;
 
 /** `incomplete`: too few bytes, but they could be the beginning of a known container. */
 export type Detection = Container | 'incomplete' | 'unknown';

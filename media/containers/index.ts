@@ -7,6 +7,7 @@ import { detectContainer, SNIFF_BYTES, type Container } from './detect.ts';
 import { Ffmpeg } from './ffmpeg.ts';
 import { LaneBank } from './lane-bank.ts';
 import { Mp4Layout, type Mp4Decision } from './mp4-layout.ts';
+import { opusPacketSource } from './opus-packets.ts';
 import { openWavSource, rawSource, type PcmSource } from './pcm-source.ts';
 import { spool } from './spool.ts';
 import { checkPcmShape } from './wav-format.ts';
@@ -108,6 +109,7 @@ function mixed(block: readonly Int16Array[]): readonly Int16Array[] {
 }
 
 async function openSource(input: ByteReader, format: AudioFormat, settings: Settings, stop: AbortSignal): Promise<OpenedSource> {
+  if (format.container === 'opus-packets') return here(opusPacketSource(input));
   const container = format.container === 'raw' ? await sniffRaw(input, format) : await sniff(input);
   if (container === 'raw') return here(openRaw(input, format, settings.maxChannels));
   if (container === 'wav') return here(await openWavSource(input, settings.maxChannels));

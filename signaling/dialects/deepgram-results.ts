@@ -1,14 +1,14 @@
 import type { EarshotError } from '../../src/core/errors.ts';
 import { textOf, type Word } from '../../src/core/transcript.ts';
 import type { HttpRefusal } from './dialect.ts';
-import { meanConfidence, roundedTo, seconds } from './fields.ts';
+import { meanConfidence, roundedTo, seconds, type SpeakerNumbers } from './fields.ts';
 
 /** The model in the shape that the vendor's clients expect; there is one answer whatever model was asked for. */
 export const MODEL_UUID = '00000000-0000-4000-8000-000000000001';
 export const modelInfo = (): object => ({ name: 'earshot', version: '1', arch: 'earshot' });
 
 /** One way to read a stretch of speech: its text and its words. `confidence` is 0 where the engine gives none. */
-export function alternative(words: readonly Word[], options: { readonly punctuated: boolean }): object {
+export function alternative(words: readonly Word[], options: { readonly punctuated: boolean; readonly speakers?: SpeakerNumbers | undefined }): object {
   return {
     transcript: textOf(words),
     confidence: meanConfidence(words) ?? 0,
@@ -18,6 +18,7 @@ export function alternative(words: readonly Word[], options: { readonly punctuat
       end: seconds(word.endSample),
       confidence: roundedTo(word.confidence ?? 0, 3),
       ...(options.punctuated && { punctuated_word: word.text }),
+      ...(options.speakers && word.speaker && { speaker: options.speakers.of(word.speaker) }),
     })),
   };
 }

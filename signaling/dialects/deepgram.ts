@@ -5,7 +5,7 @@ import type { NumberedEvent, Utterance } from '../../src/core/transcript.ts';
 import type { WireMessage } from '../connection.ts';
 import { alternative, deepgramError, modelInfo, MODEL_UUID } from './deepgram-results.ts';
 import type { Command, Conversation, DialectAddress, Farewell, StreamDialect, StreamRequest } from './dialect.ts';
-import { authorization, jsonObject, QueryReader, seconds } from './fields.ts';
+import { authorization, jsonObject, QueryReader, seconds, SpeakerNumbers } from './fields.ts';
 
 /** Encodings by the vendor's names. Compressed ones come with their own framing. */
 const ENCODINGS = new Map<string, Pick<AudioFormat, 'container' | 'encoding'>>([
@@ -30,6 +30,8 @@ interface StreamOptions {
   readonly interimResults: boolean;
   readonly vadEvents: boolean;
   readonly punctuated: boolean;
+  /** Undefined: speakers are not wanted. */
+  readonly speakers: SpeakerNumbers | undefined;
   /** Undefined: UtteranceEnd is not wanted. */
   readonly utteranceEndSamples: number | undefined;
 }
@@ -210,6 +212,7 @@ function streamOptions(query: URLSearchParams): StreamOptions {
     interimResults,
     vadEvents,
     punctuated,
+    speakers: diarize ? new SpeakerNumbers() : undefined,
     utteranceEndSamples: utteranceEndMs === undefined ? undefined : msToSamples(utteranceEndMs),
     request: {
       format: { container: 'auto', ...encoding, channels, ...(sampleRateHz !== undefined && { sampleRateHz }), ...(!multichannel && { mixdown: true }) },

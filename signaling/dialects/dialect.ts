@@ -46,6 +46,8 @@ export interface Conversation {
 
 /** Where and how a client knocks, before the upgrade. */
 export interface DialectAddress {
+  /** The one of the dialect's paths that was asked for, as the dialect wrote it. */
+  readonly path: string;
   /** The named parts of the path. */
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;

@@ -6,10 +6,16 @@ import type { WireMessage } from '../connection.ts';
 import type { Command, StreamDialect } from './dialect.ts';
 import { STREAM_DIALECTS } from './index.ts';
 import { DEEPGRAM_VECTORS } from './vectors/deepgram.ts';
+import { PULSE_VECTORS } from './vectors/pulse.ts';
+import { VOSK_VECTORS } from './vectors/vosk.ts';
 import { address, steady, type DialectVector } from './vectors/vector.ts';
 
 /** Recorded conversations by dialect; a registered dialect without any fails here. */
-const VECTORS: Readonly<Record<string, readonly DialectVector[]>> = { deepgram: DEEPGRAM_VECTORS };
+const VECTORS: Readonly<Record<string, readonly DialectVector[]>> = {
+  deepgram: DEEPGRAM_VECTORS,
+  pulse: PULSE_VECTORS,
+  vosk: VOSK_VECTORS,
+};
 
 const binary = (text: string): Uint8Array => Buffer.from(text, 'latin1');
 const shown = (commands: readonly Command[]): object[] =>
@@ -27,7 +33,7 @@ for (const dialect of STREAM_DIALECTS) {
     const value = fc.oneof(fc.constantFrom('true', 'false', '', '16000', 'linear16', '-1', 'NaN'), fc.string());
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.constantFrom('encoding', 'sample_rate', 'channels', 'language', 'endpointing', 'model'), value)), (query) => {
-        onlyOwnErrors(() => dialect.converse(address(new URLSearchParams(query).toString())), ['VALIDATION_ERROR', 'AUTH_TOKEN_INVALID', 'NOT_FOUND', 'MODEL_NOT_FOUND']);
+        onlyOwnErrors(() => dialect.converse(address(dialect, { query: new URLSearchParams(query).toString() })), ['VALIDATION_ERROR', 'AUTH_TOKEN_INVALID', 'NOT_FOUND', 'MODEL_NOT_FOUND']);
       }),
     );
   });
@@ -37,8 +43,7 @@ for (const dialect of STREAM_DIALECTS) {
     const message = fc.oneof(fc.string(), fc.json(), object.map((each) => JSON.stringify(each)), fc.uint8Array());
     fc.assert(
       fc.property(fc.array(message, { maxLength: 8 }), (messages: WireMessage[]) => {
-        const query = VECTORS[dialect.id]?.find(({ refused }) => !refused)?.query;
-        const conversation = dialect.converse(address(query));
+        const conversation = dialect.converse(address(dialect, VECTORS[dialect.id]?.find(({ refused }) => !refused)));
         onlyOwnErrors(() => {
           for (const each of messages) conversation.decode(each);
         });
@@ -47,9 +52,9 @@ for (const dialect of STREAM_DIALECTS) {
   });
 
   test(`${dialect.id}: every error has a last word and a close code`, () => {
-    const query = VECTORS[dialect.id]?.find(({ refused }) => !refused)?.query;
+    const accepted = VECTORS[dialect.id]?.find(({ refused }) => !refused);
     for (const code of ['AUDIO_MALFORMED', 'BUDGET_EXCEEDED', 'BACKEND_TIMEOUT', 'SESSION_IDLE', 'SERVER_STOPPING', 'INTERNAL'] as const) {
-      const { messages, closeCode } = dialect.converse(address(query)).fail(new EarshotError(code, 'x'));
+      const { messages, closeCode } = dialect.converse(address(dialect, accepted)).fail(new EarshotError(code, 'x'));
       for (const text of messages) JSON.parse(text);
       assert.ok((closeCode >= 1000 && closeCode <= 1013) || (closeCode >= 4000 && closeCode < 5000), `${code}: ${String(closeCode)}`);
       const refusal = dialect.refuse(new EarshotError(code, 'x', { retryAfterSeconds: 3 }), 'id');
@@ -62,12 +67,12 @@ function replay(dialect: StreamDialect, vector: DialectVector): void {
   const { refused } = vector;
   if (refused) {
     assert.throws(
-      () => dialect.converse(address(vector.query)),
+      () => dialect.converse(address(dialect, vector)),
       (error) => error instanceof EarshotError && error.code === refused.code && JSON.stringify(error.details.map(({ field }) => field)) === JSON.stringify(refused.fields),
     );
     return;
   }
-  const conversation = dialect.converse(address(vector.query));
+  const conversation = dialect.converse(address(dialect, vector));
   if (vector.opening) assert.deepEqual(conversation.opening, vector.opening);
   for (const [index, step] of (vector.steps ?? []).entries()) {
     if ('client' in step) {

@@ -1,6 +1,7 @@
 import { samplesToSeconds } from '../../src/core/audio.ts';
 import { EarshotError, type ErrorDetail } from '../../src/core/errors.ts';
-import type { Word } from '../../src/core/transcript.ts';
+import type { VocabularyTerm } from '../../src/core/text-options.ts';
+import type { SpeakerLabel, Word } from '../../src/core/transcript.ts';
 
 /** A `VALIDATION_ERROR` that names the fields. */
 export function invalid(details: readonly ErrorDetail[]): EarshotError {
@@ -50,6 +51,15 @@ export class QueryReader {
     const choice = choices.get(value);
     if (choice === undefined) this.refuse(field, `one of ${[...choices.keys()].join(', ')}`);
     return choice;
+  }
+
+  number(field: string, min: number, max: number): number | undefined {
+    const value = this.text(field);
+    if (value === undefined) return undefined;
+    const number = Number(value);
+    if (number >= min && number <= max) return number;
+    this.refuse(field, `a number from ${String(min)} to ${String(max)}`);
+    return undefined;
   }
 
   /** A language tag (BCP 47) as its first part, in lower case; undefined for those that mean "whatever is spoken". */
@@ -104,4 +114,24 @@ export function meanConfidence(words: readonly Word[]): number | undefined {
   const confidences = words.flatMap((word) => word.confidence ?? []);
   if (confidences.length === 0) return undefined;
   return roundedTo(confidences.reduce((sum, value) => sum + value, 0) / confidences.length, 3);
+}
+
+/** Gives every speaker of a conversation a number, from 0 by first appearance. */
+export class SpeakerNumbers {
+  readonly #numbers = new Map<string, number>();
+
+  of(speaker: SpeakerLabel): number {
+    const key = speaker.speakerId ?? speaker.label;
+    const number = this.#numbers.get(key) ?? this.#numbers.size;
+    this.#numbers.set(key, number);
+    return number;
+  }
+}
+
+/** Terms as `word:boost,two words:1.5`; a boost that is none belongs to the term. */
+export function vocabularyTerms(list: string, defaultBoost: number): readonly VocabularyTerm[] {
+  return list.split(',').flatMap((entry) => {
+    const [, term = entry, boost] = /^(.*):(\d+(?:\.\d+)?)$/.exec(entry) ?? [];
+    return term.trim() === '' ? [] : [{ term: term.trim(), boost: boost === undefined ? defaultBoost : Math.min(Number(boost), 10) }];
+  });
 }

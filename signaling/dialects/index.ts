@@ -1,5 +1,7 @@
 import { DEEPGRAM } from './deepgram.ts';
 import type { StreamDialect } from './dialect.ts';
+import { PULSE } from './pulse.ts';
+import { VOSK } from './vosk.ts';
 
 /** Every wire protocol that is spoken on a socket of its own, beside the native one. */
-export const STREAM_DIALECTS: readonly StreamDialect[] = [DEEPGRAM];
+export const STREAM_DIALECTS: readonly StreamDialect[] = [DEEPGRAM, PULSE, VOSK];

@@ -2,6 +2,7 @@ import type { Principal } from './principal.ts';
 import type { RecognizerPriority } from './recognizer.ts';
 import type { EndpointingOptions } from './session/endpointing.ts';
 import type { Session, SessionLimits } from './session/session.ts';
+import type { TextOptions } from './text-options.ts';
 
 /** By what a session's audio comes in. */
 export type TransportKind = 'http' | 'websocket' | 'webrtc' | 'job' | 'mcp';
@@ -30,6 +31,8 @@ export interface SessionWish {
   readonly limits?: Partial<SessionLimits>;
   /** Time of a lane between two `lane.progress` events, in ms. Default: none are told. */
   readonly progressMs?: number;
+  /** How the text is written. */
+  readonly text?: TextOptions;
 }
 
 /**

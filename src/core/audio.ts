@@ -37,7 +37,8 @@ export interface AudioSource extends AsyncIterable<LaneAudio> {
 
 /** What a sender says about the bytes that follow. `auto` looks at the first bytes. Rate and channels matter for raw encodings only. */
 export interface AudioFormat {
-  readonly container: 'auto' | 'wav' | 'raw' | 'mp3' | 'flac' | 'ogg' | 'mp4' | 'webm';
+  /** `opus-packets`: every chunk of bytes is one Opus packet, without a container around it. */
+  readonly container: 'auto' | 'wav' | 'raw' | 'mp3' | 'flac' | 'ogg' | 'mp4' | 'webm' | 'opus-packets';
   /** Encoding of raw samples, little-endian. Default `s16`. */
   readonly encoding?: 'u8' | 's16' | 's24' | 's32' | 'f32' | 'mulaw' | 'alaw';
   /** Frames per second of raw audio. Default 16000; 4000 to 192000. */

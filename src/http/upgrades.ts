@@ -53,7 +53,7 @@ export function acceptUpgrades(server: Server, services: HttpServices, routes: r
       if (!url) throw new EarshotError('NOT_FOUND', 'The address cannot be parsed.');
       const [route, params] = matchSocketRoute(routes, url.pathname);
       refuse = route.refuse ?? refusal;
-      const address = { params, query: url.searchParams, headers: request.headers, protocols: offeredProtocols(request.headers), requestId };
+      const address = { path: route.path, params, query: url.searchParams, headers: request.headers, protocols: offeredProtocols(request.headers), requestId };
       const readSecret = route.credential && (() => route.credential?.(address));
       const caller = await services.access.authenticate(credentialsOf(request, readSecret));
       requirePermission(caller, route.permission);

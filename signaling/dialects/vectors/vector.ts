@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../../../src/core/errors.ts';
 import type { TranscriptEvent } from '../../../src/core/transcript.ts';
-import type { DialectAddress } from '../dialect.ts';
+import type { DialectAddress, StreamDialect } from '../dialect.ts';
 
 /** A binary frame, one character a byte. */
 export interface BinaryFrame {
@@ -15,6 +15,9 @@ export type Step =
 /** One recorded conversation of a dialect. */
 export interface DialectVector {
   readonly name: string;
+  /** Default: the first of the dialect's. */
+  readonly path?: string;
+  readonly params?: Readonly<Record<string, string>>;
   readonly query?: string;
   /** What the address opens. */
   readonly opening?: object;
@@ -25,8 +28,16 @@ export interface DialectVector {
 
 export const REQUEST_ID = '11111111-2222-4333-8444-555555555555';
 
-export function address(query = '', headers: DialectAddress['headers'] = {}, protocols: readonly string[] = []): DialectAddress {
-  return { params: {}, query: new URLSearchParams(query), headers, protocols, requestId: REQUEST_ID };
+/** The address of a vector: its path (the dialect's first by default) and its query. */
+export function address(dialect: StreamDialect, vector: Pick<DialectVector, 'path' | 'params' | 'query'> = {}): DialectAddress {
+  return {
+    path: vector.path ?? dialect.paths[0] ?? '',
+    params: vector.params ?? {},
+    query: new URLSearchParams(vector.query),
+    headers: {},
+    protocols: [],
+    requestId: REQUEST_ID,
+  };
 }
 
 /** An utterance of two words, `hello` and `World`, from 1 s to 1.8 s. */

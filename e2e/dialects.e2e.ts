@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { after, before, describe, it } from 'node:test';
+import { WebSocket } from 'ws';
+import { transcribed } from './clients/rest.ts';
+import { within } from './eventually.ts';
+import { TestServer } from './server.ts';
+import { tellStory } from './spoken.ts';
+import { samplesOf } from './wav.ts';
+
+type Message = Record<string, unknown>;
+/** `word start end`: what a dialect says of one word. */
+type Heard = readonly string[];
+
+const PATIENCE_MS = 90_000;
+const CHUNK_BYTES = 8000;
+
+interface TimedWord {
+  readonly word: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+const spelled = (words: readonly TimedWord[]): Heard => words.map(({ word, start, end }) => `${word.toLowerCase()} ${start} ${end}`);
+
+/** How each dialect is asked for what the native API does by itself, and where its words are. */
+interface Speaker {
+  readonly name: string;
+  readonly path: string;
+  readonly hello?: Message;
+  readonly goodbye: Message;
+  readonly words: (messages: readonly Message[]) => Heard;
+}
+
+const deepgramWords = (messages: readonly Message[]): Heard =>
+  messages
+    .filter((message) => message['type'] === 'Results' && message['is_final'] === true)
+    .flatMap((message) => spelled((message['channel'] as { alternatives: { words: TimedWord[] }[] }).alternatives[0]?.words ?? []));
+
+const SPEAKERS: readonly Speaker[] = [
+  { name: 'deepgram', path: '/v1/listen?model=nova-3&encoding=linear16&sample_rate=16000&endpointing=700', goodbye: { type: 'CloseStream' }, words: deepgramWords },
+  { name: 'deepgram with a container', path: '/v1/listen?model=nova-3&endpointing=700', goodbye: { type: 'CloseStream' }, words: deepgramWords },
+  {
+    name: 'pulse',
+    path: '/waves/v1/stt/live?model=pulse&eou_timeout_ms=700&word_timestamps=true',
+    goodbye: { type: 'close_stream' },
+    words: (messages) => messages.filter((message) => message['is_final'] === true).flatMap((message) => spelled(message['words'] as TimedWord[])),
+  },
+  {
+    name: 'vosk',
+    path: '/vosk',
+    hello: { config: { sample_rate: 16_000 } },
+    goodbye: { eof: 1 },
+    words: (messages) => messages.flatMap((message) => spelled((message['result'] as TimedWord[] | undefined) ?? [])),
+  },
+];
+
+describe('the same recording through all dialects', () => {
+  let server: TestServer;
+  let file: Uint8Array;
+  let expected: Heard;
+
+  before(async () => {
+    server = await TestServer.start();
+    file = await readFile(await tellStory());
+    const { segments } = await transcribed(server, file);
+    expected = spelled(segments.flatMap(({ words }) => words.map(({ text, start, end }) => ({ word: text, start, end }))));
+  });
+  after(() => server.stop());
+
+  for (const speaker of SPEAKERS) {
+    it(`gives the same words and times: ${speaker.name}`, async () => {
+      const socket = new WebSocket(`${server.url.replace('http', 'ws')}${speaker.path}`);
+      const messages: Message[] = [];
+      socket.on('message', (data: Buffer) => messages.push(JSON.parse(data.toString()) as Message));
+      await once(socket, 'open');
+      if (speaker.hello) socket.send(JSON.stringify(speaker.hello));
+      const audio = speaker.name.includes('container') ? file : samplesOf(file);
+      for (let offset = 0; offset < audio.length; offset += CHUNK_BYTES) socket.send(audio.subarray(offset, offset + CHUNK_BYTES));
+      socket.send(JSON.stringify(speaker.goodbye));
+      const [code] = (await within(`${speaker.name} ends`, once(socket, 'close'), PATIENCE_MS)) as [number];
+      assert.equal(code, 1000);
+      assert.deepEqual(speaker.words(messages), expected);
+    });
+  }
+
+  it('a key is looked for where each vendor puts it, and a refusal has the vendor’s shape', async () => {
+    const refused = async (path: string, options: object = {}): Promise<[number | undefined, Message]> => {
+      const socket = new WebSocket(`${server.url.replace('http', 'ws')}${path}`, options);
+      const [, response] = (await once(socket, 'unexpected-response')) as [unknown, AsyncIterable<Buffer> & { statusCode?: number }];
+      const chunks: Buffer[] = [];
+      for await (const chunk of response) chunks.push(chunk);
+      return [response.statusCode, JSON.parse(Buffer.concat(chunks).toString()) as Message];
+    };
+    const [deepgramStatus, deepgram] = await refused('/v1/listen', { headers: { authorization: 'Token wrong' } });
+    assert.deepEqual([deepgramStatus, deepgram['err_code']], [401, 'INVALID_AUTH']);
+    const [pulseStatus, pulse] = await refused('/waves/v1/stt/live?model=pulse&api_key=wrong');
+    assert.deepEqual([pulseStatus, typeof pulse['message']], [401, 'string']);
+    const [missing] = await refused('/waves/v1/stt/live');
+    assert.equal(missing, 400);
+
+    const browser = new WebSocket(`${server.url.replace('http', 'ws')}/v1/listen`, ['token', server.apiKey], { headers: { origin: 'https://elsewhere.example' } });
+    await once(browser, 'open');
+    assert.equal(browser.protocol, 'token');
+    browser.send(new Uint8Array(0));
+    await once(browser, 'close');
+  });
+});

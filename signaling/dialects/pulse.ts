@@ -1,0 +1,221 @@
+import type { AudioFormat } from '../../src/core/audio.ts';
+import type { EarshotError } from '../../src/core/errors.ts';
+import type { Redaction, TextOptions } from '../../src/core/text-options.ts';
+import type { NumberedEvent, Utterance, Word } from '../../src/core/transcript.ts';
+import type { WireMessage } from '../connection.ts';
+import type { Command, Conversation, DialectAddress, Farewell, HttpRefusal, StreamDialect, StreamRequest } from './dialect.ts';
+import { authorization, invalid, jsonObject, QueryReader, roundedTo, seconds, SpeakerNumbers, vocabularyTerms } from './fields.ts';
+
+const UNIFIED_PATH = '/waves/v1/stt/live';
+/** Where a model has to be named in the path, or need not be named at all. */
+const OLDER_PATHS = ['/waves/v1/pulse/get_text', '/waves/v1/lightning/get_text', '/api/v1/:model/get_text'];
+
+const ENCODINGS = new Map<string, Pick<AudioFormat, 'container' | 'encoding'>>([
+  ['linear16', { container: 'raw', encoding: 's16' }],
+  ['linear32', { container: 'raw', encoding: 's32' }],
+  ['mulaw', { container: 'raw', encoding: 'mulaw' }],
+  ['alaw', { container: 'raw', encoding: 'alaw' }],
+  ['opus', { container: 'opus-packets' }],
+  ['ogg_opus', { container: 'ogg' }],
+]);
+const SAMPLE_RATES = new Map(['8000', '16000', '22050', '24000', '44100', '48000'].map((rate) => [rate, Number(rate)]));
+/** What the vendor's clients send where they do not know the language. */
+const ANY_LANGUAGE = ['multi', 'multi-eu', 'multi-indic', 'multi-asian', 'multi-south-indic', 'north_indic', 'auto'];
+const DEFAULT_END_OF_UTTERANCE_MS = 800;
+const DEFAULT_BOOST = 1;
+
+interface StreamOptions {
+  readonly request: StreamRequest;
+  readonly words: boolean;
+  readonly utterances: boolean;
+  readonly speakers: boolean;
+  readonly vadEvents: boolean;
+  readonly fullTranscript: boolean;
+}
+
+/** smallest.ai's Pulse, live (`/waves/v1/stt/live` and the paths before it). */
+export const PULSE: StreamDialect = {
+  id: 'pulse',
+  paths: [UNIFIED_PATH, ...OLDER_PATHS],
+  credential: ({ headers, query }) => authorization(headers, 'Bearer') ?? query.get('token') ?? query.get('api_key') ?? undefined,
+  converse: (address) => new PulseConversation(address),
+  upgradeHeaders: (requestId) => ({ 'x-request-id': requestId }),
+  refuse: pulseError,
+};
+
+/** A refusal in the vendor's shape; `message` is what some clients read instead of `error`. */
+function pulseError(error: EarshotError, requestId: string): HttpRefusal {
+  const { httpStatus } = error.rule;
+  const isRequest = httpStatus === 422 || httpStatus === 415 || httpStatus === 404;
+  return {
+    status: isRequest ? 400 : httpStatus,
+    headers: { 'x-request-id': requestId, ...(error.retryAfterSeconds !== undefined && { 'retry-after': String(error.retryAfterSeconds) }) },
+    body: { error: error.message, message: error.message, request_id: requestId },
+  };
+}
+
+/**
+ * Partials replace each other until the next final, and every final has its own text only. A `finalize` is answered by exactly
+ * one message: what it brings out is held until it is whole.
+ */
+class PulseConversation implements Conversation {
+  readonly opening: StreamRequest;
+  readonly #options: StreamOptions;
+  readonly #sessionId: string;
+  readonly #speakers = new SpeakerNumbers();
+  #fullTranscript = '';
+  #finalizing = 0;
+  #held: Utterance[] = [];
+  #finished = false;
+
+  constructor(address: DialectAddress) {
+    this.#options = streamOptions(address);
+    this.#sessionId = address.requestId;
+    this.opening = this.#options.request;
+  }
+
+  decode(message: WireMessage): readonly Command[] {
+    if (this.#finished) return [];
+    if (typeof message !== 'string') return message.length > 0 ? [{ type: 'audio', bytes: message }] : [];
+    const control = jsonObject(message);
+    if (control?.['type'] === 'finalize') {
+      this.#finalizing += 1;
+      return [{ type: 'flush' }];
+    }
+    if (control?.['type'] === 'close_stream' || control?.['type'] === 'end' || control?.['flag'] === 'END') {
+      this.#finished = true;
+      return [{ type: 'finish' }];
+    }
+    return [];
+  }
+
+  encode(event: NumberedEvent): readonly string[] {
+    return this.#messages(event).map((message) => JSON.stringify(message));
+  }
+
+  fail(error: EarshotError): Farewell {
+    return { messages: [JSON.stringify({ type: 'error', status: 'error', message: error.message, error_code: error.code })], closeCode: error.rule.closeCode };
+  }
+
+  #messages(event: NumberedEvent): readonly object[] {
+    switch (event.type) {
+      case 'speech.started':
+      case 'speech.ended':
+        if (!this.#options.vadEvents) return [];
+        return [{ type: event.type === 'speech.started' ? 'speech_started' : 'speech_ended', session_id: this.#sessionId, timestamp: seconds(event.atSample) }];
+      case 'utterance.interim':
+        return [this.#transcription(event.utterance.text, { isFinal: false })];
+      case 'utterance.final':
+        // Once the client has closed, what is left belongs into the one last message; so does what a finalize brings out.
+        if (this.#finished || this.#finalizing > 0) this.#held.push(event.utterance);
+        else return [this.#final([event.utterance])];
+        return [];
+      case 'session.flushed':
+        this.#finalizing -= 1;
+        return [{ ...this.#final(this.#held.splice(0)), from_finalize: true }];
+      case 'session.closed':
+        return event.error ? [] : [{ ...this.#final(this.#held.splice(0)), is_last: true }];
+      default:
+        return [];
+    }
+  }
+
+  #final(utterances: readonly Utterance[]): object {
+    const text = utterances.map((utterance) => utterance.text).join(' ').trim();
+    this.#fullTranscript = `${this.#fullTranscript} ${text}`.trim();
+    const { language } = this.#options.request;
+    return {
+      ...this.#transcription(text, { isFinal: true }),
+      ...(language !== undefined && { language, languages: [language] }),
+      ...(this.#options.words && { words: utterances.flatMap((utterance) => utterance.words.map((word) => this.#word(word))) }),
+      ...(this.#options.utterances && {
+        utterances: utterances.map(({ text: each, startSample, endSample, speaker }) => ({
+          text: each,
+          transcript: each,
+          start: seconds(startSample),
+          end: seconds(endSample),
+          ...(this.#options.speakers && speaker && { speaker: this.#speakers.of(speaker) }),
+        })),
+      }),
+    };
+  }
+
+  #transcription(text: string, { isFinal }: { readonly isFinal: boolean }): object {
+    return {
+      type: 'transcription',
+      status: 'success',
+      session_id: this.#sessionId,
+      transcript: text,
+      transcription: text,
+      is_final: isFinal,
+      is_last: false,
+      ...(this.#options.fullTranscript && { full_transcript: isFinal ? this.#fullTranscript : `${this.#fullTranscript} ${text}`.trim() }),
+    };
+  }
+
+  #word(word: Word): object {
+    return {
+      word: word.text,
+      start: seconds(word.startSample),
+      end: seconds(word.endSample),
+      ...(word.confidence !== undefined && { confidence: roundedTo(word.confidence, 3) }),
+      ...(this.#options.speakers && word.speaker && { speaker: this.#speakers.of(word.speaker) }),
+    };
+  }
+}
+
+function streamOptions({ path, query, params }: DialectAddress): StreamOptions {
+  const isUnified = path === UNIFIED_PATH;
+  checkModel(isUnified ? query.get('model') : params['model'], isUnified);
+  const reader = new QueryReader(query);
+  const encoding = reader.choice('encoding', ENCODINGS) ?? { container: 'raw', encoding: 's16' };
+  const sampleRateHz = reader.choice('sample_rate', SAMPLE_RATES) ?? 16_000;
+  const language = reader.language('language', ANY_LANGUAGE);
+  const endOfUtteranceMs = reader.integer('eou_timeout_ms', 100, 10_000) ?? DEFAULT_END_OF_UTTERANCE_MS;
+  const endpointing = reader.flag('endpointing', true);
+  const diarize = reader.flag('diarize');
+  const text = textOptions(reader);
+  const options = {
+    words: reader.flag('word_timestamps', !isUnified),
+    utterances: reader.flag('sentence_timestamps'),
+    speakers: diarize,
+    vadEvents: query.has('vad_events') ? reader.flag('vad_events') : reader.flag('vad'),
+    fullTranscript: reader.flag('full_transcript'),
+  };
+  reader.check();
+  return {
+    ...options,
+    request: {
+      format: { ...encoding, sampleRateHz, channels: 1 },
+      endpointing: { endpointMs: endpointing ? endOfUtteranceMs : Infinity },
+      ...(language !== undefined && { language }),
+      ...(diarize && { diarize }),
+      ...(Object.keys(text).length > 0 && { text }),
+    },
+  };
+}
+
+function textOptions(reader: QueryReader): TextOptions {
+  const isFormatted = reader.flag('format', true);
+  const numerals = isFormatted && (reader.flag('itn_normalize') || reader.text('numerals') === 'true');
+  const redact: Redaction[] = [];
+  if (isAsked(reader.text('redact_pii'))) redact.push('pii');
+  if (isAsked(reader.text('redact_pci'))) redact.push('pci');
+  const keywords = reader.text('keywords');
+  return {
+    ...(numerals && { numerals }),
+    ...(redact.length > 0 && { redact }),
+    ...(keywords !== undefined && { vocabulary: vocabularyTerms(keywords, DEFAULT_BOOST) }),
+  };
+}
+
+/** A list of entities, as one client sends it, asks for all of them. */
+const isAsked = (value: string | undefined): boolean => value !== undefined && value !== 'false' && value !== '0';
+
+/** The unified path needs a model that streams; the older ones have it in the path, or do not look. */
+function checkModel(model: string | null | undefined, isRequired: boolean): void {
+  if (isRequired && (model === null || model === '')) throw invalid([{ field: 'model', message: 'required' }]);
+  if (model === 'pulse-pro') {
+    throw invalid([{ field: 'model', message: 'pulse-pro does not stream; POST the file to /waves/v1/stt/?model=pulse-pro' }]);
+  }
+}

@@ -1,0 +1,87 @@
+import { HELLO_WORLD, REQUEST_ID, type DialectVector } from './vector.ts';
+
+const raw = { container: 'raw', encoding: 's16', sampleRateHz: 16_000, channels: 1 };
+const request = (more: object = {}): object => ({ format: raw, endpointing: { endpointMs: 800 }, ...more });
+const transcription = (text: string, more: object = {}): object => ({
+  type: 'transcription',
+  status: 'success',
+  session_id: REQUEST_ID,
+  transcript: text,
+  transcription: text,
+  is_final: true,
+  is_last: false,
+  ...more,
+});
+const words = [
+  { word: 'hello', start: 1, end: 1.3, confidence: 0.9 },
+  { word: 'World', start: 1.3, end: 1.8, confidence: 0.7 },
+];
+const closed = { type: 'session.closed', reason: 'finished', lanes: [] } as const;
+const final = { type: 'utterance.final', utterance: HELLO_WORLD, endedBy: 'silence' } as const;
+const english = { language: 'en', languages: ['en'] };
+
+export const PULSE_VECTORS: readonly DialectVector[] = [
+  {
+    name: 'audio, partials, finals, close_stream: the last message has what was left',
+    query: 'model=pulse&language=en&word_timestamps=true&sentence_timestamps=true&vad_events=true',
+    opening: request({ language: 'en' }),
+    steps: [
+      { client: { binary: 'ab' }, commands: [{ type: 'audio', binary: 'ab' }] },
+      { event: { type: 'speech.started', laneIndex: 0, atSample: 16_000 }, frames: [{ type: 'speech_started', session_id: REQUEST_ID, timestamp: 1 }] },
+      { event: { type: 'utterance.interim', utterance: HELLO_WORLD }, frames: [transcription('hello World', { is_final: false })] },
+      { event: { type: 'speech.ended', laneIndex: 0, atSample: 28_800 }, frames: [{ type: 'speech_ended', session_id: REQUEST_ID, timestamp: 1.8 }] },
+      { event: final, frames: [transcription('hello World', { ...english, words, utterances: [{ text: 'hello World', transcript: 'hello World', start: 1, end: 1.8 }] })] },
+      { client: '{"type":"close_stream"}', commands: [{ type: 'finish' }] },
+      { event: final, frames: [] },
+      { event: closed, frames: [transcription('hello World', { ...english, words, utterances: [{ text: 'hello World', transcript: 'hello World', start: 1, end: 1.8 }], is_last: true })] },
+    ],
+  },
+  {
+    name: 'every finalize has one answer, with or without words',
+    query: 'model=pulse&full_transcript=true',
+    opening: request(),
+    steps: [
+      { client: '{"type":"finalize"}', commands: [{ type: 'flush' }] },
+      { client: '{"type":"finalize"}', commands: [{ type: 'flush' }] },
+      { event: final, frames: [] },
+      { event: { type: 'session.flushed' }, frames: [transcription('hello World', { full_transcript: 'hello World', from_finalize: true })] },
+      { event: { type: 'session.flushed' }, frames: [transcription('', { full_transcript: 'hello World', from_finalize: true })] },
+      { event: { type: 'utterance.interim', utterance: HELLO_WORLD }, frames: [transcription('hello World', { is_final: false, full_transcript: 'hello World hello World' })] },
+      { client: '{"type":"end"}', commands: [{ type: 'finish' }] },
+      { event: closed, frames: [transcription('', { full_transcript: 'hello World', is_last: true })] },
+    ],
+  },
+  {
+    name: 'the older path has words by default and needs no model; its clients end with a flag',
+    path: '/waves/v1/pulse/get_text',
+    query: 'encoding=mulaw&sample_rate=8000&language=multi-eu&eou_timeout_ms=100&vad=true',
+    opening: { format: { container: 'raw', encoding: 'mulaw', sampleRateHz: 8000, channels: 1 }, endpointing: { endpointMs: 100 } },
+    steps: [
+      { event: final, frames: [transcription('hello World', { words })] },
+      { client: 'nonsense', commands: [] },
+      { client: '{"flag":"END"}', commands: [{ type: 'finish' }] },
+      { client: { binary: 'late' }, commands: [] },
+    ],
+  },
+  {
+    name: 'the model in the path; raw Opus packets; speakers as numbers',
+    path: '/api/v1/:model/get_text',
+    params: { model: 'pulse' },
+    query: 'encoding=opus&diarize=true&endpointing=false&keywords=Earshot:2,Opus codec&redact_pci=true&itn_normalize=true',
+    opening: {
+      format: { container: 'opus-packets', sampleRateHz: 16_000, channels: 1 },
+      endpointing: { endpointMs: Infinity },
+      diarize: true,
+      text: { numerals: true, redact: ['pci'], vocabulary: [{ term: 'Earshot', boost: 2 }, { term: 'Opus codec', boost: 1 }] },
+    },
+    steps: [
+      {
+        event: { ...final, utterance: { ...HELLO_WORLD, words: HELLO_WORLD.words.map((word, index) => ({ ...word, speaker: { label: `SPEAKER_0${String(index + 4)}`, speakerId: null } })) } },
+        frames: [transcription('hello World', { words: words.map((word, index) => ({ ...word, speaker: index })) })],
+      },
+    ],
+  },
+  { name: 'the unified path needs a model', query: 'language=en', refused: { code: 'VALIDATION_ERROR', fields: ['model'] } },
+  { name: 'a model that does not stream is refused', query: 'model=pulse-pro', refused: { code: 'VALIDATION_ERROR', fields: ['model'] } },
+  { name: 'wrong values are refused, unknown names are not', query: 'model=pulse&sample_rate=12345&eou_timeout_ms=5&unknown=1', refused: { code: 'VALIDATION_ERROR', fields: ['sample_rate', 'eou_timeout_ms'] } },
+];

@@ -1,0 +1,22 @@
+/** What may be blacked out: card numbers, social security numbers, phone numbers and mail addresses, or every number. */
+export const REDACTIONS = ['pci', 'ssn', 'pii', 'numbers'] as const;
+export type Redaction = (typeof REDACTIONS)[number];
+
+/** A word or short phrase that the speaker is expected to use. */
+export interface VocabularyTerm {
+  readonly term: string;
+  /** How much more likely than usual; 1 is the engine's own view, 2 a clear preference. 0 to 10. */
+  readonly boost: number;
+}
+
+/** How a final is written. Nothing of it touches interims but `spelling` and `profanityFilter`. */
+export interface TextOptions {
+  /** Spoken numbers as digits: `twenty three` becomes `23`. Default false. */
+  readonly numerals?: boolean;
+  readonly redact?: readonly Redaction[];
+  readonly vocabulary?: readonly VocabularyTerm[];
+  /** Ways to write what is heard: each of `from` becomes `to`, whole words, whatever their case. */
+  readonly spelling?: readonly { readonly from: readonly string[]; readonly to: string }[];
+  /** Default false. */
+  readonly profanityFilter?: boolean;
+}
