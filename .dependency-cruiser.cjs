@@ -30,7 +30,7 @@ function home(name, packages, places) {
   };
 }
 
-const adapters = ['stores', 'formats', 'speakers', 'tenancy', 'dispatch'];
+const adapters = ['stores', 'formats', 'text', 'speakers', 'tenancy', 'dispatch'];
 
 module.exports = {
   forbidden: [

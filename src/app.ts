@@ -22,6 +22,7 @@ import { createBackends } from './recognizers/index.ts';
 import { createSpeakerEngine } from './speakers/engine-client.ts';
 import { VoiceAttribution } from './speakers/voice-attribution.ts';
 import { type DataFolder, openDataFolder } from './stores/data-folder.ts';
+import { createWriting } from './text/writing.ts';
 import { Access, isLoopbackHost } from './tenancy/access.ts';
 
 /** What recognizes: the part of the server that the command line uses too. */
@@ -61,6 +62,7 @@ export function createRecognitionCore(config: Config, log: Logger, policies: Pic
           log.error({ err }, 'speakers could not be told apart; the words go out without labels');
         },
       }),
+    createWriting,
     ...(observe && { observe }),
   });
   return {

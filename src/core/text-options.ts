@@ -1,3 +1,5 @@
+import type { Utterance } from './transcript.ts';
+
 /** What may be blacked out: card numbers, social security numbers, phone numbers and mail addresses, or every number. */
 export const REDACTIONS = ['pci', 'ssn', 'pii', 'numbers'] as const;
 export type Redaction = (typeof REDACTIONS)[number];
@@ -20,3 +22,8 @@ export interface TextOptions {
   /** Default false. */
   readonly profanityFilter?: boolean;
 }
+
+/** From heard words to written ones, for one session; times, speakers and order stay. Never throws. */
+export type Writing = (utterance: Utterance, isFinal: boolean) => Utterance;
+
+export type WritingFactory = (options: TextOptions) => Writing;

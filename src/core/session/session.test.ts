@@ -6,10 +6,11 @@ import { FedSource, joined, loud, quiet, settle } from '../testing/audio.ts';
 import { placesAt } from '../testing/fake-backend.ts';
 import { FakeDetectors } from '../testing/fake-detector.ts';
 import { FakeRecognizer } from '../testing/fake-recognizer.ts';
+import type { Writing } from '../text-options.ts';
 import type { NumberedEvent } from '../transcript.ts';
 import { Session, SESSION_LIMITS, type SessionLimits } from './session.ts';
 
-function rig(limits: Partial<SessionLimits> = {}) {
+function rig(limits: Partial<SessionLimits> = {}, writing?: Writing) {
   const clock = new ManualClock();
   const recognizer = new FakeRecognizer();
   const detectors = new FakeDetectors();
@@ -21,6 +22,7 @@ function rig(limits: Partial<SessionLimits> = {}) {
     createDetector: detectors.create,
     endpointing: {},
     limits: { ...SESSION_LIMITS, ...limits },
+    ...(writing && { writing }),
   });
   const events: NumberedEvent[] = [];
   const read = (async () => {
@@ -288,4 +290,14 @@ test('the recognizer has its place back before session.closed is told', async ()
   })();
   await session.close('finished');
   assert.equal(await reading, 0);
+});
+
+test('what is told is written as the session wants it, interims and finals', async () => {
+  const { session, events, ended } = rig({}, (utterance, isFinal) => ({ ...utterance, text: `${isFinal ? 'final' : 'interim'} of ${String(utterance.words.length)}` }));
+  session.addLane(new FedSource().pcm(joined(loud(1000), quiet(1000))).end(), 'left');
+  await session.settled();
+  await session.close('finished');
+  await ended();
+  assert.deepEqual(finals(events), ['final of 2']);
+  assert.ok(events.filter(({ type }) => type === 'utterance.interim').every((event) => event.type === 'utterance.interim' && event.utterance.text.startsWith('interim of')));
 });

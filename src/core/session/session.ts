@@ -5,8 +5,9 @@ import { EarshotError, toEarshotError } from '../errors.ts';
 import type { RecognizerCapabilities, RecognizerLease } from '../recognizer.ts';
 import type { SpeechDetectorFactory } from '../speech-detector.ts';
 import type { ObserveStage } from '../stages.ts';
+import type { Writing } from '../text-options.ts';
 import type { BackendLetter } from '../store/tenants.ts';
-import type { CloseReason, LaneTotals, NumberedEvent, Utterance } from '../transcript.ts';
+import type { CloseReason, LaneTotals, NumberedEvent, TranscriptEvent, Utterance } from '../transcript.ts';
 import type { EndpointingOptions } from './endpointing.ts';
 import { EventLog } from './event-log.ts';
 import { Lane, type LaneOptions } from './lane.ts';
@@ -49,6 +50,8 @@ export interface SessionDependencies {
   /** Who speaks. Default: several lanes are several speakers. */
   readonly attribution?: Attribution;
   readonly limits: SessionLimits;
+  /** Default: text is as it is heard. */
+  readonly writing?: Writing;
   /** Samples of a lane between two `lane.progress`. Default: none are told. */
   readonly progressSamples?: number;
   /** For recordings: lanes are cut into pieces, and so many of them are recognized at a time. Default: lanes are not cut. */
@@ -218,7 +221,7 @@ export class Session {
       ...(this.#deps.progressSamples !== undefined && { progressSamples: this.#deps.progressSamples }),
       ...(this.#deps.observe && { observe: this.#deps.observe }),
       emit: (event) => {
-        this.#log.append(event);
+        this.#log.append(this.#written(event));
       },
     };
     // Who listens to voices needs them in the order in which they spoke.
@@ -232,6 +235,12 @@ export class Session {
       })
       .finally(() => this.#running.delete(running));
     this.#running.add(running);
+  }
+
+  #written(event: TranscriptEvent): TranscriptEvent {
+    const { writing } = this.#deps;
+    if (!writing || (event.type !== 'utterance.interim' && event.type !== 'utterance.final')) return event;
+    return { ...event, utterance: writing(event.utterance, event.type === 'utterance.final') };
   }
 
   /** Notes when audio arrives; gaps are not audio. */

@@ -6,6 +6,7 @@ import { EarshotError } from '../errors.ts';
 import type { Principal } from '../principal.ts';
 import type { SpeechDetectorFactory } from '../speech-detector.ts';
 import type { ObserveStage } from '../stages.ts';
+import type { Writing, WritingFactory } from '../text-options.ts';
 import type { EndpointingOptions } from './endpointing.ts';
 import { Session, SESSION_LIMITS, type SessionLimits, type SessionPlace } from './session.ts';
 
@@ -16,6 +17,8 @@ export interface SessionRequest {
   readonly endpointing?: EndpointingOptions;
   /** Who speaks. Default: several lanes are several speakers. */
   readonly attribution?: Attribution;
+  /** How the text is written. Default: as it is heard. */
+  readonly writing?: Writing;
   /** Tighter limits than the server's. */
   readonly limits?: Partial<SessionLimits>;
   /** Time of a lane between two `lane.progress`, in ms. Default: none are told. */
@@ -28,6 +31,8 @@ export interface SessionsOptions {
   readonly createDetector: SpeechDetectorFactory;
   /** For callers who ask for speakers and have the permission. Without it they are refused with `BACKEND_UNAVAILABLE`. */
   readonly createAttribution?: AttributionFactory;
+  /** For callers who want their text in a certain way. Default: text is as it is heard. */
+  readonly createWriting?: WritingFactory;
   readonly limits?: Partial<SessionLimits>;
   readonly observe?: ObserveStage;
 }
@@ -60,6 +65,7 @@ export class Sessions {
       createDetector,
       endpointing: { ...request.endpointing, ...(segmentPauseMs !== undefined && { segmentPauseMs }) },
       ...(request.attribution && { attribution: request.attribution }),
+      ...(request.writing && { writing: request.writing }),
       limits: { ...SESSION_LIMITS, ...limits, ...request.limits },
       ...(request.progressMs !== undefined && { progressSamples: msToSamples(request.progressMs) }),
       ...(observe && { observe }),
@@ -72,11 +78,13 @@ export class Sessions {
   /** As `create`, for a caller at the door. Also throws `AUTH_INSUFFICIENT_SCOPE` for speakers wished without their permission. */
   open(caller: Principal, wish: SessionWish, request: Pick<SessionRequest, 'admit' | 'limits'>): Session {
     const attribution = this.#attributionFor(caller, wish);
+    const writing = wish.text && this.#options.createWriting?.(wish.text);
     return this.create({
       ...request,
       tenantId: caller.tenantId,
       ...(wish.endpointing && { endpointing: wish.endpointing }),
       ...(attribution && { attribution }),
+      ...(writing && { writing }),
       limits: { ...wish.limits, ...request.limits },
       ...(wish.progressMs !== undefined && { progressMs: wish.progressMs }),
     });
