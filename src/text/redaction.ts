@@ -95,7 +95,7 @@ function digitRun(spoken: readonly string[], at: number): { readonly digits: str
 
 /** Luhn's formula (ISO/IEC 7812-1, annex B). */
 function hasCheckDigit(digits: string): boolean {
-  const sum = [...digits].reverse().reduce((total, digit, index) => {
+  const sum = Array.from(digits).reverse().reduce((total, digit, index) => {
     const value = Number(digit) * (index % 2 === 1 ? 2 : 1);
     return total + (value > 9 ? value - 9 : value);
   }, 0);
