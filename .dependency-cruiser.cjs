@@ -15,9 +15,14 @@ function area(name, from, mayReach) {
     comment: `${name} may import ${mayReach.join(', ') || 'only itself'} (docs/architecture.md, "Who may import whom").`,
     severity: 'error',
     from: { path: from },
-    to: { path: '^(src|media|signaling|web-demo|e2e)/', pathNot: [from, ...mayReach] },
+    // Tests may have the real store behind what they test.
+    to: { path: '^(src|media|signaling|web-demo|e2e)/', pathNot: [from, ...mayReach, ...(TESTED_WITH_STORE.has(name) ? [STORE] : [])] },
   };
 }
+
+/** Areas whose tests, and only they, import the embedded store (`store-is-for-tests`). */
+const TESTED_WITH_STORE = new Set(['http', 'tenancy']);
+const STORE = '^src/stores/sqlite\\.ts$';
 
 /** A package with its one home. */
 function home(name, packages, places) {
@@ -57,6 +62,13 @@ module.exports = {
       to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['type-only'], pathNot: 'node_modules/@types/' },
     },
 
+    {
+      name: 'store-is-for-tests',
+      comment: 'Product code gets its store from the composition root.',
+      severity: 'error',
+      from: { path: [...TESTED_WITH_STORE].map((name) => `^src/${name}/`), pathNot: TEST },
+      to: { path: STORE },
+    },
     area('core', CORE, []),
     area('media', '^media/', [CORE]),
     area('signaling', '^signaling/', [CORE]),
@@ -97,6 +109,7 @@ module.exports = {
     home('werift', ['werift'], ['^media/engines/', TEST]),
     home('koffi', ['koffi'], ['^src/recognizers/', '^media/rtp/']),
     home('fastify', ['fastify', '@fastify'], ['^src/http/', TEST]),
+    home('jose', ['jose'], ['^src/tenancy/', TEST]),
     home('sherpa-onnx', ['sherpa-onnx-node'], ['^src/recognizers/', '^src/speakers/', '^media/vad/']),
   ],
   options: {

@@ -23,7 +23,9 @@ import { createSpeakerEngine } from './speakers/engine-client.ts';
 import { VoiceAttribution } from './speakers/voice-attribution.ts';
 import { type DataFolder, openDataFolder } from './stores/data-folder.ts';
 import { createWriting } from './text/writing.ts';
-import { Access, isLoopbackHost } from './tenancy/access.ts';
+import { isLoopbackHost } from './tenancy/access.ts';
+import { DataKey } from './tenancy/sealing.ts';
+import { createTenancy, type Tenancy } from './tenancy/tenancy.ts';
 
 /** What recognizes: the part of the server that the command line uses too. */
 export interface RecognitionCore {
@@ -110,12 +112,13 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
       log.warn({ err: cause }, message);
     },
   });
+  const tenancy = tenancyOf(data, config, apiKey);
   const webrtc = new WebRtcSessions({ engine, clock: systemClock });
   const webSockets = new WebSocketTransport();
   const server = await createHttpServer({
-    access: new Access({ apiKey, loopbackOnly: isLoopbackHost(config.host) }),
+    tenancy,
     sessions: core.sessions,
-    openSession: guardedDoor([], (caller, wish) => core.dispatcher.open(caller, wish)),
+    openSession: guardedDoor([tenancy.sessionLimits], (caller, wish) => core.dispatcher.open(caller, wish)),
     webrtc,
     dispatcher: core.dispatcher,
     decode: core.decode,
@@ -142,6 +145,12 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
   }
   let closing: Promise<void> | undefined;
   return { url: urlOf(server.server.address() as AddressInfo), close: () => (closing ??= stop()) };
+}
+
+function tenancyOf({ store }: DataFolder, config: Config, apiKey: string): Tenancy {
+  const { requestsPerMinute, failedLoginsPerMinute } = config;
+  const keyless = config.letAnybodyIn === undefined ? (isLoopbackHost(config.host) ? 'local' : 'nobody') : 'everybody';
+  return createTenancy({ store, dataKey: DataKey.keptIn(config.dataDir), operatorSecret: apiKey, keyless, requestsPerMinute, failedLoginsPerMinute, clock: systemClock });
 }
 
 function urlOf(address: AddressInfo): string {

@@ -2,7 +2,7 @@ import { ConfigError, loadConfig, type Config } from './config/config.ts';
 import { type App, startApp } from './app.ts';
 import { createLogger, type Logger } from './observability/logger.ts';
 import { makeDataFolder } from './stores/data-folder.ts';
-import { keptApiKey } from './tenancy/access.ts';
+import { keptApiKey } from './tenancy/operator-key.ts';
 
 /** A second signal, or this long after the first, ends the process whatever is still open. */
 const DRAIN_DEADLINE_MS = 35_000;

@@ -14,6 +14,12 @@ const schema = z.strictObject({
   port: port.default(8080).describe('TCP port of HTTP and WebSocket; 0 takes a free one.'),
   dataDir: z.string().min(1).default('./data').describe('Folder for what must survive a restart.'),
   apiKey: z.string().min(16).optional().describe('API key to accept. Default: made on the first start and kept in the data folder.'),
+  letAnybodyIn: z
+    .literal('without-a-key')
+    .optional()
+    .describe('Set to `without-a-key`, everybody who can reach the server may transcribe on it without a key. Without it, that needs a loopback address. Everything else needs a key then.'),
+  requestsPerMinute: positiveInteger.max(1_000_000).default(6000).describe('Requests and WebSockets of one key per minute; a quiet minute’s worth may come at once.'),
+  failedLoginsPerMinute: positiveInteger.max(1_000_000).default(30).describe('Wrong keys from one address per minute; then it waits, with a right key too.'),
   logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info').describe('Least severe log line that is written.'),
   modelDir: z.string().min(1).default('/usr/share/pocketsphinx/model/en-us').describe('Folder of the PocketSphinx model.'),
   speakerModelDir: z.string().min(1).optional().describe('Folder with a sherpa-onnx speaker model: `embedding.onnx` and, if there is one, `segmentation.onnx`. Default: the embedded speaker engine.'),

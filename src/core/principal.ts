@@ -9,4 +9,18 @@ export interface Principal {
   /** The API key behind the request, also behind a token minted from it; `local` for the page on loopback, which needs none. */
   readonly keyId: string;
   readonly permissions: ReadonlySet<Permission>;
+  /** Holds the key of the server's operator, who alone may act for other tenants. */
+  readonly operator?: true;
+  /** There if the caller shows a token and not the key itself. */
+  readonly token?: TokenLimits;
+}
+
+/** What a token allows its holder beyond its permissions. */
+export interface TokenLimits {
+  /** `tok_...` */
+  readonly id: string;
+  /** Sessions at a time; null: as many as the tenant may have. */
+  readonly maxSessions: number | null;
+  /** Longest session; null: the tenant's limit. */
+  readonly maxSessionSeconds: number | null;
 }

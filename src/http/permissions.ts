@@ -49,7 +49,7 @@ export function guardRoutes(app: FastifyInstance, services: HttpServices): reado
     // Of an unknown route nothing is said but that it is unknown.
     const { permission = 'public', credential } = request.is404 ? {} : request.routeOptions.config;
     if (permission === 'public') return;
-    request.caller = await services.access.authenticate(credentialsOf(request.raw, credential));
+    request.caller = await services.tenancy.access.authenticate(credentialsOf(request.raw, credential));
     requirePermission(request.caller, permission);
   });
   return listed;

@@ -4,10 +4,14 @@ import { EarshotError } from '../core/errors.ts';
 import { errorBody, httpError } from './envelope.ts';
 import { documentationRoutes } from './routes/documentation.ts';
 import { healthRoutes } from './routes/health.ts';
+import { keyRoutes } from './routes/keys.ts';
 import { pageRoutes } from './routes/page.ts';
 import { guardRoutes } from './permissions.ts';
 import { type Routes, withZod } from './route-schema.ts';
 import { socketRoutes } from './routes/sockets.ts';
+import { tenantPolicyRoutes } from './routes/tenant-policy.ts';
+import { tenantSecretRoutes } from './routes/tenant-secrets.ts';
+import { tokenRoutes } from './routes/tokens.ts';
 import { transcribeRoutes } from './routes/transcribe.ts';
 import { webrtcRoutes } from './routes/webrtc.ts';
 import { type HttpServices, type Log } from './services.ts';
@@ -40,6 +44,10 @@ export async function createHttpServer(services: HttpServices): Promise<Routes> 
   healthRoutes(app, services);
   await transcribeRoutes(app, services);
   webrtcRoutes(app, services);
+  keyRoutes(app, services);
+  tokenRoutes(app, services);
+  tenantPolicyRoutes(app, services);
+  tenantSecretRoutes(app, services);
   acceptUpgrades(app.server, services, sockets);
   return app;
 }

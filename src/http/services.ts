@@ -5,11 +5,11 @@ import type { AudioDecoder } from '../core/audio.ts';
 import type { Sessions } from '../core/session/sessions.ts';
 import type { Dispatcher } from '../dispatch/dispatcher.ts';
 import type { StageHistograms } from '../observability/stage-histograms.ts';
-import type { Access } from '../tenancy/access.ts';
+import type { Tenancy } from '../tenancy/tenancy.ts';
 
 /** What the routes work with. */
 export interface HttpServices {
-  readonly access: Access;
+  readonly tenancy: Tenancy;
   readonly sessions: Sessions;
   /** The one door to a session, for every transport. */
   readonly openSession: OpenSession;

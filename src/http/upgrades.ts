@@ -55,7 +55,7 @@ export function acceptUpgrades(server: Server, services: HttpServices, routes: r
       refuse = route.refuse ?? refusal;
       const address = { path: route.path, params, query: url.searchParams, headers: request.headers, protocols: offeredProtocols(request.headers), requestId };
       const readSecret = route.credential && (() => route.credential?.(address));
-      const caller = await services.access.authenticate(credentialsOf(request, readSecret));
+      const caller = await services.tenancy.access.authenticate(credentialsOf(request, readSecret));
       requirePermission(caller, route.permission);
       upgrade(services, { request, socket, head }, await route.open({ ...address, caller }));
     };

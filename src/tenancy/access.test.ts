@@ -1,15 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, test } from 'node:test';
-import { Access, isLoopbackHost, keptApiKey, type Credentials } from './access.ts';
+import { test } from 'node:test';
+import { type Access, type Credentials, isLoopbackHost } from './access.ts';
+import { OPERATOR, OPERATOR_KEY as KEY, startTenancy } from './testing/tenancy.ts';
 
-const KEY = 'sgk_0123456789abcdef';
-const open = new Access({ apiKey: KEY, loopbackOnly: false });
-const local = new Access({ apiKey: KEY, loopbackOnly: true });
-const folder = mkdtempSync(join(tmpdir(), 'earshot-access-'));
-after(() => rmSync(folder, { recursive: true }));
+const { access: closed } = await startTenancy({ keyless: 'nobody' });
+const { access: local } = await startTenancy();
 
 async function letsIn(access: Access, credentials: Credentials): Promise<void> {
   assert.equal((await access.authenticate(credentials)).tenantId, 'default');
@@ -19,21 +14,22 @@ async function refuses(access: Access, credentials: Credentials, code: string): 
   await assert.rejects(access.authenticate(credentials), { code });
 }
 
-test('the key lets in, from wherever', async () => {
-  for (const access of [open, local]) {
+test('the operator’s key lets in, from wherever', async () => {
+  for (const access of [closed, local]) {
     await letsIn(access, { secret: KEY, host: 'earshot.example' });
     await letsIn(access, { secret: KEY, origin: 'https://elsewhere.example' });
+    assert.deepEqual(await access.authenticate({ secret: KEY }), OPERATOR);
   }
 });
 
 test('a wrong key is refused, on loopback too', async () => {
-  for (const access of [open, local]) {
-    for (const secret of ['wrong', `${KEY}x`, KEY.slice(1), '']) await refuses(access, { secret, host: 'localhost' }, 'AUTH_TOKEN_INVALID');
+  for (const access of [closed, local]) {
+    for (const secret of ['wrong', `${KEY}x`, KEY.slice(1), '', 'eyJ.a.b', 'a.b.c']) await refuses(access, { secret, host: 'localhost' }, 'AUTH_TOKEN_INVALID');
   }
 });
 
 test('without a key a server that others can reach lets nobody in', async () => {
-  for (const host of ['localhost', '127.0.0.1:8080', 'earshot.example', undefined]) await refuses(open, { host }, 'AUTH_TOKEN_MISSING');
+  for (const host of ['localhost', '127.0.0.1:8080', 'earshot.example', undefined]) await refuses(closed, { host }, 'AUTH_TOKEN_MISSING');
 });
 
 test('without a key a loopback server lets in who asks it by a loopback name, from no page or its own', async () => {
@@ -53,30 +49,44 @@ test('without a key a foreign page is kept out, and so is a name that was pointe
   }
 });
 
+test('a server opened to everybody lets them transcribe, and administer nothing', async () => {
+  const { access } = await startTenancy({ keyless: 'everybody' });
+  const { permissions, operator } = await access.authenticate({ host: 'earshot.example', origin: 'https://elsewhere.example' });
+  assert.deepEqual([[...permissions], operator], [['scaiecho:transcribe', 'scaiecho:diarize'], undefined]);
+  await refuses(access, { secret: 'wrong' }, 'AUTH_TOKEN_INVALID');
+});
+
 test('an empty key opens nothing', async () => {
-  await refuses(new Access({ apiKey: '', loopbackOnly: false }), { secret: '' }, 'AUTH_TOKEN_INVALID');
+  const { access } = await startTenancy({ operatorSecret: '' });
+  await refuses(access, { secret: '' }, 'AUTH_TOKEN_INVALID');
 });
 
-test('the key is made once, for its owner alone, and kept', () => {
-  const dataDir = join(folder, 'deep', 'data');
-  const first = keptApiKey(dataDir);
-  assert.match(first.apiKey, /^sgk_[\w-]{32}$/);
-  assert.equal(statSync(first.path).mode & 0o777, 0o600);
-  assert.deepEqual(keptApiKey(dataDir), first);
-  assert.notEqual(keptApiKey(join(folder, 'other')).apiKey, first.apiKey);
+test('a key’s requests are limited, and only its own', async () => {
+  const { access, keys, clock } = await startTenancy({ requestsPerMinute: 2 });
+  const { secret } = await keys.create(OPERATOR, 'default', { name: 'x', permissions: ['scaiecho:transcribe'], expiresAtMs: null, budget: null });
+  await access.authenticate({ secret });
+  await access.authenticate({ secret });
+  await assert.rejects(access.authenticate({ secret }), { code: 'RATE_LIMITED', retryAfterSeconds: 30 });
+  await letsIn(access, { secret: KEY });
+  clock.advance(30_000);
+  await access.authenticate({ secret });
 });
 
-test('a key file that a crash left empty is no key', () => {
-  const { path } = keptApiKey(join(folder, 'crashed'));
-  writeFileSync(path, '\n');
-  const { apiKey } = keptApiKey(join(folder, 'crashed'));
-  assert.match(apiKey, /^sgk_/);
-  assert.equal(readFileSync(path, 'utf8').trim(), apiKey);
+test('who guesses keys waits, with a right one too, and others do not', async () => {
+  const { access, clock } = await startTenancy({ failedLoginsPerMinute: 2 });
+  const guesser = { address: '2001:db8::1' };
+  await refuses(access, { ...guesser, secret: 'wrong' }, 'AUTH_TOKEN_INVALID');
+  await refuses(access, { address: '2001:db8:0:0:9::2', secret: 'eyJ.wrong.token' }, 'AUTH_TOKEN_INVALID');
+  await assert.rejects(access.authenticate({ ...guesser, secret: KEY }), { code: 'RATE_LIMITED', retryAfterSeconds: 30 });
+  for (const address of ['2001:db8:1::1', '192.0.2.1', '::ffff:192.0.2.1', undefined]) await letsIn(access, { address, secret: KEY });
+  clock.advance(30_000);
+  await letsIn(access, { ...guesser, secret: KEY });
 });
 
-test('a key that cannot be read is an error, not a new key', () => {
-  mkdirSync(join(folder, 'odd', 'api-key'), { recursive: true });
-  assert.throws(() => keptApiKey(join(folder, 'odd')), { code: 'EISDIR' });
+test('an IPv4 address is the same in its IPv6 clothes', async () => {
+  const { access } = await startTenancy({ failedLoginsPerMinute: 1 });
+  await refuses(access, { address: '::ffff:192.0.2.1', secret: 'wrong' }, 'AUTH_TOKEN_INVALID');
+  await refuses(access, { address: '192.0.2.1', secret: KEY }, 'RATE_LIMITED');
 });
 
 test('loopback is known by its names', () => {

@@ -8,13 +8,17 @@ import { FakeEngine } from '../../../signaling/testing/fake-engine.ts';
 import { rawDecoder } from '../../../signaling/testing/raw-decoder.ts';
 import { WebSocketTransport } from '../../../signaling/transports/websocket.ts';
 import { ManualClock } from '../../core/clock.ts';
+import type { Store } from '../../core/store.ts';
+import { guardedDoor } from '../../core/admission.ts';
 import { Sessions } from '../../core/session/sessions.ts';
 import { backendOf } from '../../core/testing/fake-backend.ts';
 import { FakeDetectors } from '../../core/testing/fake-detector.ts';
 import { FakeRecognizer } from '../../core/testing/fake-recognizer.ts';
 import { Dispatcher } from '../../dispatch/dispatcher.ts';
 import { StageHistograms } from '../../observability/stage-histograms.ts';
-import { Access } from '../../tenancy/access.ts';
+import { openSqliteStore } from '../../stores/sqlite.ts';
+import { DataKey } from '../../tenancy/sealing.ts';
+import { createTenancy, type Tenancy } from '../../tenancy/tenancy.ts';
 import { createHttpServer } from '../server.ts';
 import type { HttpServices } from '../services.ts';
 import { demandTruthfulAnswers } from './truthful-answers.ts';
@@ -32,6 +36,8 @@ export interface TestServer {
   readonly sessions: Sessions;
   readonly webrtc: WebRtcSessions;
   readonly webSockets: WebSocketTransport;
+  readonly tenancy: Tenancy;
+  readonly store: Store;
   /** What was logged, as `level message`. */
   readonly logged: string[];
   close(): Promise<void>;
@@ -40,7 +46,9 @@ export interface TestServer {
 export interface TestServerOptions {
   readonly maxSessions?: number;
   readonly maxInlineBytes?: number;
-  readonly loopbackOnly?: boolean;
+  readonly keyless?: 'nobody' | 'local' | 'everybody';
+  readonly requestsPerMinute?: number;
+  readonly failedLoginsPerMinute?: number;
   readonly services?: Partial<HttpServices>;
 }
 
@@ -53,15 +61,25 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
   const engine = new FakeEngine();
   let ids = 0;
   const sessions = new Sessions({ clock, createId: () => `ses_${String((ids += 1))}`, createDetector: new FakeDetectors().create });
-  const dispatcher = new Dispatcher({ backends: [backendOf(recognizer)], sessions, policies: { policy: () => Promise.resolve(undefined) } });
+  const store = await openSqliteStore(':memory:');
+  const tenancy = createTenancy({
+    store,
+    dataKey: new DataKey(new Uint8Array(32)),
+    operatorSecret: KEY,
+    keyless: options.keyless ?? 'local',
+    requestsPerMinute: options.requestsPerMinute ?? 1_000_000,
+    failedLoginsPerMinute: options.failedLoginsPerMinute ?? 1_000_000,
+    clock,
+  });
+  const dispatcher = new Dispatcher({ backends: [backendOf(recognizer)], sessions, policies: store.tenants });
   const webrtc = new WebRtcSessions({ engine, clock });
   const webSockets = new WebSocketTransport();
   const logged: string[] = [];
   const log = (level: string) => (_fields: object, message: string) => void logged.push(`${level} ${message}`);
   const app = await createHttpServer({
-    access: new Access({ apiKey: KEY, loopbackOnly: options.loopbackOnly ?? true }),
+    tenancy,
     sessions,
-    openSession: (caller, wish) => dispatcher.open(caller, wish),
+    openSession: guardedDoor([tenancy.sessionLimits], (caller, wish) => dispatcher.open(caller, wish)),
     webrtc,
     dispatcher,
     decode: rawDecoder,
@@ -84,11 +102,14 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     sessions,
     webrtc,
     webSockets,
+    tenancy,
+    store,
     logged,
     close: async () => {
       webrtc.close();
       webSockets.close();
       await app.close();
+      await store.close();
       rmSync(pageDir, { recursive: true });
     },
   };
