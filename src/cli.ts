@@ -10,6 +10,7 @@ import type { TenantPolicy } from './core/store/tenants.ts';
 import { DEFAULT_TENANT_POLICY } from './core/tenant-policy.ts';
 import { examine } from './doctor.ts';
 import { FORMATS } from './formats/index.ts';
+import { keysCommand } from './keys-command.ts';
 import { createLogger } from './observability/logger.ts';
 
 const USAGE = `Usage: earshot COMMAND
@@ -17,6 +18,9 @@ const USAGE = `Usage: earshot COMMAND
   serve                                  start the server (what npm start does)
   transcribe FILE [--format FORMAT]      print the transcript of a recording
                                          FORMAT: ${FORMATS.map((format) => format.id).join(', ')} (default text)
+  keys create NAME [--tenant T] [--permissions P,P] [--expires DATE]
+  keys list [--tenant T]
+  keys revoke ID [--tenant T]            API keys, in the data folder; the server may run or not
   doctor                                 look for what is missing, and tell the fix
 `;
 
@@ -42,6 +46,9 @@ async function main(args: readonly string[]): Promise<void> {
       return;
     case 'transcribe':
       await transcribeCommand(rest, loadConfig(process.env));
+      return;
+    case 'keys':
+      process.stdout.write((await keysCommand(rest, loadConfig(process.env))).map((line) => `${line}\n`).join(''));
       return;
     case 'doctor':
       await doctorCommand(loadConfig(process.env));
