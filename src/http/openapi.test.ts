@@ -64,3 +64,12 @@ test('parameters of path and query, permissions and WebSockets are there', () =>
   const names = Object.values(document.paths).flatMap((operations) => Object.values(operations).map(({ operationId }) => operationId));
   assert.equal(new Set(names).size, names.length);
 });
+
+test('the page to read has every route, and nothing of it is markup that was not meant', async () => {
+  const answer = await fetch(`${server.url}/docs`);
+  const page = await answer.text();
+  assert.match(answer.headers.get('content-type') ?? '', /^text\/html/);
+  assert.match(answer.headers.get('content-security-policy') ?? '', /default-src 'none'/);
+  for (const path of Object.keys(document.paths)) assert.ok(page.includes(`<code>${path}</code>`), path);
+  assert.doesNotMatch(page, /<script/);
+});
