@@ -219,3 +219,61 @@ test('close while a failed process waits for its next try ends the waiting', asy
   context.mock.timers.tick(60_000);
   assert.deepEqual(pool.pids, []);
 });
+
+test('processes that die young are replaced after growing pauses, the first at once', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const { pool, report, exits } = start({ behaviour: 'short-lived' });
+  await report();
+  for (const pauseMs of [0, 1000, 2000]) {
+    assert.deepEqual(pool.pids, []);
+    if (pauseMs > 0) {
+      context.mock.timers.tick(pauseMs - 1);
+      assert.deepEqual(pool.pids, [], `${String(pauseMs)} ms are not over`);
+    }
+    const exited = report();
+    context.mock.timers.tick(1);
+    assert.equal(pool.pids.length, 1);
+    await exited;
+  }
+  assert.deepEqual([exits, pool.restarts], [[1, 1, 1, 1], 4]);
+});
+
+test('a process that has served for a while is replaced at once, whatever was before it', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const { pool, report } = start({ behaviour: 'hasty', marker: newMarker() });
+  await report();
+  for (let death = 0; death < 2; death += 1) {
+    context.mock.timers.tick(1);
+    const engine = await pick(pool);
+    context.mock.timers.tick(10_000);
+    const exited = report();
+    engine.send({ type: 'die', stream: 1 });
+    await exited;
+  }
+  context.mock.timers.tick(1);
+  assert.equal(pool.pids.length, 1);
+});
+
+for (const [name, breakIt] of Object.entries({
+  'a system that starts no process': (): Partial<EnginePoolOptions> => {
+    process.execPath = '/nowhere/node';
+    return {};
+  },
+  'an environment that no process can have': (): Partial<EnginePoolOptions> => ({ command: { modulePath: 'engine.ts', args: [], env: { WORD: 'a\0b' } } }),
+})) {
+  test(`${name} is told, tried again, and does not keep the pool from closing`, async (context) => {
+    const { execPath } = process;
+    context.after(() => (process.execPath = execPath));
+    context.mock.timers.enable({ apis: ['setTimeout'] });
+    const { pool, failures, report } = start(breakIt());
+    await assert.rejects(pool.ready(), /the engine did not start/);
+    const failed = report();
+    context.mock.timers.tick(1000);
+    await failed;
+    assert.equal(failures.length, 2);
+    assert.deepEqual([pool.pids, pool.readyProcesses, pool.restarts], [[], 0, 0]);
+    process.execPath = '/nowhere/node';
+    context.mock.timers.tick(2000);
+    await pool.close();
+  });
+}

@@ -37,17 +37,21 @@ export interface EnginePoolOptions {
 interface Slot<In, Out> {
   process: (EngineProcess<In, Out> & { readonly streams: Map<number, EngineEar<Out>> }) | undefined;
   child: ChildProcess | undefined;
+  /** Processes that ended one after the other without serving for long. */
   failures: number;
   retryTimer: NodeJS.Timeout | undefined;
+  steadyTimer: NodeJS.Timeout | undefined;
 }
 
 const DEFAULT_START_TIMEOUT_MS = 30_000;
 const MAX_RETRY_MS = 30_000;
+/** A process that has served for so long was sound: what ends it later has not to do with its start. */
+const STEADY_MS = 10_000;
 const MAX_STDERR_CHARS = 2000;
 
 /**
  * A fixed number of engine processes, each replaced when it dies: at once after a crash in service, with growing
- * pauses when it does not even start. Native code that aborts takes only its own process along.
+ * pauses when it does not start or one after the other dies young. Native code that aborts takes only its own process along.
  */
 export class EnginePool<In, Out extends { readonly type: string }> {
   readonly #options: EnginePoolOptions;
@@ -61,7 +65,7 @@ export class EnginePool<In, Out extends { readonly type: string }> {
   constructor(options: EnginePoolOptions) {
     this.#options = options;
     for (let index = 0; index < options.processes; index += 1) {
-      const slot: Slot<In, Out> = { process: undefined, child: undefined, failures: 0, retryTimer: undefined };
+      const slot: Slot<In, Out> = { process: undefined, child: undefined, failures: 0, retryTimer: undefined, steadyTimer: undefined };
       this.#slots.push(slot);
       this.#start(slot);
     }
@@ -116,8 +120,9 @@ export class EnginePool<In, Out extends { readonly type: string }> {
     await Promise.all(
       this.#slots.map(async (slot) => {
         clearTimeout(slot.retryTimer);
+        clearTimeout(slot.steadyTimer);
         const { child } = slot;
-        if (child?.exitCode !== null || child.signalCode !== null) return;
+        if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
         const exited = new Promise((resolve) => child.once('exit', resolve));
         child.kill('SIGKILL');
         await exited;
@@ -126,13 +131,13 @@ export class EnginePool<In, Out extends { readonly type: string }> {
   }
 
   #start(slot: Slot<In, Out>): void {
-    const { command } = this.#options;
-    const child = fork(command.modulePath, [...command.args], {
-      serialization: 'advanced',
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-      env: { ...process.env, ...command.env },
-      execArgv: [],
-    });
+    let child: ChildProcess;
+    try {
+      child = this.#fork();
+    } catch (error) {
+      this.#failed(slot, startFailure((error as Error).message));
+      return;
+    }
     slot.child = child;
     let stderr = '';
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
@@ -150,10 +155,28 @@ export class EnginePool<In, Out extends { readonly type: string }> {
         slot.process?.streams.get(said.stream)?.message(said);
       }
     });
-    child.on('error', () => child.kill('SIGKILL'));
+    child.on('error', (error) => {
+      // What was never there does not exit.
+      if (child.pid !== undefined) child.kill('SIGKILL');
+      else if (slot.child === child) {
+        clearTimeout(startTimer);
+        slot.child = undefined;
+        this.#failed(slot, startFailure(error.message));
+      }
+    });
     child.once('exit', (code, signal) => {
       clearTimeout(startTimer);
       this.#exited(slot, child, { code, signal, stderr });
+    });
+  }
+
+  #fork(): ChildProcess {
+    const { command } = this.#options;
+    return fork(command.modulePath, [...command.args], {
+      serialization: 'advanced',
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      env: { ...process.env, ...command.env },
+      execArgv: [],
     });
   }
 
@@ -162,7 +185,9 @@ export class EnginePool<In, Out extends { readonly type: string }> {
     const niceness = this.#options.command.niceness ?? 0;
     if (niceness > 0) lowerPriority(pid, niceness);
     const streams = new Map<number, EngineEar<Out>>();
-    slot.failures = 0;
+    slot.steadyTimer = setTimeout(() => {
+      slot.failures = 0;
+    }, STEADY_MS);
     slot.process = {
       pid,
       streams,
@@ -183,24 +208,41 @@ export class EnginePool<In, Out extends { readonly type: string }> {
     const lost = slot.process;
     slot.process = undefined;
     slot.child = undefined;
-    if (this.#closed) return;
-    if (lost) {
-      this.#restarts += 1;
-      this.#lastReason = 'the engine is restarting';
-      this.#options.onExit({ pid: child.pid ?? 0, code: exit.code, signal: exit.signal });
-    } else {
-      slot.failures += 1;
-      this.#lastReason = startFailure(exit);
-      this.#options.onStartFailed(this.#lastReason);
-      for (const watch of this.#startWatchers.splice(0)) watch(this.#lastReason);
+    clearTimeout(slot.steadyTimer);
+    if (!lost) {
+      this.#failed(slot, startFailure(lastWords(exit)));
+      return;
     }
-    const delayMs = slot.failures === 0 ? 0 : Math.min(MAX_RETRY_MS, 500 * 2 ** slot.failures);
+    if (this.#closed) return;
+    this.#restarts += 1;
+    this.#lastReason = 'the engine is restarting';
+    this.#options.onExit({ pid: child.pid ?? 0, code: exit.code, signal: exit.signal });
+    this.#startLater(slot, slot.failures === 0 ? 0 : retryMs(slot.failures));
+    slot.failures += 1;
+    for (const ear of [...lost.streams.values()]) ear.lost();
+  }
+
+  #failed(slot: Slot<In, Out>, reason: string): void {
+    if (this.#closed) return;
+    slot.failures += 1;
+    this.#lastReason = reason;
+    this.#startLater(slot, retryMs(slot.failures));
+    // The pool's maker does not have it yet when its first process fails as it is forked.
+    queueMicrotask(() => {
+      if (this.#closed) return;
+      this.#options.onStartFailed(reason);
+      for (const watch of this.#startWatchers.splice(0)) watch(reason);
+    });
+  }
+
+  #startLater(slot: Slot<In, Out>, delayMs: number): void {
     slot.retryTimer = setTimeout(() => {
       this.#start(slot);
     }, delayMs);
-    for (const ear of [...(lost?.streams.values() ?? [])]) ear.lost();
   }
 }
+
+const retryMs = (failures: number): number => Math.min(MAX_RETRY_MS, 500 * 2 ** failures);
 
 /** A process that is dying already has no priority; its exit is told right after. */
 function lowerPriority(pid: number, niceness: number): void {
@@ -211,7 +253,8 @@ function lowerPriority(pid: number, niceness: number): void {
   }
 }
 
-function startFailure(exit: { readonly code: number | null; readonly signal: string | null; readonly stderr: string }): string {
-  const said = /^\w*Error: (.*)$/m.exec(exit.stderr)?.[1];
-  return `the engine did not start: ${said ?? `exit ${String(exit.code ?? exit.signal)}`}`;
+const startFailure = (why: string): string => `the engine did not start: ${why}`;
+
+function lastWords({ code, signal, stderr }: { readonly code: number | null; readonly signal: string | null; readonly stderr: string }): string {
+  return /^\w*Error: (.*)$/m.exec(stderr)?.[1] ?? `exit ${String(code ?? signal)}`;
 }

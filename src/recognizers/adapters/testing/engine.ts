@@ -1,7 +1,8 @@
 /**
  * An engine process for tests of the pool: `engine.ts BEHAVIOUR [MARKER]`, forked with an IPC channel.
  * `good` echoes; `slow` is ready only when the file MARKER exists; `never` is never ready; `refuses` fails with a message;
- * `exits` ends without one; `hasty` ends right after its first ready, by the file MARKER the next time it is good.
+ * `exits` ends without one; `hasty` ends right after its first ready, by the file MARKER the next time it is good;
+ * `short-lived` does so every time.
  */
 import { existsSync, watch, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -45,6 +46,9 @@ switch (behaviour) {
     look();
     break;
   }
+  case 'short-lived':
+    process.send?.({ type: 'ready' }, () => process.exit(1));
+    break;
   case 'hasty':
     if (existsSync(marker)) serve();
     else {
