@@ -25,6 +25,8 @@ const MAX_LATENESS_MS = 3000;
 /** Finals that come later and later, by this much over the window, belong to a stream that will fall behind. */
 const MAX_DRIFT_MS = 750;
 const MAX_MORE_ERRORS = 0.1;
+/** The limit before and after the loads may differ by this share; by more, the machine was not the same all the time. */
+const MAX_LIMIT_CHANGE = 0.15;
 const GOAL_RATIO = 0.85;
 const GOAL_LATENCY_MS = 300;
 
@@ -64,7 +66,8 @@ async function main(): Promise<void> {
       return load;
     };
     const loads = values.streams === undefined ? await search(limits, measure) : [await measure(Number(values.streams))];
-    conclude(loads, limits, shape, values.json);
+    const after = await findLimits(talks(BARE_TALKS, BARE_TALK_MS), folder);
+    conclude(loads, limits, after, shape, values.json);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -161,10 +164,12 @@ function printLoad({ count, result, isHeld, summary }: Load): void {
   );
 }
 
-function conclude(loads: readonly Load[], limits: Limits, { seconds, joinMs }: LoadShape, json: boolean): void {
+function conclude(loads: readonly Load[], limits: Limits, after: Limits, { seconds, joinMs }: LoadShape, json: boolean): void {
   const held = loads.filter(({ isHeld }) => isHeld).toSorted((a, b) => b.count - a.count)[0];
   const lightest = loads.toSorted((a, b) => a.count - b.count)[0]!;
   print(`\nmeasured ${seconds} s per load; the first ${WARM_UP_MS / 1000} s of every stream are left out; a stream joined every ${joinMs / 1000} s`);
+  const isSteady = Math.abs(after.wholeAudio / limits.wholeAudio - 1) <= MAX_LIMIT_CHANGE;
+  print(`the bare engine's limit after the loads: ${after.wholeAudio.toFixed(1)} (before ${limits.wholeAudio.toFixed(1)})${isSteady ? '' : ': THE MACHINE WAS NOT THE SAME ALL THE TIME, the ratios below mean little'}`);
   if (held) {
     const { ratio, ratioLessClients, ratioSpeechOnly } = held.summary;
     print(`streams held: ${held.count}; of the bare engine's limit: ${ratio.toFixed(2)}, less the clients' share of the cores ${ratioLessClients.toFixed(2)} (goal ${GOAL_RATIO}); of its limit without pauses ${ratioSpeechOnly.toFixed(2)}`);
@@ -172,7 +177,7 @@ function conclude(loads: readonly Load[], limits: Limits, { seconds, joinMs }: L
   print(`final at p95 with ${lightest.count} streams: ${ENDPOINT_MS} ms + ${ms(lightest.summary.p95Ms)} (goal ${GOAL_LATENCY_MS} ms)`);
   if (!json) return;
   const { cores, speechOnly, wholeAudio, wordErrorRate, speech } = limits;
-  const bare = { cores, speechOnly, wholeAudio, wordErrorRate, wallPerSecond: speech.wallPerSecond, cpuPerSecond: speech.cpuPerSecond };
+  const bare = { cores, speechOnly, wholeAudio, wholeAudioAfter: after.wholeAudio, isSteady, wordErrorRate, wallPerSecond: speech.wallPerSecond, cpuPerSecond: speech.cpuPerSecond };
   const plain = loads.map(({ isHeld, summary, result }) => ({ ...summary, isHeld, stages: result.stages }));
   print(JSON.stringify({ bare, loads: plain, held: held?.count ?? 0, ratio: held?.summary.ratio ?? 0, ratioLessClients: held?.summary.ratioLessClients ?? 0 }));
 }
