@@ -179,6 +179,7 @@ class Stream {
     for await (const item of this.#audio) {
       if (item.type === 'audio') {
         this.#services.observe?.('queue', performance.now() - item.atMs);
+        this.#session?.countBytes(item.bytes.length);
         yield item.bytes;
       } else {
         // The decoder asks for more once the lanes hold all that it was given: what came before is flushed, and nothing after.

@@ -24,6 +24,7 @@ import { VoiceAttribution } from './speakers/voice-attribution.ts';
 import { type DataFolder, openDataFolder } from './stores/data-folder.ts';
 import { createWriting } from './text/writing.ts';
 import { isLoopbackHost } from './tenancy/access.ts';
+import { Metering } from './tenancy/metering.ts';
 import { DataKey } from './tenancy/sealing.ts';
 import { createTenancy, type Tenancy } from './tenancy/tenancy.ts';
 
@@ -115,10 +116,11 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
   const tenancy = tenancyOf(data, config, apiKey);
   const webrtc = new WebRtcSessions({ engine, clock: systemClock });
   const webSockets = new WebSocketTransport();
+  const metering = new Metering({ store: data.store, clock: systemClock, log });
   const server = await createHttpServer({
     tenancy,
     sessions: core.sessions,
-    openSession: guardedDoor([tenancy.sessionLimits], (caller, wish) => core.dispatcher.open(caller, wish)),
+    openSession: guardedDoor([tenancy.sessionLimits, metering.guard], (caller, wish) => core.dispatcher.open(caller, wish)),
     webrtc,
     dispatcher: core.dispatcher,
     decode: core.decode,
@@ -134,7 +136,8 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
     await engine.close();
     webSockets.close();
     await server.close();
-    // Last: what ends above is still recorded.
+    // What ended above is still recorded.
+    await metering.settled();
     await data.close();
   };
   try {

@@ -61,6 +61,10 @@ export class ScaiEchoConversation implements Conversation {
         ];
       case 'recognizer.recovered':
         return [JSON.stringify({ type: 'recovered', seq: event.seq, lane: event.laneIndex })];
+      case 'budget.warning': {
+        const left = seconds(event.leftSamples);
+        return [JSON.stringify({ type: 'warning', seq: event.seq, code: 'BUDGET_LOW', message: `${String(left)} s are left in the budget.`, budget: event.owner, seconds_left: left })];
+      }
       case 'session.flushed':
         return [JSON.stringify({ type: 'flushed', seq: event.seq })];
       case 'session.closed':

@@ -58,6 +58,15 @@ export interface LaneTotals {
   readonly gapSamples: number;
 }
 
+/** A budget that this session draws on is nearly used up. */
+export interface BudgetWarning {
+  readonly type: 'budget.warning';
+  /** Whose. */
+  readonly owner: 'tenant' | 'key';
+  /** What was left of it, not counting what other sessions have put aside. */
+  readonly leftSamples: number;
+}
+
 /**
  * Everything a session tells, in the order of `seq`.
  * `session.ready` is first and `session.closed` last, each exactly once.
@@ -80,6 +89,8 @@ export type TranscriptEvent =
   | { readonly type: 'lane.closed'; readonly totals: LaneTotals }
   /** The recognizer was lost in the middle of speech and went on after a replay; no words are missing. */
   | { readonly type: 'recognizer.recovered'; readonly laneIndex: number; readonly replayedSamples: number }
+  /** At most once. */
+  | BudgetWarning
   /** Every `flush` answers with one, after the finals that it caused. */
   | { readonly type: 'session.flushed' }
   | {

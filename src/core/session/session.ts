@@ -7,7 +7,7 @@ import type { SpeechDetectorFactory } from '../speech-detector.ts';
 import type { ObserveStage } from '../stages.ts';
 import type { Writing } from '../text-options.ts';
 import type { BackendLetter } from '../store/tenants.ts';
-import type { CloseReason, LaneTotals, NumberedEvent, TranscriptEvent, Utterance } from '../transcript.ts';
+import type { BudgetWarning, CloseReason, LaneTotals, NumberedEvent, TranscriptEvent, Utterance } from '../transcript.ts';
 import type { EndpointingOptions } from './endpointing.ts';
 import { EventLog } from './event-log.ts';
 import { Lane, type LaneOptions } from './lane.ts';
@@ -59,6 +59,9 @@ export interface SessionDependencies {
   readonly observe?: ObserveStage;
 }
 
+/** Asked before each piece of audio is heard; false ends its lane there, with nothing more heard. */
+export type IntakeGate = (samples: number) => boolean | Promise<boolean>;
+
 /**
  * One conversation being transcribed: any number of mono lanes, one log of events.
  *
@@ -86,6 +89,9 @@ export class Session {
   #cancelIdleTimer: () => void = () => undefined;
   #cancelDeadline: () => void = () => undefined;
   #lastAudioMs: number;
+  #audioBytes: number | null = null;
+  #gate: IntakeGate | undefined;
+  #finalTotals: readonly LaneTotals[] | undefined;
   #state: 'open' | 'closing' | 'closed' = 'open';
   #error: EarshotError | undefined;
 
@@ -132,9 +138,28 @@ export class Session {
     return this.#closed.promise;
   }
 
-  /** Per lane, what was heard so far. */
-  totals(): LaneTotals[] {
-    return this.#lanes.map((lane) => lane.totals());
+  /** Per lane, what was heard so far; once the session is closed, what `session.closed` told. */
+  totals(): readonly LaneTotals[] {
+    return this.#finalTotals ?? this.#lanes.map((lane) => lane.totals());
+  }
+
+  /** Bytes of audio as they were sent, encoded; null where nobody counted them (WebRTC). */
+  get audioBytes(): number | null {
+    return this.#audioBytes;
+  }
+
+  countBytes(bytes: number): void {
+    this.#audioBytes = (this.#audioBytes ?? 0) + bytes;
+  }
+
+  /** Of lanes that are added from now on. */
+  gateIntake(gate: IntakeGate): void {
+    this.#gate = gate;
+  }
+
+  /** The budget will soon be used up. */
+  warnOfBudget(warning: Omit<BudgetWarning, 'type'>): void {
+    this.#log.append({ type: 'budget.warning', ...warning });
   }
 
   /** Starts reading `source`. Throws `SESSION_CONFLICT` once the session is closing, `VALIDATION_ERROR` above `maxLanes`. */
@@ -243,8 +268,9 @@ export class Session {
     return { ...event, utterance: writing(event.utterance, event.type === 'utterance.final') };
   }
 
-  /** Notes when audio arrives; gaps are not audio. */
+  /** Notes when audio arrives (gaps are not audio), and lets through what the gate allows. */
   #observed(source: AudioSource): AudioSource {
+    const gate = this.#gate;
     const noteAudio = (): void => {
       this.#lastAudioMs = this.#deps.clock.nowMs();
     };
@@ -258,6 +284,7 @@ export class Session {
       async *[Symbol.asyncIterator]() {
         for await (const item of source) {
           if (item.kind === 'pcm') noteAudio();
+          if (gate && !(await gate(item.kind === 'pcm' ? item.samples.length : item.lengthSamples))) return;
           yield item;
         }
       },
@@ -290,7 +317,7 @@ export class Session {
       type: 'session.closed',
       reason: error ? 'failed' : reason,
       ...(error && { error: { code: error.code, message: error.message } }),
-      lanes: this.totals(),
+      lanes: (this.#finalTotals = this.totals()),
     });
     this.#closed.resolve();
   }

@@ -13,7 +13,8 @@ export interface UsageRecord {
   readonly atMs: number;
   /** Wall time of the call. */
   readonly durationMs: number;
-  readonly audioBytes: number;
+  /** As they were sent, encoded; null where nobody counted: tracks of a WebRTC session. */
+  readonly audioBytes: number | null;
   /** Samples at 16 kHz over all lanes; gaps included. */
   readonly heardSamples: number;
   readonly speechSamples: number;
@@ -71,8 +72,8 @@ export interface Balance {
 }
 
 export interface UsageStore {
-  /** Records the call, and ends its reservation (same id). Idempotent by id. */
-  record(usage: UsageRecord): Promise<void>;
+  /** Records the call, and ends its reservation (default: the one of the same id). Idempotent by id. */
+  record(usage: UsageRecord, reservationId?: string): Promise<void>;
   /** Groups in order of day, key, backend and transport. */
   sum(tenantId: string, query: UsageQuery): Promise<readonly UsageSum[]>;
   /**

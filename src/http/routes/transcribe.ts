@@ -117,6 +117,7 @@ async function recognize(
   };
   request.raw.socket.once('close', onClose);
   const session = await services.openSession(request.caller, wish);
+  session.countBytes(file.length);
   try {
     const audio = await services.decode(bytesOf(file), { container: 'auto' }, gone.signal);
     return await transcribe(session, audio, { signal: gone.signal });

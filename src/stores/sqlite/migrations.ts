@@ -72,7 +72,7 @@ export const MIGRATIONS: readonly string[] = [
 
   CREATE TABLE usage (
     id TEXT PRIMARY KEY, tenantId TEXT NOT NULL, keyId TEXT NOT NULL, transport TEXT NOT NULL, backend TEXT NOT NULL, jobId TEXT,
-    atMs INTEGER NOT NULL, durationMs REAL NOT NULL, audioBytes INTEGER NOT NULL, heardSamples INTEGER NOT NULL,
+    atMs INTEGER NOT NULL, durationMs REAL NOT NULL, audioBytes INTEGER, heardSamples INTEGER NOT NULL,
     speechSamples INTEGER NOT NULL
   ) STRICT;
   CREATE INDEX usageOfTenant ON usage (tenantId, atMs);

@@ -11,8 +11,9 @@ const GROUPS: Readonly<Record<UsageQuery['groupBy'][number], string>> = {
 
 export function usageStore(database: Database): UsageStore {
   return {
-    async record(usage) {
+    async record(usage, reservationId) {
       database.transaction(() => {
+        if (reservationId !== undefined) endReservation(database, reservationId);
         recordUsage(database, usage);
       });
     },

@@ -76,6 +76,8 @@ export const usageChecks: readonly StoreCheck[] = [
     run: async ({ usage: ledger }, reopen) => {
       await ledger.reserve(asked('a', 300, [TENANT, KEY]));
       await ledger.record(usage('a', { heardSamples: 120 }));
+      await ledger.reserve(asked('reserved before it had an id', 5));
+      await ledger.record(usage('z', { keyId: 'key_9', heardSamples: 0, audioBytes: null }), 'reserved before it had an id');
       const again = (await reopen()).usage;
       assert.deepEqual([await again.balance(MONTH, NOW_MS), await again.balance(KEY, NOW_MS)], [{ spentSamples: 120, reservedSamples: 0 }, { spentSamples: 120, reservedSamples: 0 }]);
       assert.equal((await again.reserve(asked('b', 300, [TENANT, KEY]))).heldSamples, 180);
