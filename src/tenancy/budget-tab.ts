@@ -6,7 +6,7 @@ import type { Budget } from '../core/store/tenants.ts';
 import type { Balance, BudgetLimit, UsageStore } from '../core/store/usage.ts';
 
 /** Audio that is put aside at a time. */
-export const SLICE_SAMPLES = 60 * SAMPLE_RATE_HZ;
+const SLICE_SAMPLES = 60 * SAMPLE_RATE_HZ;
 /** A reservation that is not renewed for so long belongs to a server that is gone. */
 export const RESERVATION_MS = 5 * 60_000;
 const RENEW_MS = 60_000;
