@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import test, { describe } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { openDataFolder } from './data-folder.ts';
+
+/** Two folders at a time, each with so many servers one after the other. */
+const KILLS = 100;
+/** Latest kill after the folder is open: several rounds of work. */
+const MAX_LIFE_MS = 60;
+const WORKER = join(import.meta.dirname, 'testing', 'crash-worker.ts');
+
+/** Runs a worker, kills it at some moment, and answers what it said. */
+async function killed(folder: string, run: string, lifeMs: number): Promise<string[]> {
+  const worker = spawn(process.execPath, [WORKER, folder, run], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let said = '';
+  let faults = '';
+  const opened = Promise.withResolvers<void>();
+  worker.stdout.setEncoding('utf8').on('data', (text: string) => {
+    said += text;
+    opened.resolve();
+  });
+  worker.stderr.setEncoding('utf8').on('data', (text: string) => (faults += text));
+  const ended = new Promise((resolve) => worker.once('close', resolve));
+  await Promise.race([opened.promise, ended]);
+  await pause(lifeMs);
+  worker.kill('SIGKILL');
+  await ended;
+  assert.equal(faults, '');
+  assert.match(said, /^open\n/);
+  return said.trim().split('\n').slice(1);
+}
+
+/** Everything that was acknowledged is there, and nothing is there by half. */
+async function examine(folder: string, said: readonly string[]): Promise<void> {
+  const told = (what: string): string[][] => said.map((line) => line.split(' ')).filter(([first]) => first === what).map(([, ...rest]) => rest);
+  const { store, blobs, close } = await openDataFolder(folder);
+  for (const [name = '', id = ''] of told('blob')) {
+    assert.equal(Buffer.concat(await Array.fromAsync(blobs.read(name))).toString(), id.repeat(400));
+  }
+  for (const [id = ''] of told('added')) assert.ok(await store.jobs.get('t1', id), id);
+  for (const [id = ''] of told('completed')) {
+    assert.equal((await store.jobs.get('t1', id))?.status, 'completed', id);
+    assert.equal((await store.transcripts.get('t1', id))?.transcript.utterances[0]?.text, `said in ${id}`);
+  }
+  await close();
+  assert.ok((await readdir(join(folder, 'blobs'))).every((name) => !name.endsWith('.part')));
+
+  const database = new DatabaseSync(join(folder, 'earshot.sqlite'));
+  const column = (sql: string): unknown[] => database.prepare(sql).all().map((row) => Object.values(row)[0]);
+  assert.deepEqual(column('PRAGMA integrity_check'), ['ok']);
+  assert.deepEqual(column('PRAGMA foreign_key_check'), []);
+  const used = new Set(column('SELECT id FROM usage'));
+  for (const [id = ''] of [...told('used'), ...told('completed')]) assert.ok(used.has(id), id);
+  const audited = new Set(column('SELECT subject FROM audit'));
+  for (const [id = ''] of told('audited')) assert.ok(audited.has(id), id);
+  const completed = column("SELECT id FROM jobs WHERE status = 'completed' ORDER BY id");
+  for (const sql of ['SELECT jobId FROM transcripts ORDER BY 1', 'SELECT jobId FROM transcriptWordsOf ORDER BY 1', 'SELECT jobId FROM callbacks ORDER BY 1', "SELECT id FROM usage WHERE id LIKE 'job%' ORDER BY 1"]) {
+    assert.deepEqual(column(sql), completed, sql);
+  }
+  assert.deepEqual(column("SELECT samples FROM spent WHERE owner = 'tenant' AND period = '2026-11'"), column('SELECT sum(heardSamples) FROM usage'));
+  assert.deepEqual(column('SELECT id FROM reservations WHERE id IN (SELECT id FROM usage)'), []);
+  database.close();
+}
+
+describe('killed a hundred times', { concurrency: true }, () => {
+  for (const name of ['one', 'another']) {
+    test(`${name} data folder loses nothing that was acknowledged and has nothing by half`, async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'earshot-crash-'));
+      try {
+        const said: string[] = [];
+        for (let kill = 0; kill < KILLS; kill += 1) {
+          said.push(...(await killed(folder, `${name}${String(kill)}`, Math.random() * MAX_LIFE_MS)));
+          if (kill % 10 === 9) await examine(folder, said);
+        }
+        assert.ok(said.filter((line) => line.startsWith('completed')).length > KILLS / 4, 'the workers got something done');
+      } finally {
+        await rm(folder, { recursive: true });
+      }
+    });
+  }
+});
