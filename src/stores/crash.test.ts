@@ -38,7 +38,8 @@ async function killed(folder: string, run: string, lifeMs: number): Promise<stri
 /** Everything that was acknowledged is there, and nothing is there by half. */
 async function examine(folder: string, said: readonly string[]): Promise<void> {
   const told = (what: string): string[][] => said.map((line) => line.split(' ')).filter(([first]) => first === what).map(([, ...rest]) => rest);
-  const { store, blobs, close } = await openDataFolder(folder);
+  const data = await openDataFolder(folder);
+  const { store, blobs } = data;
   for (const [name = '', id = ''] of told('blob')) {
     assert.equal(Buffer.concat(await Array.fromAsync(blobs.read(name))).toString(), id.repeat(400));
   }
@@ -47,7 +48,7 @@ async function examine(folder: string, said: readonly string[]): Promise<void> {
     assert.equal((await store.jobs.get('t1', id))?.status, 'completed', id);
     assert.equal((await store.transcripts.get('t1', id))?.transcript.utterances[0]?.text, `said in ${id}`);
   }
-  await close();
+  await data.close();
   assert.ok((await readdir(join(folder, 'blobs'))).every((name) => !name.endsWith('.part')));
 
   const database = new DatabaseSync(join(folder, 'earshot.sqlite'));
