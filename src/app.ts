@@ -127,6 +127,8 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
     webSockets,
     log,
     stages,
+    usage: data.store.usage,
+    audit: data.store.audit,
     maxInlineBytes: config.maxInlineBytes,
     pageDir: fileURLToPath(new URL('../web-demo/dist', import.meta.url)),
   });

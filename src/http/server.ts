@@ -13,6 +13,7 @@ import { tenantPolicyRoutes } from './routes/tenant-policy.ts';
 import { tenantSecretRoutes } from './routes/tenant-secrets.ts';
 import { tokenRoutes } from './routes/tokens.ts';
 import { transcribeRoutes } from './routes/transcribe.ts';
+import { usageRoutes } from './routes/usage.ts';
 import { webrtcRoutes } from './routes/webrtc.ts';
 import { type HttpServices, type Log } from './services.ts';
 import { acceptUpgrades } from './upgrades.ts';
@@ -48,6 +49,7 @@ export async function createHttpServer(services: HttpServices): Promise<Routes> 
   tokenRoutes(app, services);
   tenantPolicyRoutes(app, services);
   tenantSecretRoutes(app, services);
+  usageRoutes(app, services);
   acceptUpgrades(app.server, services, sockets);
   return app;
 }

@@ -3,6 +3,8 @@ import type { WebSocketTransport } from '../../signaling/transports/websocket.ts
 import type { OpenSession } from '../core/admission.ts';
 import type { AudioDecoder } from '../core/audio.ts';
 import type { Sessions } from '../core/session/sessions.ts';
+import type { AuditStore } from '../core/store/audit.ts';
+import type { UsageStore } from '../core/store/usage.ts';
 import type { Dispatcher } from '../dispatch/dispatcher.ts';
 import type { StageHistograms } from '../observability/stage-histograms.ts';
 import type { Tenancy } from '../tenancy/tenancy.ts';
@@ -19,6 +21,8 @@ export interface HttpServices {
   readonly webSockets: WebSocketTransport;
   readonly log: Log;
   readonly stages: StageHistograms;
+  readonly usage: UsageStore;
+  readonly audit: AuditStore;
   /** Largest upload answered in the same response, in bytes. */
   readonly maxInlineBytes: number;
   /** Folder of the built page. */

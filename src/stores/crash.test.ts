@@ -9,25 +9,26 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { openDataFolder } from './data-folder.ts';
 
 /** Two folders at a time, each with so many servers one after the other. */
-const KILLS = 100;
-/** Latest kill after the folder is open: several rounds of work. */
-const MAX_LIFE_MS = 60;
+const KILLS = 75;
+/** A worker is killed at latest after so many lines: five rounds of work. And some time after a line, to meet every moment of what follows. */
+const MAX_LINES = 25;
+const MAX_PAUSE_MS = 4;
 const WORKER = join(import.meta.dirname, 'testing', 'crash-worker.ts');
 
-/** Runs a worker, kills it at some moment, and answers what it said. */
-async function killed(folder: string, run: string, lifeMs: number): Promise<string[]> {
+/** Runs a worker, kills it some time after it said so many lines, and answers all that it said. */
+async function killed(folder: string, run: string, lines: number): Promise<string[]> {
   const worker = spawn(process.execPath, [WORKER, folder, run], { stdio: ['ignore', 'pipe', 'pipe'] });
   let said = '';
   let faults = '';
-  const opened = Promise.withResolvers<void>();
+  const spoken = Promise.withResolvers<void>();
   worker.stdout.setEncoding('utf8').on('data', (text: string) => {
     said += text;
-    opened.resolve();
+    if (said.split('\n').length > lines + 1) spoken.resolve();
   });
   worker.stderr.setEncoding('utf8').on('data', (text: string) => (faults += text));
   const ended = new Promise((resolve) => worker.once('close', resolve));
-  await Promise.race([opened.promise, ended]);
-  await pause(lifeMs);
+  await Promise.race([spoken.promise, ended]);
+  await pause(Math.random() * MAX_PAUSE_MS);
   worker.kill('SIGKILL');
   await ended;
   assert.equal(faults, '');
@@ -75,10 +76,10 @@ describe('killed a hundred times', { concurrency: true }, () => {
       try {
         const said: string[] = [];
         for (let kill = 0; kill < KILLS; kill += 1) {
-          said.push(...(await killed(folder, `${name}${String(kill)}`, Math.random() * MAX_LIFE_MS)));
+          said.push(...(await killed(folder, `${name}${String(kill)}`, Math.floor(Math.random() * MAX_LINES))));
           if (kill % 10 === 9) await examine(folder, said);
         }
-        assert.ok(said.filter((line) => line.startsWith('completed')).length > KILLS / 4, 'the workers got something done');
+        assert.ok(said.filter((line) => line.startsWith('completed')).length > KILLS, 'the workers got something done');
       } finally {
         await rm(folder, { recursive: true });
       }

@@ -17,6 +17,7 @@ import { FakeRecognizer } from '../../core/testing/fake-recognizer.ts';
 import { Dispatcher } from '../../dispatch/dispatcher.ts';
 import { StageHistograms } from '../../observability/stage-histograms.ts';
 import { openSqliteStore } from '../../stores/sqlite.ts';
+import { Metering } from '../../tenancy/metering.ts';
 import { DataKey } from '../../tenancy/sealing.ts';
 import { createTenancy, type Tenancy } from '../../tenancy/tenancy.ts';
 import { createHttpServer } from '../server.ts';
@@ -76,16 +77,19 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
   const webSockets = new WebSocketTransport();
   const logged: string[] = [];
   const log = (level: string) => (_fields: object, message: string) => void logged.push(`${level} ${message}`);
+  const metering = new Metering({ store, clock, log: { error: log('error') } });
   const app = await createHttpServer({
     tenancy,
     sessions,
-    openSession: guardedDoor([tenancy.sessionLimits], (caller, wish) => dispatcher.open(caller, wish)),
+    openSession: guardedDoor([tenancy.sessionLimits, metering.guard], (caller, wish) => dispatcher.open(caller, wish)),
     webrtc,
     dispatcher,
     decode: rawDecoder,
     webSockets,
     log: { info: log('info'), warn: log('warn'), error: log('error') },
     stages: new StageHistograms(),
+    usage: store.usage,
+    audit: store.audit,
     maxInlineBytes: options.maxInlineBytes ?? 1024 * 1024,
     pageDir,
     ...options.services,
