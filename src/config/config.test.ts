@@ -83,3 +83,28 @@ test('the description knows every setting, its variable and what it means', () =
   assert.deepEqual(rows.filter(({ variable }) => ['PORT', 'EARSHOT_DATA'].includes(variable)).map(({ key, fallback }) => [key, fallback]), [['port', '8080'], ['dataDir', '"./data"']]);
   for (const { key, meaning } of rows) assert.match(meaning, /\.$/, key);
 });
+
+test('relays are JSON; their keys may come from variables of their own, and a key of no relay is an error', () => {
+  const relays = (environment: NodeJS.ProcessEnv) => loadConfig(environment).relays;
+  const one = '[{"id":"my-relay","kind":"openai","url":"http://127.0.0.1:9000/v1","key":"from-file"}]';
+  assert.deepEqual(relays({}), []);
+  assert.deepEqual(relays({ EARSHOT_RELAYS: one })[0], {
+    id: 'my-relay',
+    kind: 'openai',
+    url: 'http://127.0.0.1:9000/v1',
+    key: 'from-file',
+    languages: ['en'],
+    requiresKey: true,
+    maxSessions: 100,
+    chunkSeconds: 5,
+    wordTimes: true,
+    connectMs: 5000,
+    silenceMs: 5000,
+    answerMs: 10_000,
+  });
+  assert.equal(relays({ EARSHOT_RELAYS: one, EARSHOT_RELAY_MY_RELAY_KEY: 'from-environment' })[0]?.key, 'from-environment');
+  assert.throws(() => relays({ EARSHOT_RELAYS: one, EARSHOT_RELAY_OTHER_KEY: 'x' }), /EARSHOT_RELAY_OTHER_KEY: there is no such relay/);
+  for (const wrong of ['[{"id":"A","kind":"openai","url":"http://x"}]', '[{"id":"a","kind":"azure","url":"http://x"}]', '[{"id":"a","kind":"openai","url":"file:///x"}]', `[${one.slice(1, -1)},${one.slice(1, -1)}]`, '{']) {
+    assert.throws(() => relays({ EARSHOT_RELAYS: wrong }), ConfigError, wrong);
+  }
+});

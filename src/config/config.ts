@@ -4,6 +4,26 @@ import { z } from 'zod';
 const port = z.coerce.number().int().min(0).max(65_535);
 const positiveInteger = z.coerce.number().int().positive();
 
+const fromJson = (value: unknown): unknown => (typeof value === 'string' ? parseJson(value) : value);
+const milliseconds = z.number().int().min(100).max(600_000);
+
+/** One upstream that speech may be relayed to; docs/relays.md explains the fields. */
+const relay = z.strictObject({
+  id: z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, 'lower-case letters, digits and hyphens, up to 32'),
+  kind: z.enum(['deepgram', 'gladia', 'openai', 'earshot']),
+  url: z.url({ protocol: /^https?$/ }),
+  model: z.string().min(1).optional(),
+  languages: z.array(z.string().regex(/^[a-z]{2}$/)).min(1).default(['en']),
+  key: z.string().min(1).optional(),
+  requiresKey: z.boolean().default(true),
+  maxSessions: z.number().int().positive().max(10_000).default(100),
+  chunkSeconds: z.number().min(1).max(60).default(5),
+  wordTimes: z.boolean().default(true),
+  connectMs: milliseconds.default(5000),
+  silenceMs: milliseconds.default(5000),
+  answerMs: milliseconds.default(10_000),
+});
+
 /**
  * Every setting, by its name in the configuration file. The environment variable is the same name in capitals with
  * `EARSHOT_` before it (`maxLiveSessions` is `EARSHOT_MAX_LIVE_SESSIONS`); `PORT` and `EARSHOT_DATA` are shorter
@@ -41,6 +61,10 @@ const schema = z.strictObject({
     .regex(/^\d+-\d+$/)
     .optional()
     .describe('Range of UDP ports for WebRTC, as `40000-40100`. Default: any.'),
+  relays: z
+    .preprocess(fromJson, z.array(relay).refine((relays) => new Set(relays.map(({ id }) => id)).size === relays.length, 'each relay needs an id of its own'))
+    .default([])
+    .describe('Upstreams that speech may be relayed to (backend B), as JSON: docs/relays.md. The key of the relay `ID` may be set apart, as `EARSHOT_RELAY_ID_KEY`.'),
   ffmpegPath: z.string().min(1).default('ffmpeg').describe('Program that decodes all containers but WAV.'),
 });
 
@@ -49,6 +73,9 @@ export type Config = z.output<typeof schema>;
 const ENVIRONMENT_ALIASES: Readonly<Record<string, string>> = { PORT: 'port', EARSHOT_DATA: 'dataDir' };
 /** Variables that other parts of the project read. */
 const NOT_SETTINGS = new Set(['EARSHOT_CONFIG']);
+
+/** Keys of relays, which belong into no file. */
+const RELAY_KEY = /^EARSHOT_RELAY_[A-Z0-9_]+_KEY$/;
 
 /** What is wrong with the settings, a line each, for people. */
 export class ConfigError extends Error {
@@ -59,7 +86,7 @@ export class ConfigError extends Error {
 export function loadConfig(environment: NodeJS.ProcessEnv): Config {
   const fromFile = environment['EARSHOT_CONFIG'] === undefined ? {} : readConfigFile(environment['EARSHOT_CONFIG']);
   const result = schema.safeParse({ ...fromFile, ...fromEnvironment(environment) });
-  if (result.success) return result.data;
+  if (result.success) return { ...result.data, relays: withKeys(result.data.relays, environment) };
   const lines = result.error.issues.map((issue) => `${issue.path.join('.') || 'settings'}: ${issue.message}`);
   throw new ConfigError(lines.join('\n'));
 }
@@ -86,12 +113,23 @@ function fromEnvironment(environment: NodeJS.ProcessEnv): Record<string, unknown
   const settings: Record<string, unknown> = {};
   const keys = new Map(Object.keys(schema.shape).map((key) => [variableOf(key), key]));
   for (const [variable, value] of Object.entries(environment)) {
-    if (value === undefined || value === '' || NOT_SETTINGS.has(variable)) continue;
+    if (value === undefined || value === '' || NOT_SETTINGS.has(variable) || RELAY_KEY.test(variable)) continue;
     const key = ENVIRONMENT_ALIASES[variable] ?? keys.get(variable);
     if (key !== undefined) settings[key] = value;
     else if (variable.startsWith('EARSHOT_')) throw new ConfigError(`${variable}: unknown setting`);
   }
   return settings;
+}
+
+function withKeys(relays: Config['relays'], environment: NodeJS.ProcessEnv): Config['relays'] {
+  const variableOfRelay = (id: string): string => `EARSHOT_RELAY_${id.replaceAll('-', '_').toUpperCase()}_KEY`;
+  const known = new Set(relays.map(({ id }) => variableOfRelay(id)));
+  const stray = Object.keys(environment).find((variable) => RELAY_KEY.test(variable) && !known.has(variable));
+  if (stray !== undefined) throw new ConfigError(`${stray}: there is no such relay`);
+  return relays.map((settings) => {
+    const key = environment[variableOfRelay(settings.id)];
+    return key === undefined || key === '' ? settings : { ...settings, key };
+  });
 }
 
 function readConfigFile(path: string): Record<string, unknown> {

@@ -5,6 +5,8 @@ import type { Backend } from '../core/backend.ts';
 export interface BackendContext {
   readonly config: Config;
   readonly log: BackendLog;
+  /** A secret of a tenant, opened: the key of a relay (`relay:ID`). Default: tenants have none. */
+  readonly tenantSecret?: (tenantId: string, name: string) => Promise<string | undefined>;
 }
 
 /** The part of the logger that backends use. Never given transcript text, audio or credentials. */
@@ -14,5 +16,5 @@ export interface BackendLog {
   error(fields: object, message: string): void;
 }
 
-/** Undefined where the settings leave this backend out. Starts what it needs; does not wait for it. */
-export type CreateBackend = (context: BackendContext) => Backend | undefined;
+/** One or several; undefined where the settings leave this backend out. Starts what it needs; does not wait for it. */
+export type CreateBackend = (context: BackendContext) => Backend | readonly Backend[] | undefined;
