@@ -22,8 +22,7 @@ for (const [kind, behaviour] of KINDS) {
   recognizerConformance(`the relay to ${kind}`, async () => {
     const upstream = await startUpstream(behaviour);
     upstreams.push(upstream);
-    const patient = { connectMs: 400_000, silenceMs: 400_000, answerMs: 400_000 };
-    const recognizer = createRelay(relaySettings(kind, upstream.url, { maxSessions: SUBJECT_LIVE_SESSIONS, ...patient }), { clock: hastyClock, credentialOf: async () => 'key' });
+    const recognizer = createRelay(relaySettings(kind, upstream.url, { maxSessions: SUBJECT_LIVE_SESSIONS }), { clock: hastyClock, credentialOf: async () => 'key' });
     return { recognizer, speech: joined(quiet(200), loud(1500), quiet(300)), interimWithinMs: recognizer.capabilities.interims ? 20_000 : 100 };
   });
 }
