@@ -26,6 +26,7 @@ const SYSTEM_PACKAGES = [
   { name: 'libpocketsphinx3', mode: 'run', library: 'libpocketsphinx.so.3' },
   { name: 'pocketsphinx-en-us', mode: 'run', file: '/usr/share/pocketsphinx/model/en-us/en-us.lm.bin' },
   { name: 'ffmpeg', mode: 'run', commands: ['ffmpeg'] },
+  { name: 'bzip2', mode: 'run', commands: ['bzip2'] },
   { name: 'libopus0', mode: 'run', library: 'libopus.so.0' },
   { name: 'pocketsphinx', mode: 'test', commands: ['pocketsphinx_batch'] },
   { name: 'chromium', mode: 'test', commands: ['chromium', 'chromium-browser', 'google-chrome'] },

@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { parseArgs, styleText } from 'node:util';
 import { createRecognitionCore } from './app.ts';
+import { CommandError } from './command-error.ts';
 import { type Config, ConfigError, loadConfig } from './config/config.ts';
 import { EarshotError } from './core/errors.ts';
 import { PERMISSIONS, type Principal } from './core/principal.ts';
@@ -11,7 +12,9 @@ import { DEFAULT_TENANT_POLICY } from './core/tenant-policy.ts';
 import { examine } from './doctor.ts';
 import { FORMATS } from './formats/index.ts';
 import { keysCommand } from './keys-command.ts';
+import { modelsCommand, MODELS_USAGE } from './models-command.ts';
 import { createLogger } from './observability/logger.ts';
+import { ProgressBar } from './progress-bar.ts';
 
 const USAGE = `Usage: earshot COMMAND
 
@@ -21,22 +24,12 @@ const USAGE = `Usage: earshot COMMAND
   keys create NAME [--tenant T] [--permissions P,P] [--expires DATE]
   keys list [--tenant T]
   keys revoke ID [--tenant T]            API keys, in the data folder; the server may run or not
-  doctor                                 look for what is missing, and tell the fix
+${MODELS_USAGE}  doctor                                 look for what is missing, and tell the fix
 `;
 
 /** A file named on the command line stays on this machine. */
 const ON_THIS_MACHINE: TenantPolicy = { ...DEFAULT_TENANT_POLICY, allowedBackends: 'A', residency: 'self_hosted' };
 const OWNER: Principal = { tenantId: 'cli', keyId: 'cli', permissions: new Set(PERMISSIONS) };
-
-/** What to tell the user, and the exit code: 2 for a wrong call, 1 for a failure. */
-class CommandError extends Error {
-  readonly exitCode: number;
-
-  constructor(message: string, exitCode: number) {
-    super(message);
-    this.exitCode = exitCode;
-  }
-}
 
 async function main(args: readonly string[]): Promise<void> {
   const [command, ...rest] = args;
@@ -49,6 +42,9 @@ async function main(args: readonly string[]): Promise<void> {
       return;
     case 'keys':
       process.stdout.write((await keysCommand(rest, loadConfig(process.env))).map((line) => `${line}\n`).join(''));
+      return;
+    case 'models':
+      await modelsCommand(rest, loadConfig(process.env));
       return;
     case 'doctor':
       await doctorCommand(loadConfig(process.env));
@@ -76,14 +72,14 @@ async function transcribeCommand(args: readonly string[], config: Config): Promi
   if (!file.isFile()) throw new CommandError(`${path} is not a file.`, 1);
 
   const core = createRecognitionCore({ ...config, engineProcesses: 1 }, createLogger('fatal'), { policy: () => Promise.resolve(ON_THIS_MACHINE) });
-  const bar = new ProgressBar(file.size);
+  const bar = new ProgressBar();
   try {
     await Promise.any(core.backends.map((backend) => backend.ready('batch'))).catch((error: unknown) => {
       throw (error as AggregateError).errors[0];
     });
     const session = await core.dispatcher.open(OWNER, { transport: 'job', priority: 'batch' });
     const stop = new AbortController();
-    const audio = await core.decode(bar.count(createReadStream(path)), { container: 'auto' }, stop.signal).catch(
+    const audio = await core.decode(heard(createReadStream(path), file.size, bar), { container: 'auto' }, stop.signal).catch(
       async (error: unknown) => {
         await session.close('cancelled');
         throw error;
@@ -95,6 +91,16 @@ async function transcribeCommand(args: readonly string[], config: Config): Promi
   } finally {
     bar.clear();
     await core.close();
+  }
+}
+
+/** Passes the bytes on; the recognizer pulls them as it gets on, so they tell how far it is. */
+async function* heard(bytes: AsyncIterable<Uint8Array>, totalBytes: number, bar: ProgressBar): AsyncGenerator<Uint8Array, void, void> {
+  let heardBytes = 0;
+  for await (const chunk of bytes) {
+    yield chunk;
+    heardBytes += chunk.length;
+    bar.show(heardBytes, totalBytes);
   }
 }
 
@@ -115,39 +121,6 @@ async function doctorCommand(config: Config): Promise<void> {
     if (!finding.ok) broken += 1;
   }
   if (broken > 0) throw new CommandError(`${String(broken)} of the checks failed.`, 1);
-}
-
-/** How much of the file has been heard, on a terminal only. */
-class ProgressBar {
-  readonly #totalBytes: number;
-  readonly #visible = process.stderr.isTTY;
-  #bytes = 0;
-
-  constructor(totalBytes: number) {
-    this.#totalBytes = totalBytes;
-  }
-
-  /** Passes the bytes on; the recognizer pulls them as it gets on, so they tell how far it is. */
-  async *count(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
-    for await (const chunk of bytes) {
-      yield chunk;
-      this.#bytes += chunk.length;
-      this.#draw();
-    }
-  }
-
-  clear(): void {
-    if (this.#visible) process.stderr.write('\r\u001b[K');
-  }
-
-  #draw(): void {
-    if (!this.#visible) return;
-    const width = 30;
-    const share = Math.min(1, this.#bytes / this.#totalBytes);
-    const filled = Math.round(share * width);
-    const percent = String(Math.round(share * 100)).padStart(3);
-    process.stderr.write(`\r${'█'.repeat(filled)}${'░'.repeat(width - filled)} ${percent} %`);
-  }
 }
 
 try {

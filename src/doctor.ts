@@ -11,6 +11,8 @@ import { createSileroDetectors } from '../media/vad/silero.ts';
 import type { Config } from './config/config.ts';
 import { DETECTOR_WINDOW_SAMPLES } from './core/speech-detector.ts';
 import { PocketSphinx } from './recognizers/pocketsphinx.ts';
+import { modelsFolder } from './recognizers/sherpa-onnx/backend.ts';
+import { ModelStore } from './recognizers/sherpa-onnx/model-store.ts';
 
 /** One finding. `fix` is what to type, present where something is wrong. */
 export interface Finding {
@@ -34,6 +36,7 @@ const CHECKS: readonly Check[] = [
   { name: 'Node', fix: 'npm start', run: checkNode },
   { name: 'Recognition model', fix: `${INSTALL} pocketsphinx-en-us`, run: checkModel },
   { name: 'Recognition engine', fix: `${INSTALL} libpocketsphinx3 pocketsphinx-en-us`, run: checkEngine },
+  { name: 'Installed models', fix: 'npx earshot models check NAME tells more; npx earshot models remove NAME', run: checkInstalledModels },
   { name: 'Speech detector', fix: 'npm ci', run: checkDetector },
   { name: 'Opus decoder', fix: `${INSTALL} libopus0`, run: () => opusVersion() },
   { name: 'Container decoder', fix: `${INSTALL} ffmpeg`, run: checkFfmpeg },
@@ -82,6 +85,15 @@ async function checkEngine(config: Config): Promise<string> {
   } finally {
     await recognizer.close();
   }
+}
+
+/** By their files only: `earshot models check` loads one. */
+async function checkInstalledModels(config: Config): Promise<string> {
+  const models = await new ModelStore(modelsFolder(config.dataDir)).list();
+  const broken = models.find(({ problem }) => problem !== undefined);
+  if (broken) throw new Error(broken.problem ?? '');
+  if (models.length === 0) return 'none besides PocketSphinx';
+  return models.map(({ name, model }) => `${name} (${model?.family ?? ''})`).join(', ');
 }
 
 function checkDetector(): string {

@@ -103,7 +103,11 @@ export type TranscriptEvent =
 /** An event with its place in the session: strictly increasing, from 1, over all lanes. */
 export type NumberedEvent = TranscriptEvent & { readonly seq: number };
 
-/** The text of words, one blank between two. */
+/** Scripts that set no blanks between words. */
+const ENDS_UNSPACED = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}ー、。，！？；：]$/u;
+const BEGINS_UNSPACED = /^[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]/u;
+
+/** The text of words: one blank between two, but none inside Chinese and Japanese. */
 export function textOf(words: readonly Word[]): string {
-  return words.map((word) => word.text).join(' ');
+  return words.reduce((text, word) => (text === '' || (ENDS_UNSPACED.test(text) && BEGINS_UNSPACED.test(word.text)) ? text + word.text : `${text} ${word.text}`), '');
 }

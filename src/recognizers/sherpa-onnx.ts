@@ -24,6 +24,8 @@ export interface SherpaOnnxOptions {
   readonly model: ModelDescription;
   /** Absolute path of the model's folder. */
   readonly folder: string;
+  /** A model that adds punctuation to finals. */
+  readonly punctuation?: EngineTask['punctuation'];
   /** Processes for live sessions, each with the model in its memory. Default 1: a process decodes all its lanes as one batch. */
   readonly processes?: number;
   /** Live sessions at a time. Default: 5 per core. */
@@ -139,13 +141,13 @@ export class SherpaOnnx implements Recognizer {
   }
 
   #pool(priority: RecognizerPriority): Pool {
-    const { model, folder, processes = 1 } = this.#options;
+    const { model, folder, punctuation, processes = 1 } = this.#options;
     const present = this.#pools[priority];
     if (present) return present;
     if (this.#isClosed) throw new EarshotError('SERVER_STOPPING', 'The server is shutting down.');
     const cores = availableParallelism();
     const count = priority === 'live' ? processes : 1;
-    const task: EngineTask = { model, folder, threads: model.manifest.numThreads ?? Math.min(MAX_THREADS, Math.max(1, Math.floor(cores / count))) };
+    const task: EngineTask = { model, folder, threads: model.manifest.numThreads ?? Math.min(MAX_THREADS, Math.max(1, Math.floor(cores / count))), ...(punctuation && { punctuation }) };
     const pool: Pool = new EnginePool({
       command: {
         modulePath: fileURLToPath(new URL('./sherpa-onnx/engine-process.ts', import.meta.url)),

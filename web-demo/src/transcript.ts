@@ -111,6 +111,9 @@ export function confidenceBand(confidence: number): ConfidenceBand {
   return confidence >= 0.5 ? 'medium' : 'low';
 }
 
-export const wordsText = (words: readonly WireWord[]): string => words.map((word) => word.text).join(' ');
+/** Chinese and Japanese set no blanks between words. */
+const UNSPACED = /(?<=[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}ー、。，！？；：]) (?=[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}])/gu;
+
+export const wordsText = (words: readonly WireWord[]): string => words.map((word) => word.text).join(' ').replaceAll(UNSPACED, '');
 
 const bySpokenTime = (a: Utterance, b: Utterance): number => a.startSeconds - b.startSeconds || a.lane - b.lane;

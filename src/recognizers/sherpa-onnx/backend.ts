@@ -6,6 +6,7 @@ import type { RecognizerPriority, RecognizerSnapshot } from '../../core/recogniz
 import type { BackendContext } from '../backend-context.ts';
 import { SherpaOnnx } from '../sherpa-onnx.ts';
 import { FAMILIES } from './families.ts';
+import type { EngineTask } from './engine-task.ts';
 import type { ModelDescription } from './model-folder.ts';
 import { type InstalledModel, ModelStore } from './model-store.ts';
 
@@ -18,7 +19,7 @@ export function createSherpaOnnxBackend(context: BackendContext): Backend {
 }
 
 /** Where models are installed. */
-function modelsFolder(dataDir: string): string {
+export function modelsFolder(dataDir: string): string {
   return resolve(join(dataDir, 'models'));
 }
 
@@ -87,7 +88,7 @@ class SherpaOnnxBackend implements Backend {
       return [];
     });
     const before = this.#offered;
-    this.#offered = new Map(installed.flatMap((each) => this.#offer(each, before.get(each.name)) ?? []).map((offer) => [offer.model, offer]));
+    this.#offered = new Map(installed.flatMap((each) => this.#offer(each, before.get(each.name), installed) ?? []).map((offer) => [offer.model, offer]));
     for (const [name, { recognizer }] of before) {
       if (this.#offered.get(name)?.recognizer !== recognizer) this.#retired.add(recognizer);
     }
@@ -98,20 +99,21 @@ class SherpaOnnxBackend implements Backend {
     }
   }
 
-  #offer({ name, folder, model, problem }: InstalledModel, before: Offer | undefined): Offer | undefined {
+  #offer({ name, folder, model, problem }: InstalledModel, before: Offer | undefined, installed: readonly InstalledModel[]): Offer | undefined {
     if (!model) {
       this.#context.log.warn({ model: name, problem }, 'a folder among the installed models is none');
       return undefined;
     }
     if (FAMILIES[model.family].mode === 'text') return undefined;
-    return before ?? { model: name, recognizer: this.#recognizer(model, folder), rank: rankOf(model) };
+    return before ?? { model: name, recognizer: this.#recognizer(model, folder, punctuationFor(model, installed)), rank: rankOf(model) };
   }
 
-  #recognizer(model: ModelDescription, folder: string): SherpaOnnx {
+  #recognizer(model: ModelDescription, folder: string, punctuation: EngineTask['punctuation']): SherpaOnnx {
     const { config, log } = this.#context;
     return new SherpaOnnx({
       model,
       folder,
+      ...(punctuation && { punctuation }),
       ...(config.maxLiveSessions !== undefined && { maxLiveSessions: config.maxLiveSessions }),
       ...(config.maxBatchSessions !== undefined && { maxBatchSessions: config.maxBatchSessions }),
       onEngineExit: (exit) => {
@@ -122,6 +124,14 @@ class SherpaOnnxBackend implements Backend {
       },
     });
   }
+}
+
+/** The installed punctuation model that the manifest names, or else one for all languages of the model. */
+function punctuationFor({ languages, manifest }: ModelDescription, installed: readonly InstalledModel[]): EngineTask['punctuation'] {
+  const fits = ({ name, model }: InstalledModel): boolean =>
+    manifest.punctuation === undefined ? languages.length > 0 && languages.every((language) => model?.languages.includes(language)) : name === manifest.punctuation;
+  const found = installed.find((each) => each.model && FAMILIES[each.model.family].mode === 'text' && fits(each));
+  return found?.model && { model: found.model, folder: found.folder };
 }
 
 const NO_MODEL = 'no model is installed';

@@ -52,6 +52,11 @@ export function recognizerConfig(model: ModelDescription, options: EngineConfigO
   return { featConfig: { sampleRate: 16_000, featureDim: 80 }, modelConfig, decodingMethod, enableEndpoint: false };
 }
 
+/** The configuration of a punctuation model. */
+export function punctuationConfig(model: ModelDescription, { folder, threads }: EngineConfigOptions): object {
+  return { model: { ...pathsOf(model, folder), numThreads: threads, provider: 'cpu', debug: 0 } };
+}
+
 /** Can this family be told what language to expect? */
 export function takesLanguage(model: ModelDescription): boolean {
   return ['whisper', 'sense-voice', 'canary'].includes(model.family) && model.languages.length > 1;

@@ -4,12 +4,13 @@ import { systemClock } from '../../core/clock.ts';
 import type { RecognizerStream } from '../../core/recognizer.ts';
 import { type OpenEngineStream, serveStreams } from '../adapters/engine-host.ts';
 import { SegmentingStream } from '../adapters/segmenting.ts';
-import { recognizerConfig, tailSamples, takesLanguage } from './engine-config.ts';
+import { punctuationConfig, recognizerConfig, tailSamples, takesLanguage } from './engine-config.ts';
 import type { EngineTask } from './engine-task.ts';
 import { FAMILIES } from './families.ts';
 import { loadSherpaOnnx, type OfflineResult, type OnlineResult, type SherpaLibrary } from './library.ts';
 import { OfflineDecoder } from './offline-decoder.ts';
 import { OnlineDecoder } from './online-decoder.ts';
+import { type Punctuate, punctuating } from './punctuation.ts';
 import { StreamingLane } from './streaming-lane.ts';
 import { wordsOf } from './words.ts';
 
@@ -21,7 +22,16 @@ import { wordsOf } from './words.ts';
 const task = JSON.parse(process.argv[2] ?? '') as EngineTask;
 const library = loadSherpaOnnx();
 const { mode } = FAMILIES[task.model.family];
-serveStreams(mode === 'streaming' ? streamingModel(library) : await segmentModel(library));
+if (mode === 'text') {
+  punctuator(library, task);
+  serveStreams(() => {
+    throw new Error('A punctuation model hears nothing.');
+  });
+} else {
+  const open = mode === 'streaming' ? streamingModel(library) : await segmentModel(library);
+  const punctuate = task.punctuation && punctuator(library, { ...task.punctuation, threads: 1 });
+  serveStreams(punctuate ? (sink, language) => punctuating(open(sink, language), punctuate) : open);
+}
 
 function streamingModel({ OnlineRecognizer }: SherpaLibrary): OpenEngineStream {
   const recognizer = new OnlineRecognizer(recognizerConfig(task.model, task));
@@ -49,6 +59,13 @@ async function segmentModel({ OfflineRecognizer }: SherpaLibrary): Promise<OpenE
   });
   await decoder.transcribe(new Int16Array(16_000));
   return (sink, language): RecognizerStream => new SegmentingStream({ engine: decoder.lane(language), clock: systemClock }, sink);
+}
+
+function punctuator({ OfflinePunctuation, OnlinePunctuation }: SherpaLibrary, { model, folder, threads }: EngineTask): Punctuate {
+  const config = punctuationConfig(model, { folder, threads });
+  const punctuation = model.family === 'punctuation' ? new OfflinePunctuation(config) : new OnlinePunctuation(config);
+  punctuation.addPunct('hello');
+  return (text) => punctuation.addPunct(text);
 }
 
 function marks(): 'trailing-at' | 'leading-blank' {

@@ -6,4 +6,6 @@ export interface EngineTask {
   /** Absolute path of the model's folder. */
   readonly folder: string;
   readonly threads: number;
+  /** A model that adds punctuation to finals. */
+  readonly punctuation?: { readonly model: ModelDescription; readonly folder: string };
 }

@@ -46,8 +46,14 @@ export interface SherpaOfflineRecognizer {
   setConfig(config: object): void;
 }
 
+export interface SherpaPunctuation {
+  addPunct(text: string): string;
+}
+
 export interface SherpaLibrary {
   readonly OnlineRecognizer: new (config: object) => SherpaOnlineRecognizer;
+  readonly OfflinePunctuation: new (config: object) => SherpaPunctuation;
+  readonly OnlinePunctuation: new (config: object) => SherpaPunctuation;
   readonly OfflineRecognizer: { createAsync(config: object): Promise<SherpaOfflineRecognizer> };
 }
 

@@ -60,7 +60,7 @@ export class ModelStore {
 }
 
 /** What the folder holds. Only faults of the disk are thrown. */
-async function readModelFolder(folder: string, name: string): Promise<InstalledModel> {
+export async function readModelFolder(folder: string, name: string): Promise<InstalledModel> {
   try {
     const paths = await filesIn(folder);
     return { name, folder, model: describeModel(name, paths, await manifestOf(folder)) };
