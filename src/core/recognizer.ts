@@ -67,6 +67,11 @@ export interface RecognizerSink {
   interim(words: readonly Word[]): void;
   /** The engine was lost; what it had not settled is being fed to another one. */
   recovered(replayedSamples: number): void;
+  /**
+   * The model found that a segment, the next to settle, is in this language (ISO 639-1). Only from models that identify it themselves, and
+   * not where they were told what to expect. Default: nobody listens.
+   */
+  language?(code: string): void;
 }
 
 /**

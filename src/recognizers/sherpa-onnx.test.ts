@@ -167,3 +167,38 @@ test('batch work has a process of its own that gives way to live work', async (c
   assert.deepEqual(live, batch);
   assert.equal(new Set(recognizer.pids).size, 2);
 });
+
+/** The languages that a model says it found, segment by segment. */
+async function languagesFound(recognizer: SherpaOnnx, segments: readonly Int16Array[], language?: string): Promise<string[]> {
+  const found: string[] = [];
+  const lease = recognizer.admit('live', { tenantId: 't', ...(language !== undefined && { language }) });
+  const stream = lease.openStream({ ...silent, language: (code) => found.push(code) });
+  let at = 0;
+  for (const samples of segments) {
+    await segment(stream, samples, at);
+    at += samples.length;
+  }
+  await lease.release();
+  return found;
+}
+
+test('a model that identifies the language tells it with each segment that has words', async (context) => {
+  const recognizer = recognizerOf('sherpa-onnx-whisper-tiny', whisper(), { manifest: {} });
+  context.after(() => recognizer.close());
+  const [low, high] = [joined(tone(0, 400), quiet(200)), joined(tone(0, 200), tone(3, 300), quiet(200))];
+  assert.deepEqual(await languagesFound(recognizer, [low, quiet(500), high, low]), ['en', 'de', 'en']);
+  assert.deepEqual(await languagesFound(recognizer, [low, high], 'de'), [], 'what it was told it did not find');
+  assert.deepEqual(await languagesFound(recognizer, [low]), ['en'], 'it is not told for ever');
+});
+
+test('so do tags of SenseVoice', async (context) => {
+  const recognizer = recognizerOf('sherpa-onnx-sense-voice-zh-en-ja-ko-yue-2024-07-17', senseVoice(), { manifest: {} });
+  context.after(() => recognizer.close());
+  assert.deepEqual(await languagesFound(recognizer, [TONES]), ['en']);
+});
+
+test('a model of one language finds none', async (context) => {
+  const recognizer = recognizerOf(SEGMENTS, nemoCtc());
+  context.after(() => recognizer.close());
+  assert.deepEqual(await languagesFound(recognizer, [TONES]), []);
+});

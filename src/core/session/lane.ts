@@ -25,6 +25,8 @@ export interface LaneOptions {
   /** Default: nobody is told. */
   readonly observe?: ObserveStage;
   readonly emit: (event: TranscriptEvent) => void;
+  /** The model found that a segment is in this language. Default: nobody is told. */
+  readonly onLanguage?: (code: string) => void;
 }
 
 /** Silence longer than this is skipped by the detector and the recognizer once no utterance is open. */
@@ -79,6 +81,7 @@ export class Lane {
       recovered: (replayedSamples) => {
         options.emit({ type: 'recognizer.recovered', laneIndex: options.index, replayedSamples });
       },
+      language: (code) => options.onLanguage?.(code),
     });
   }
 

@@ -81,6 +81,8 @@ export class Session {
   readonly #deps: SessionDependencies;
   readonly #log: EventLog;
   readonly #attribution: Attribution;
+  /** Segments in which the model found each language. */
+  readonly #segmentsByLanguage = new Map<string, number>();
   readonly #lanes: (Lane | PiecewiseLane)[] = [];
   readonly #extraPieces: PiecePlaces | undefined;
   readonly #running = new Set<Promise<void>>();
@@ -123,10 +125,11 @@ export class Session {
     return this.#deps.place.model;
   }
 
-  /** The language of what is heard, where the model understands only one; else nothing is known of it. */
+  /** The language of what is heard: the one that the model found in most segments, or the only one that it understands; else nothing is known of it. */
   get language(): string | undefined {
     const { languages } = this.#deps.place.capabilities;
-    return languages.length === 1 ? languages[0] : undefined;
+    if (languages.length === 1) return languages[0];
+    return [...this.#segmentsByLanguage].sort(([, one], [, other]) => other - one)[0]?.[0];
   }
 
   get lastSeq(): number {
@@ -245,6 +248,9 @@ export class Session {
       clock: this.#deps.clock,
       ...(this.#deps.progressSamples !== undefined && { progressSamples: this.#deps.progressSamples }),
       ...(this.#deps.observe && { observe: this.#deps.observe }),
+      onLanguage: (code: string) => {
+        this.#segmentsByLanguage.set(code, (this.#segmentsByLanguage.get(code) ?? 0) + 1);
+      },
       emit: (event) => {
         this.#log.append(this.#written(event));
       },

@@ -1,13 +1,18 @@
 import type { RecognizerSink, RecognizerStream } from '../../core/recognizer.ts';
 import type { FromEngine, ToEngine } from './engine-messages.ts';
 
+/** What a stream in an engine process may tell. */
+export type EngineSink = Required<Pick<RecognizerSink, 'interim' | 'language'>>;
+
 /** Makes the stream of one lane. `language` is an ISO 639-1 code, where one is expected. */
-export type OpenEngineStream = (sink: Pick<RecognizerSink, 'interim'>, language: string | undefined) => RecognizerStream;
+export type OpenEngineStream = (sink: EngineSink, language: string | undefined) => RecognizerStream;
 
 interface Lane {
   readonly stream: RecognizerStream;
   /** Segments whose words are awaited, oldest first. */
   readonly pending: number[];
+  /** Of the segment that settles next. */
+  language: string | undefined;
 }
 
 /**
@@ -45,13 +50,17 @@ export function serveStreams(open: OpenEngineStream): void {
 
 function openLane(id: number, open: OpenEngineStream, language: string | undefined, send: (message: FromEngine<undefined>) => void): Lane {
   const pending: number[] = [];
-  const sink = {
-    interim: (words: Parameters<RecognizerSink['interim']>[0]): void => {
+  const sink: EngineSink = {
+    interim: (words) => {
       const segment = pending[0];
       if (segment !== undefined) send({ type: 'interim', stream: id, segment, words });
     },
+    language: (code) => {
+      lane.language = code;
+    },
   };
-  return { stream: open(sink, language), pending };
+  const lane: Lane = { stream: open(sink, language), pending, language: undefined };
+  return lane;
 }
 
 function work(lane: Lane, message: Exclude<ToEngine<undefined>, { type: 'open' | 'close' }>, answer: (message: FromEngine<undefined>) => void): void {
@@ -73,7 +82,9 @@ function work(lane: Lane, message: Exclude<ToEngine<undefined>, { type: 'open' |
       lane.stream.endSegment(message.endSample).then(
         (words) => {
           lane.pending.shift();
-          answer({ type: 'settled', stream, segment: message.segment, words, state: undefined });
+          const { language } = lane;
+          lane.language = undefined;
+          answer({ type: 'settled', stream, segment: message.segment, words, ...(language !== undefined && { language }), state: undefined });
         },
         (error: unknown) => {
           if ((error as { readonly code?: string }).code !== 'SESSION_CONFLICT') throw error;

@@ -24,5 +24,7 @@ export type FromEngine<State> =
       readonly stream: number;
       readonly segment: number;
       readonly words: readonly Word[];
+      /** What the model found the segment to be in, by ISO 639-1 code, where it finds out. */
+      readonly language?: string;
       readonly state: State;
     };

@@ -173,6 +173,7 @@ export class ReplayingStream<State> implements RecognizerStream {
         if (message.segment === this.#pending[0]?.id) this.#sink.interim(message.words);
         return;
       case 'settled':
+        if (message.language !== undefined && message.segment === this.#pending[0]?.id) this.#sink.language?.(message.language);
         this.#settle(message.segment, message.words, message.state);
         return;
     }

@@ -188,3 +188,15 @@ test('silence is not kept longer than a segment may look back', async () => {
   await engine.answer();
   assert.match(textOf(await words), new RegExp(`:${String(MAX_LOOK_BACK_SAMPLES * 7)}$`));
 });
+
+test('the language that the engine found is told with the final, not with interims', async () => {
+  const found: string[] = [];
+  const engine = { isBusy: false, transcribe: async (samples: Int16Array): Promise<Heard> => ({ words: [{ text: 'a', startSample: 0, endSample: samples.length }], language: 'fr' }) };
+  const stream = new SegmentingStream({ engine, clock: new ManualClock() }, { interim: () => found.push('interim'), language: (code) => found.push(code) });
+  stream.beginSegment(0);
+  await stream.write({ kind: 'pcm', startSample: 0, samples: new Int16Array(SECOND) });
+  await settle();
+  assert.deepEqual(found, ['interim']);
+  await stream.endSegment(SECOND);
+  assert.deepEqual(found, ['interim', 'fr']);
+});

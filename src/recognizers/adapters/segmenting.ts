@@ -9,6 +9,8 @@ import { LaneAudio } from './lane-audio.ts';
 export interface Heard {
   /** Positions are samples from the start of the stretch. */
   readonly words: readonly Word[];
+  /** What the engine found it to be in, by ISO 639-1 code, where it finds out. */
+  readonly language?: string;
 }
 
 /** An engine that takes a whole stretch of speech at a time, shared by all lanes. */
@@ -36,6 +38,8 @@ export const MIN_SEGMENT_SAMPLES = SAMPLE_RATE_HZ / 10;
 /** Segments that may wait for the engine before the lane is paused. */
 const MAX_UNSETTLED_SEGMENTS = 2;
 
+const NOTHING: Heard = { words: [] };
+
 interface Segment {
   readonly startSample: number;
   /** End of the audio that the last interim knew. */
@@ -48,7 +52,7 @@ interface Segment {
  */
 export class SegmentingStream implements RecognizerStream {
   readonly #options: SegmentingOptions;
-  readonly #sink: Pick<RecognizerSink, 'interim'>;
+  readonly #sink: Pick<RecognizerSink, 'interim' | 'language'>;
   readonly #audio = new LaneAudio();
   #open: Segment | undefined;
   #unsettled = 0;
@@ -59,7 +63,7 @@ export class SegmentingStream implements RecognizerStream {
   readonly #closed = Promise.withResolvers<never>();
   #isClosed = false;
 
-  constructor(options: SegmentingOptions, sink: Pick<RecognizerSink, 'interim'>) {
+  constructor(options: SegmentingOptions, sink: Pick<RecognizerSink, 'interim' | 'language'>) {
     this.#options = options;
     this.#sink = sink;
     this.#closed.promise.catch(() => undefined);
@@ -84,7 +88,11 @@ export class SegmentingStream implements RecognizerStream {
     if (!segment) return Promise.resolve([]);
     const samples = this.#audio.slice(segment.startSample, endSample);
     this.#unsettled += 1;
-    const words = this.#tail.then(() => this.#transcribe(samples, segment.startSample));
+    const words = this.#tail.then(async () => {
+      const heard = await this.#transcribe(samples, segment.startSample);
+      if (heard.language !== undefined && heard.words.length > 0 && !this.#isClosed) this.#sink.language?.(heard.language);
+      return heard.words;
+    });
     this.#tail = words
       .catch(() => undefined)
       .finally(() => {
@@ -128,15 +136,15 @@ export class SegmentingStream implements RecognizerStream {
     const { clock } = this.#options;
     const startedMs = clock.nowMs();
     // What fails here fails again, and is told, when the segment ends.
-    const words = await this.#transcribe(this.#audio.slice(segment.startSample, endSample), segment.startSample).catch(() => []);
+    const { words } = await this.#transcribe(this.#audio.slice(segment.startSample, endSample), segment.startSample).catch(() => NOTHING);
     this.#nextInterimMs = clock.nowMs() + INTERIM_REST * (clock.nowMs() - startedMs);
     if (this.#open === segment && !this.#isClosed && words.length > 0) this.#sink.interim(words.map(withoutConfidence));
   }
 
-  async #transcribe(samples: Int16Array, startSample: number): Promise<readonly Word[]> {
-    if (samples.length < MIN_SEGMENT_SAMPLES || this.#isClosed) return [];
-    const { words } = await this.#options.engine.transcribe(samples);
-    return placed(words, startSample, startSample + samples.length);
+  async #transcribe(samples: Int16Array, startSample: number): Promise<Heard> {
+    if (samples.length < MIN_SEGMENT_SAMPLES || this.#isClosed) return NOTHING;
+    const heard = await this.#options.engine.transcribe(samples);
+    return { ...heard, words: placed(heard.words, startSample, startSample + samples.length) };
   }
 }
 

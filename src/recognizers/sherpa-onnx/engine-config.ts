@@ -59,7 +59,7 @@ export function punctuationConfig(model: ModelDescription, { folder, threads }: 
 
 /** Can this family be told what language to expect? */
 export function takesLanguage(model: ModelDescription): boolean {
-  return ['whisper', 'sense-voice', 'canary'].includes(model.family) && model.languages.length > 1;
+  return ['whisper', 'canary'].includes(model.family) && model.languages.length > 1;
 }
 
 /** Silence that the model wants after the speech, in samples. */

@@ -60,6 +60,15 @@ export class OfflineDecoder {
     const padded = new Int16Array(samples.length + tailSamples);
     padded.set(samples);
     stream.acceptWaveform(toWaveform(padded, SAMPLE_RATE_HZ));
-    return { words: wordsOf(await recognizer.decodeAsync(stream), samples.length) };
+    const result = await recognizer.decodeAsync(stream);
+    const found = language === undefined ? languageOf(result.lang) : undefined;
+    return { words: wordsOf(result, samples.length), ...(found !== undefined && { language: found }) };
   }
+}
+
+/** `en` and `<|en|>` alike. What has no code of two letters is left out, but Cantonese is Chinese. */
+function languageOf(told = ''): string | undefined {
+  const code = /^(?:<\|)?([a-z]{2,3})(?:\|>)?$/.exec(told)?.[1];
+  if (code === 'yue') return 'zh';
+  return code?.length === 2 ? code : undefined;
 }

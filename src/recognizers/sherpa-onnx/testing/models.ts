@@ -11,7 +11,7 @@ import { type ModelFiles, TONES_HZ, writeModel } from './tiny-models.ts';
 /** Writes the files into a folder of that name, somewhere temporary. */
 export function installed(name: string, files: ModelFiles, manifest?: ModelManifest): { readonly model: ModelDescription; readonly folder: string } {
   const folder = writeModel(join(mkdtempSync(join(tmpdir(), 'earshot-model-')), name), files);
-  return { model: describeModel(name, Object.keys(files), { languages: ['en'], ...manifest }), folder };
+  return { model: describeModel(name, Object.keys(files), manifest ?? { languages: ['en'] }), folder };
 }
 
 export function recognizerOf(name: string, files: ModelFiles, options: Partial<SherpaOnnxOptions> & { readonly manifest?: ModelManifest } = {}): SherpaOnnx {
