@@ -11,6 +11,7 @@ import { guardedDoor } from './core/admission.ts';
 import type { Backend } from './core/backend.ts';
 import { systemClock } from './core/clock.ts';
 import type { AudioDecoder } from './core/audio.ts';
+import type { SpeechDetectorFactory } from './core/speech-detector.ts';
 import type { ObserveStage } from './core/stages.ts';
 import { Sessions } from './core/session/sessions.ts';
 import type { TenantStore } from './core/store/tenants.ts';
@@ -20,7 +21,9 @@ import { StageHistograms } from './observability/stage-histograms.ts';
 import { Dispatcher } from './dispatch/dispatcher.ts';
 import { createBackends } from './recognizers/index.ts';
 import { createSpeakerEngine } from './speakers/engine-client.ts';
-import { VoiceAttribution } from './speakers/voice-attribution.ts';
+import { Enrolment } from './speakers/enrolment.ts';
+import type { SpeakerEngine } from './speakers/speaker-engine.ts';
+import { type KnownVoice, VoiceAttribution } from './speakers/voice-attribution.ts';
 import { type DataFolder, openDataFolder } from './stores/data-folder.ts';
 import { createWriting } from './text/writing.ts';
 import { isLoopbackHost } from './tenancy/access.ts';
@@ -34,6 +37,8 @@ export interface RecognitionCore {
   readonly sessions: Sessions;
   readonly dispatcher: Dispatcher;
   readonly decode: AudioDecoder;
+  readonly createDetector: SpeechDetectorFactory;
+  readonly speakerEngine: SpeakerEngine;
   close(): Promise<void>;
 }
 
@@ -45,7 +50,13 @@ export interface App {
 }
 
 /** Builds the recognizers and the session core around it. */
-export function createRecognitionCore(config: Config, log: Logger, policies: Pick<TenantStore, 'policy'>, observe?: ObserveStage): RecognitionCore {
+export function createRecognitionCore(
+  config: Config,
+  log: Logger,
+  policies: Pick<TenantStore, 'policy'>,
+  observe?: ObserveStage,
+  knownVoices: (tenantId: string) => Promise<readonly KnownVoice[]> = () => Promise.resolve([]),
+): RecognitionCore {
   const backends = createBackends({ config, log });
   const speakerEngine = createSpeakerEngine({
     ...(config.speakerModelDir !== undefined && { modelFolder: config.speakerModelDir }),
@@ -53,14 +64,15 @@ export function createRecognitionCore(config: Config, log: Logger, policies: Pic
       log.warn(exit, 'the speaker engine ended and is replaced');
     },
   });
+  const createDetector = createSileroDetectors();
   const sessions = new Sessions({
     clock: systemClock,
     createId: () => `ses_${randomUUID()}`,
-    createDetector: createSileroDetectors(),
-    createAttribution: () =>
+    createDetector,
+    createAttribution: ({ tenantId }) =>
       new VoiceAttribution({
         engine: speakerEngine,
-        knownVoices: () => Promise.resolve([]),
+        knownVoices: () => knownVoices(tenantId),
         onFault: (err) => {
           log.error({ err }, 'speakers could not be told apart; the words go out without labels');
         },
@@ -73,6 +85,8 @@ export function createRecognitionCore(config: Config, log: Logger, policies: Pic
     sessions,
     dispatcher: new Dispatcher({ backends, sessions, policies }),
     decode: createAudioDecoder({ ffmpegPath: config.ffmpegPath }),
+    createDetector,
+    speakerEngine,
     close: async () => {
       await sessions.drain();
       await Promise.all([...backends.map((backend) => backend.close()), speakerEngine.close()]);
@@ -96,7 +110,20 @@ export async function startApp(config: Config, apiKey: string, log: Logger): Pro
 
 async function startAppOn(data: DataFolder, config: Config, apiKey: string, log: Logger): Promise<App> {
   const stages = new StageHistograms();
-  const core = createRecognitionCore(config, log, data.store.tenants, stages.observe);
+  const core = createRecognitionCore(config, log, data.store.tenants, stages.observe, (tenantId) => enrolment.knownVoices(tenantId));
+  const enrolment = new Enrolment({
+    store: data.store.speakers,
+    blobs: data.speakerBlobs,
+    sealer: DataKey.keptIn(config.dataDir).sealer('biometric'),
+    engine: core.speakerEngine,
+    decode: core.decode,
+    createDetector: core.createDetector,
+    clock: systemClock,
+    nowMs: () => Date.now(),
+    onFault: (err) => {
+      log.error({ err }, 'an enrolment could not be finished');
+    },
+  });
   // So that the first captions do not wait for a model. What fails here is told when it is asked for.
   for (const backend of core.backends) void backend.ready('live').catch(() => undefined);
   const engine = createWeriftEngine({
@@ -124,6 +151,7 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
     webrtc,
     dispatcher: core.dispatcher,
     decode: core.decode,
+    enrolment,
     webSockets,
     log,
     stages,
@@ -132,7 +160,9 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
     maxInlineBytes: config.maxInlineBytes,
     pageDir: fileURLToPath(new URL('../web-demo/dist', import.meta.url)),
   });
+  await enrolment.start();
   const stop = async (): Promise<void> => {
+    await enrolment.close();
     await core.close();
     webrtc.close();
     await engine.close();

@@ -9,6 +9,7 @@ import { pageRoutes } from './routes/page.ts';
 import { guardRoutes } from './permissions.ts';
 import { type Routes, withZod } from './route-schema.ts';
 import { socketRoutes } from './routes/sockets.ts';
+import { speakerRoutes } from './routes/speakers.ts';
 import { tenantPolicyRoutes } from './routes/tenant-policy.ts';
 import { tenantSecretRoutes } from './routes/tenant-secrets.ts';
 import { tokenRoutes } from './routes/tokens.ts';
@@ -50,6 +51,7 @@ export async function createHttpServer(services: HttpServices): Promise<Routes> 
   tenantPolicyRoutes(app, services);
   tenantSecretRoutes(app, services);
   usageRoutes(app, services);
+  speakerRoutes(app, services);
   acceptUpgrades(app.server, services, sockets);
   return app;
 }

@@ -7,6 +7,7 @@ import type { AuditStore } from '../core/store/audit.ts';
 import type { UsageStore } from '../core/store/usage.ts';
 import type { Dispatcher } from '../dispatch/dispatcher.ts';
 import type { StageHistograms } from '../observability/stage-histograms.ts';
+import type { Enrolment } from '../speakers/enrolment.ts';
 import type { Tenancy } from '../tenancy/tenancy.ts';
 
 /** What the routes work with. */
@@ -18,6 +19,7 @@ export interface HttpServices {
   readonly webrtc: WebRtcSessions;
   readonly dispatcher: Dispatcher;
   readonly decode: AudioDecoder;
+  readonly enrolment: Enrolment;
   readonly webSockets: WebSocketTransport;
   readonly log: Log;
   readonly stages: StageHistograms;

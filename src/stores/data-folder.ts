@@ -13,6 +13,8 @@ const SQLITE_BUSY = 5;
 export interface DataFolder {
   readonly store: Store;
   readonly blobs: BlobStore;
+  /** Recordings of speakers and their consents, sealed. Apart, because what no speaker has is deleted. */
+  readonly speakerBlobs: BlobStore;
   /** Idempotent. */
   close(): Promise<void>;
 }
@@ -42,8 +44,9 @@ export async function openDataFolder(dataDir: string): Promise<DataFolder> {
   try {
     const store = await openStoreIn(dataDir);
     const blobs = await openFolderBlobs(join(dataDir, 'blobs'));
+    const speakerBlobs = await openFolderBlobs(join(dataDir, 'speakers'));
     let closing: Promise<void> | undefined;
-    return { store, blobs, close: () => (closing ??= store.close().finally(() => lock.close())) };
+    return { store, blobs, speakerBlobs, close: () => (closing ??= store.close().finally(() => lock.close())) };
   } catch (error) {
     lock.close();
     throw error;

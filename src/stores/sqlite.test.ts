@@ -74,7 +74,7 @@ test('an erased voice is nowhere in the files, and its consent cannot be changed
   const path = join(folder, 'erased.sqlite');
   const store = await openSqliteStore(path);
   const consent = { id: 'cns_1', userFullName: 'A', statedPurpose: 'p', text: 't', recordingSha256: '00', recordedAtMs: 1 };
-  const speaker = { id: 'spk_1', tenantId: 't1', displayName: 'A', languagePrimary: 'en', description: null, status: 'pending', failureReason: null, consent, createdAtMs: 1, expiresAtMs: null, erasedAtMs: null } as const;
+  const speaker = { id: 'spk_1', tenantId: 't1', displayName: 'A', languagePrimary: 'en', description: null, status: 'pending', failureReason: null, consent, referenceBlob: 'r', consentBlob: 'c', createdAtMs: 1, expiresAtMs: null, erasedAtMs: null } as const;
   await store.speakers.add(speaker);
   const sealed = Buffer.from('this is the voice of A');
   await store.speakers.settle('t1', 'spk_1', { print: { engine: 'e', sealed } });

@@ -20,6 +20,9 @@ export interface SpeakerRecord {
   readonly status: 'pending' | 'ready' | 'failed' | 'erased';
   readonly failureReason: string | null;
   readonly consent: ConsentRecord;
+  /** Names of the sealed recordings in the blob store of speakers: of the voice, until it was analysed, and of the consent, until erasure. */
+  readonly referenceBlob: string;
+  readonly consentBlob: string;
   readonly createdAtMs: number;
   readonly expiresAtMs: number | null;
   readonly erasedAtMs: number | null;
@@ -45,6 +48,10 @@ export interface SpeakerStore {
   voiceprints(tenantId: string, engine: string, nowMs: number): Promise<readonly SealedVoiceprint[]>;
   /** Print gone, tombstone with the consent left. False if there is none. */
   erase(tenantId: string, id: string, atMs: number): Promise<boolean>;
+  /** Speakers that wait for their print, of all tenants, oldest first. */
+  pending(limit: number): Promise<readonly SpeakerRecord[]>;
+  /** Names of all recordings that speakers, of all tenants, still have. */
+  blobs(): Promise<readonly string[]>;
   /** Speakers whose expiry has come, of all tenants. */
   expired(nowMs: number, limit: number): Promise<readonly SpeakerRecord[]>;
 }

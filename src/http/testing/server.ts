@@ -15,6 +15,9 @@ import { backendOf } from '../../core/testing/fake-backend.ts';
 import { FakeDetectors } from '../../core/testing/fake-detector.ts';
 import { FakeRecognizer } from '../../core/testing/fake-recognizer.ts';
 import { Dispatcher } from '../../dispatch/dispatcher.ts';
+import { createSpeakerEngine } from '../../speakers/engine-client.ts';
+import { Enrolment } from '../../speakers/enrolment.ts';
+import { MemoryBlobs } from '../../speakers/testing/memory.ts';
 import { StageHistograms } from '../../observability/stage-histograms.ts';
 import { openSqliteStore } from '../../stores/sqlite.ts';
 import { Metering } from '../../tenancy/metering.ts';
@@ -39,6 +42,7 @@ export interface TestServer {
   readonly webSockets: WebSocketTransport;
   readonly tenancy: Tenancy;
   readonly store: Store;
+  readonly enrolment: Enrolment;
   /** What was logged, as `level message`. */
   readonly logged: string[];
   close(): Promise<void>;
@@ -73,6 +77,18 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     clock,
   });
   const dispatcher = new Dispatcher({ backends: [backendOf(recognizer)], sessions, policies: store.tenants });
+  const speakerEngine = createSpeakerEngine();
+  const enrolment = new Enrolment({
+    store: store.speakers,
+    blobs: new MemoryBlobs(),
+    sealer: new DataKey(new Uint8Array(32)).sealer('biometric'),
+    engine: speakerEngine,
+    decode: rawDecoder,
+    createDetector: new FakeDetectors().create,
+    clock,
+    nowMs: () => Date.now(),
+    onFault: () => undefined,
+  });
   const webrtc = new WebRtcSessions({ engine, clock });
   const webSockets = new WebSocketTransport();
   const logged: string[] = [];
@@ -85,6 +101,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     webrtc,
     dispatcher,
     decode: rawDecoder,
+    enrolment,
     webSockets,
     log: { info: log('info'), warn: log('warn'), error: log('error') },
     stages: new StageHistograms(),
@@ -108,11 +125,14 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     webSockets,
     tenancy,
     store,
+    enrolment,
     logged,
     close: async () => {
       webrtc.close();
       webSockets.close();
       await app.close();
+      await enrolment.close();
+      await speakerEngine.close();
       await store.close();
       rmSync(pageDir, { recursive: true });
     },

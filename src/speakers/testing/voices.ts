@@ -40,7 +40,8 @@ export function babble(voice: TestVoice, seconds: number, seed = 1): Int16Array 
     for (const hz of vowel) resonate(samples, Math.round(start), end, hz * voice.mouth);
   }
   const peak = samples.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-9);
-  return Int16Array.from(samples, (value) => (value / peak) * 12_000);
+  // A breath over all of it, as above 4 kHz no resonator leaves anything.
+  return Int16Array.from(samples, (value) => (value / peak) * 12_000 + (random() - 0.5) * 60);
 }
 
 /** A two-pole resonator, in place. */

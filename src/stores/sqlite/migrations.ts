@@ -99,4 +99,9 @@ export const MIGRATIONS: readonly string[] = [
   CREATE TRIGGER auditStays BEFORE DELETE ON audit BEGIN SELECT raise(ABORT, 'the audit log is append-only'); END;
   CREATE TRIGGER auditAsWritten BEFORE UPDATE ON audit BEGIN SELECT raise(ABORT, 'the audit log is append-only'); END;
   `,
+  `
+  ALTER TABLE speakers ADD COLUMN referenceBlob TEXT NOT NULL DEFAULT '';
+  ALTER TABLE speakers ADD COLUMN consentBlob TEXT NOT NULL DEFAULT '';
+  CREATE INDEX speakersPending ON speakers (createdAtMs, id) WHERE status = 'pending';
+  `,
 ];

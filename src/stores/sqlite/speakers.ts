@@ -4,7 +4,7 @@ import { pageStart, toPage } from './pages.ts';
 
 type SpeakerRow = Omit<SpeakerRecord, 'consent'> & { readonly consent: string };
 
-const SPEAKERS = `SELECT speakers.id, tenantId, displayName, languagePrimary, description, status, failureReason, createdAtMs, expiresAtMs, erasedAtMs,
+const SPEAKERS = `SELECT speakers.id, tenantId, displayName, languagePrimary, description, status, failureReason, referenceBlob, consentBlob, createdAtMs, expiresAtMs, erasedAtMs,
     json_object('id', consents.id, 'userFullName', userFullName, 'statedPurpose', statedPurpose, 'text', text,
       'recordingSha256', recordingSha256, 'recordedAtMs', recordedAtMs) AS consent
   FROM speakers JOIN consents ON consents.id = consentId`;
@@ -60,6 +60,16 @@ export function speakerStore(database: Database): SpeakerStore {
       });
       if (erased) database.forget();
       return erased;
+    },
+    async pending(limit) {
+      return database.all<SpeakerRow>(`${SPEAKERS} WHERE status = 'pending' ORDER BY createdAtMs, speakers.id LIMIT :limit`, { limit }).map(toSpeaker);
+    },
+    async blobs() {
+      const rows = database.all<{ readonly blob: string }>(
+        "SELECT consentBlob AS blob FROM speakers WHERE status <> 'erased' UNION ALL SELECT referenceBlob FROM speakers WHERE status = 'pending'",
+        {},
+      );
+      return rows.map(({ blob }) => blob);
     },
     async expired(nowMs, limit) {
       const rows = database.all<SpeakerRow>(`${SPEAKERS} WHERE expiresAtMs <= :nowMs AND status <> 'erased' ORDER BY expiresAtMs, speakers.id LIMIT :limit`, { nowMs, limit });

@@ -129,6 +129,20 @@ export const recordChecks: readonly StoreCheck[] = [
     },
   },
   {
+    name: 'speakers that wait are found again, and so are the recordings that are still needed',
+    run: async ({ speakers }, reopen) => {
+      await speakers.add(speaker('spk_b', { createdAtMs: NOW_MS + 1 }));
+      await speakers.add(speaker('spk_a', { tenantId: 't2' }));
+      await speakers.add(speaker('spk_c', { createdAtMs: NOW_MS + 2 }));
+      const again = (await reopen()).speakers;
+      assert.deepEqual((await again.pending(2)).map(({ id }) => id), ['spk_a', 'spk_b']);
+      await again.settle('t2', 'spk_a', { failureReason: 'too short' });
+      await again.erase('t1', 'spk_b', NOW_MS);
+      assert.deepEqual((await again.pending(5)).map(({ id }) => id), ['spk_c']);
+      assert.deepEqual([...(await again.blobs())].toSorted(), ['blb_consent_spk_a', 'blb_consent_spk_c', 'blb_reference_spk_c']);
+    },
+  },
+  {
     name: 'an erased speaker leaves its consent and nothing else, for good',
     run: async (store, reopen) => {
       await store.speakers.add(speaker('spk_1', { expiresAtMs: NOW_MS }));

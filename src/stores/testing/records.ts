@@ -80,6 +80,8 @@ export function speaker(id: string, overrides: Partial<SpeakerRecord> = {}): Spe
     description: null,
     status: 'pending',
     failureReason: null,
+    referenceBlob: `blb_reference_${id}`,
+    consentBlob: `blb_consent_${id}`,
     consent: { id: `cns_${id}`, userFullName: 'Ann Example', statedPurpose: 'meetings', text: 'I agree.', recordingSha256: '00ff', recordedAtMs: NOW_MS },
     createdAtMs: NOW_MS,
     expiresAtMs: null,
