@@ -21,8 +21,8 @@ function area(name, from, mayReach) {
 }
 
 /** Areas whose tests, and only they, import the embedded store (`store-is-for-tests`). */
-const TESTED_WITH_STORE = new Set(['http', 'tenancy']);
-const STORE = '^src/stores/sqlite\\.ts$';
+const TESTED_WITH_STORE = new Set(['http', 'jobs', 'tenancy']);
+const STORE = '^src/stores/(sqlite|blobs)\\.ts$';
 
 /** A package with its one home. */
 function home(name, packages, places) {
@@ -79,7 +79,7 @@ module.exports = {
     area('config', '^src/config/', [CORE]),
     area('observability', '^src/observability/', [CORE, '^src/config/']),
     ...['http', 'mcp'].map((name) =>
-      area(name, `^src/${name}/`, [CORE, '^signaling/', '^src/(jobs|formats|tenancy|speakers|dispatch|observability)/']),
+      area(name, `^src/${name}/`, [CORE, '^signaling/', '^src/(jobs|formats|tenancy|speakers|dispatch|observability|outbound)/']),
     ),
     area('web-demo', '^web-demo/', []),
     area('e2e', '^e2e/', []),

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { createAudioDecoder } from '../media/containers/index.ts';
 import { createWeriftEngine } from '../media/engines/werift.ts';
@@ -15,10 +16,15 @@ import type { SpeechDetectorFactory } from './core/speech-detector.ts';
 import type { ObserveStage } from './core/stages.ts';
 import { Sessions } from './core/session/sessions.ts';
 import type { TenantStore } from './core/store/tenants.ts';
+import { jobJson } from './http/job-json.ts';
 import { createHttpServer } from './http/server.ts';
+import { createJobSystem } from './jobs/job-system.ts';
+import { SessionRecorder } from './jobs/session-recorder.ts';
+import { WebhookSecrets } from './jobs/webhook-secrets.ts';
 import type { Logger } from './observability/logger.ts';
 import { StageHistograms } from './observability/stage-histograms.ts';
 import { Dispatcher } from './dispatch/dispatcher.ts';
+import { Outbound } from './outbound/outbound.ts';
 import { createBackends } from './recognizers/index.ts';
 import { createSpeakerEngine } from './speakers/engine-client.ts';
 import { Enrolment } from './speakers/enrolment.ts';
@@ -68,6 +74,8 @@ export function createRecognitionCore(
   const sessions = new Sessions({
     clock: systemClock,
     createId: () => `ses_${randomUUID()}`,
+    ...(config.keepTranscripts && { createJobId: () => `job_${randomUUID()}` }),
+    parallelPieces: availableParallelism(),
     createDetector,
     createAttribution: ({ tenantId }) =>
       new VoiceAttribution({
@@ -141,13 +149,39 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
     },
   });
   const tenancy = tenancyOf(data, config, apiKey);
+  const metering = new Metering({ store: data.store, clock: systemClock, log });
+  const recorder = new SessionRecorder({ jobs: data.store.jobs, now: Date.now, log });
+  const openSession = guardedDoor([tenancy.sessionLimits, metering.guard, recorder.guard], (caller, wish) => core.dispatcher.open(caller, wish));
+  const webhookSecrets = new WebhookSecrets(data.store.tenants, DataKey.keptIn(config.dataDir).sealer('webhook secrets'));
+  const jobSystem = createJobSystem({
+    store: data.store,
+    blobs: data.blobs,
+    openSession,
+    decode: core.decode,
+    outbound: new Outbound({ allowedNetworks: config.outboundNetworks }),
+    secrets: webhookSecrets,
+    describe: jobJson,
+    workers: config.jobWorkers ?? availableParallelism(),
+    maxQueuedJobs: config.maxQueuedJobs,
+    maxUploadBytes: config.maxUploadBytes,
+    keepAudio: config.keepJobAudio,
+    retentionDays: config.transcriptRetentionDays,
+    clock: systemClock,
+    now: Date.now,
+    log,
+  });
   const webrtc = new WebRtcSessions({ engine, clock: systemClock });
   const webSockets = new WebSocketTransport();
-  const metering = new Metering({ store: data.store, clock: systemClock, log });
   const server = await createHttpServer({
     tenancy,
     sessions: core.sessions,
-    openSession: guardedDoor([tenancy.sessionLimits, metering.guard], (caller, wish) => core.dispatcher.open(caller, wish)),
+    openSession,
+    jobs: jobSystem.jobs,
+    transcripts: data.store.transcripts,
+    blobs: data.blobs,
+    webhookSecrets,
+    recorder,
+    now: Date.now,
     webrtc,
     dispatcher: core.dispatcher,
     decode: core.decode,
@@ -158,10 +192,13 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
     usage: data.store.usage,
     audit: data.store.audit,
     maxInlineBytes: config.maxInlineBytes,
+    maxUploadBytes: config.maxUploadBytes,
     pageDir: fileURLToPath(new URL('../web-demo/dist', import.meta.url)),
   });
   await enrolment.start();
   const stop = async (): Promise<void> => {
+    // First: running jobs go back to the queue instead of ending with their sessions.
+    await jobSystem.close();
     await enrolment.close();
     await core.close();
     webrtc.close();
@@ -170,10 +207,12 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
     await server.close();
     // What ended above is still recorded.
     await metering.settled();
+    await recorder.settled();
     await data.close();
   };
   try {
     await server.listen({ host: config.host, port: config.port });
+    jobSystem.start();
   } catch (error) {
     await stop();
     throw error;

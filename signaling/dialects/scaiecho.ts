@@ -44,7 +44,7 @@ export class ScaiEchoConversation implements Conversation {
   encode(event: NumberedEvent): readonly string[] {
     switch (event.type) {
       case 'session.ready':
-        return [JSON.stringify({ type: 'ready', backend_used: event.backend, model: event.model })];
+        return [JSON.stringify({ type: 'ready', backend_used: event.backend, model: event.model, ...(event.jobId !== undefined && { job_id: event.jobId }) })];
       case 'utterance.interim':
         return [JSON.stringify(delta(event.seq, event.utterance, false))];
       case 'utterance.final':

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 
 const port = z.coerce.number().int().min(0).max(65_535);
+const isNetwork = (text: string): boolean => /^[0-9a-f.:]+(\/\d{1,3})?$/i.test(text);
 const positiveInteger = z.coerce.number().int().positive();
 
 const fromJson = (value: unknown): unknown => (typeof value === 'string' ? parseJson(value) : value);
@@ -47,6 +48,16 @@ const schema = z.strictObject({
   maxLiveSessions: positiveInteger.max(1000).optional().describe('Live sessions at a time. Default: 5 per core.'),
   maxBatchSessions: positiveInteger.max(1000).optional().describe('Uploaded files recognized at a time. Default: 2 per core.'),
   maxInlineBytes: positiveInteger.default(5 * 1024 * 1024).describe('Largest upload answered in the same response, in bytes.'),
+  maxUploadBytes: positiveInteger.default(2 * 1024 ** 3).describe('Largest file of a job, uploaded or at an address, in bytes.'),
+  jobWorkers: positiveInteger.max(64).optional().describe('Jobs worked on at a time. Default: one per core.'),
+  maxQueuedJobs: positiveInteger.default(1000).describe('Jobs of one tenant that may wait; more are refused.'),
+  keepJobAudio: z.stringbool().or(z.boolean()).default(false).describe('Keep the audio of a job as long as the job; else it is deleted when the job has ended.'),
+  keepTranscripts: z.stringbool().or(z.boolean()).default(true).describe('Keep every live session and every file answered at once as a job that can be read later.'),
+  transcriptRetentionDays: z.coerce.number().int().min(0).max(36_500).default(0).describe('Days after its end that a job is deleted, with its transcript; 0: never.'),
+  outboundNetworks: z
+    .preprocess((value) => (typeof value === 'string' ? value.split(',') : value), z.array(z.string().refine(isNetwork, { error: 'not a network as 10.0.0.0/8' })))
+    .default([])
+    .describe('Private networks that callbacks and audio addresses of jobs may reach, as `10.0.0.0/8`; comma-separated. Default: the public internet only.'),
   maxPeers: positiveInteger.max(10_000).default(200).describe('WebRTC peer connections at a time.'),
   iceServers: z
     .preprocess((value) => (typeof value === 'string' ? parseJson(value) : value), z.array(z.strictObject({ urls: z.union([z.string(), z.array(z.string())]), username: z.string().optional(), credential: z.string().optional() })))

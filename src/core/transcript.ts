@@ -73,7 +73,7 @@ export interface BudgetWarning {
  */
 export type TranscriptEvent =
   /** The recognizer has taken the session. */
-  | { readonly type: 'session.ready'; readonly backend: string; readonly model: string }
+  | { readonly type: 'session.ready'; readonly backend: string; readonly model: string; readonly jobId?: string }
   /** A lane was added; nothing of that lane comes before it. */
   | { readonly type: 'lane.opened'; readonly laneIndex: number; readonly label: string }
   /** Speech began on a lane. Never twice without a `speech.ended` between. */

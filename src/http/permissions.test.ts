@@ -56,7 +56,11 @@ async function recordsOf(tenantId: string): Promise<Readonly<Record<string, Read
   await secrets.put(OPERATOR, tenantId, 'relay', 'x');
   const created = await fetch(`${server.url}${BASE}/webrtc/sessions`, { method: 'POST', headers: { authorization: `Bearer ${secret}` } });
   const { data } = (await created.json()) as { data: { session_id: string } };
+  const url = 'http://127.0.0.1:1/a.wav';
+  const queued = await fetch(`${server.url}${BASE}/transcribe`, { method: 'POST', headers: { authorization: `Bearer ${secret}`, 'content-type': 'application/json' }, body: JSON.stringify({ url }) });
+  const job = ((await queued.json()) as { data: { job_id: string } }).data;
   return {
+    [`${BASE}/transcribe/jobs`]: { id: job.job_id },
     [`${BASE}/webrtc/sessions`]: { id: data.session_id },
     [`${BASE}/keys`]: { id: record.id },
     [`${BASE}/tenant-secrets`]: { name: 'relay' },

@@ -5,7 +5,12 @@ import type { AudioDecoder } from '../core/audio.ts';
 import type { Sessions } from '../core/session/sessions.ts';
 import type { AuditStore } from '../core/store/audit.ts';
 import type { UsageStore } from '../core/store/usage.ts';
+import type { BlobStore } from '../core/store/blobs.ts';
+import type { TranscriptStore } from '../core/store/transcripts.ts';
 import type { Dispatcher } from '../dispatch/dispatcher.ts';
+import type { Jobs } from '../jobs/jobs.ts';
+import type { SessionRecorder } from '../jobs/session-recorder.ts';
+import type { WebhookSecrets } from '../jobs/webhook-secrets.ts';
 import type { StageHistograms } from '../observability/stage-histograms.ts';
 import type { Enrolment } from '../speakers/enrolment.ts';
 import type { Tenancy } from '../tenancy/tenancy.ts';
@@ -27,6 +32,15 @@ export interface HttpServices {
   readonly audit: AuditStore;
   /** Largest upload answered in the same response, in bytes. */
   readonly maxInlineBytes: number;
+  /** Largest upload of all, in bytes: what is over the inline limit becomes a job. */
+  readonly maxUploadBytes: number;
+  readonly jobs: Jobs;
+  readonly transcripts: TranscriptStore;
+  readonly blobs: BlobStore;
+  readonly webhookSecrets: WebhookSecrets;
+  readonly recorder: SessionRecorder;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
   /** Folder of the built page. */
   readonly pageDir: string;
 }

@@ -29,8 +29,9 @@ export interface OutboundRequest {
 export interface OutboundAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
-  /** Must be read to its end or left, which closes the connection. Rejects with `URL_UNREACHABLE` if it breaks off. */
+  /** To be read, or discarded; either closes the connection. Rejects with `URL_UNREACHABLE` if it breaks off or falls silent. */
   readonly body: AsyncIterable<Uint8Array>;
+  discard(): void;
 }
 
 const DEFAULT_IDLE_TIMEOUT_MS = 30_000;
@@ -176,6 +177,9 @@ function toAnswer(message: IncomingMessage, signal: AbortSignal): OutboundAnswer
   return {
     status: message.statusCode ?? 0,
     headers: message.headers,
+    discard: () => {
+      message.destroy();
+    },
     body: {
       async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, void> {
         try {

@@ -234,6 +234,7 @@ class Piece {
     this.#onEvent = onEvent;
     this.lane = new Lane({
       index: options.index,
+      ...(options.attribution && { attribution: options.attribution }),
       lease: options.lease,
       endpointing: options.endpointing,
       maxSegmentSamples: options.maxSegmentSamples,

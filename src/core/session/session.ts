@@ -43,6 +43,8 @@ export interface SessionPlace {
 export interface SessionDependencies {
   readonly id: string;
   readonly tenantId: string;
+  /** The record that the session works for or becomes; absent where nothing is kept. */
+  readonly jobId?: string;
   readonly place: SessionPlace;
   readonly clock: Clock;
   readonly createDetector: SpeechDetectorFactory;
@@ -78,6 +80,8 @@ export type IntakeGate = (samples: number) => boolean | Promise<boolean>;
 export class Session {
   readonly id: string;
   readonly tenantId: string;
+  /** Id of the job under which the session can be asked for once it has ended; undefined where nothing is kept. */
+  readonly jobId: string | undefined;
   readonly #deps: SessionDependencies;
   readonly #log: EventLog;
   readonly #attribution: Attribution;
@@ -104,12 +108,13 @@ export class Session {
     this.#extraPieces = deps.parallelPieces === undefined ? undefined : new PiecePlaces(deps.parallelPieces - 1);
     this.id = deps.id;
     this.tenantId = deps.tenantId;
+    this.jobId = deps.jobId;
     this.#lastAudioMs = deps.clock.nowMs();
     this.#cancelDurationTimer = deps.clock.setTimer(deps.limits.maxDurationMs, () => {
       void this.fail(new EarshotError('SESSION_TOO_LONG', 'The session reached its longest allowed duration.'));
     });
     this.#watchIdle();
-    this.#log.append({ type: 'session.ready', backend: this.backend, model: this.model });
+    this.#log.append({ type: 'session.ready', backend: this.backend, model: this.model, ...(this.jobId !== undefined && { jobId: this.jobId }) });
   }
 
   get state(): 'open' | 'closing' | 'closed' {
@@ -256,7 +261,7 @@ export class Session {
       },
     };
     // Who listens to voices needs them in the order in which they spoke.
-    const lane = this.#extraPieces && !this.#attribution.wantsAudio ? new PiecewiseLane({ ...options, extraPieces: this.#extraPieces }) : new Lane(options);
+    const lane = this.#extraPieces && !this.#deps.attribution ? new PiecewiseLane({ ...options, extraPieces: this.#extraPieces }) : new Lane(options);
     this.#lanes.push(lane);
     this.#log.append({ type: 'lane.opened', laneIndex: index, label });
     const running = lane

@@ -19,6 +19,9 @@ export interface SessionRequest {
   readonly attribution?: Attribution;
   /** How the text is written. Default: as it is heard. */
   readonly writing?: Writing;
+  readonly jobId?: string;
+  /** The lanes are recordings, and may be cut into pieces. Default false. */
+  readonly recorded?: boolean;
   /** Tighter limits than the server's. */
   readonly limits?: Partial<SessionLimits>;
   /** Time of a lane between two `lane.progress`, in ms. Default: none are told. */
@@ -33,9 +36,16 @@ export interface SessionsOptions {
   readonly createAttribution?: AttributionFactory;
   /** For callers who want their text in a certain way. Default: text is as it is heard. */
   readonly createWriting?: WritingFactory;
+  /** Names the record that a session becomes; absent where nothing is kept. */
+  readonly createJobId?: () => string;
+  /** Pieces of one recording that are recognized at a time. Default 1. */
+  readonly parallelPieces?: number;
   readonly limits?: Partial<SessionLimits>;
   readonly observe?: ObserveStage;
 }
+
+/** A recording takes as long as it takes, and when the engine is busy none of it is read for a while. */
+const RECORDING_LIMITS: Partial<SessionLimits> = { maxDurationMs: 12 * 3600_000, maxIdleMs: 3600_000 };
 
 /** All sessions of the process, and the way out when the server stops. */
 export class Sessions {
@@ -53,13 +63,14 @@ export class Sessions {
 
   /** Opens a session before any audio flows. Throws `SERVER_STOPPING`, or what `admit` throws. */
   create(request: SessionRequest): Session {
-    const { clock, createDetector, createId, limits, observe } = this.#options;
+    const { clock, createDetector, createId, limits, observe, parallelPieces } = this.#options;
     if (this.#stopping) throw new EarshotError('SERVER_STOPPING', 'The server is shutting down.');
     const place = request.admit();
     const { segmentPauseMs } = place.capabilities;
     const session = new Session({
       id: createId(),
       tenantId: request.tenantId,
+      ...(request.jobId !== undefined && { jobId: request.jobId }),
       place,
       clock,
       createDetector,
@@ -67,6 +78,7 @@ export class Sessions {
       ...(request.attribution && { attribution: request.attribution }),
       ...(request.writing && { writing: request.writing }),
       limits: { ...SESSION_LIMITS, ...limits, ...request.limits },
+      ...(request.recorded === true && { parallelPieces: parallelPieces ?? 1 }),
       ...(request.progressMs !== undefined && { progressSamples: msToSamples(request.progressMs) }),
       ...(observe && { observe }),
     });
@@ -79,13 +91,17 @@ export class Sessions {
   open(caller: Principal, wish: SessionWish, request: Pick<SessionRequest, 'admit' | 'limits'>): Session {
     const attribution = this.#attributionFor(caller, wish);
     const writing = wish.text && this.#options.createWriting?.(wish.text);
+    const jobId = wish.jobId ?? this.#options.createJobId?.();
+    const recorded = wish.priority === 'batch';
     return this.create({
       ...request,
       tenantId: caller.tenantId,
       ...(wish.endpointing && { endpointing: wish.endpointing }),
       ...(attribution && { attribution }),
       ...(writing && { writing }),
-      limits: { ...wish.limits, ...request.limits },
+      ...(jobId !== undefined && { jobId }),
+      recorded,
+      limits: { ...(recorded && RECORDING_LIMITS), ...wish.limits, ...request.limits },
       ...(wish.progressMs !== undefined && { progressMs: wish.progressMs }),
     });
   }

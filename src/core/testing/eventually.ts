@@ -4,9 +4,9 @@ import assert from 'node:assert/strict';
 const PATIENCE_MS = 20_000;
 
 /** Resolves as soon as the condition holds. */
-export async function eventually(condition: () => boolean): Promise<void> {
+export async function eventually(condition: () => boolean | Promise<boolean>): Promise<void> {
   const untilMs = performance.now() + PATIENCE_MS;
-  while (!condition()) {
+  while (!(await condition())) {
     assert.ok(performance.now() < untilMs, `never came true: ${condition.toString()}`);
     await new Promise((resolve) => setImmediate(resolve));
   }

@@ -8,7 +8,18 @@ import { eventually } from '../../core/testing/eventually.ts';
 import { BASE, startServer, type ErrorAnswer, type TestServer } from '../testing/server.ts';
 
 const MAX_INLINE_BYTES = 512 * 1024;
-const server = await startServer({ maxInlineBytes: MAX_INLINE_BYTES });
+const MAX_UPLOAD_BYTES = 1024 * 1024;
+const server = await startServer({ maxInlineBytes: MAX_INLINE_BYTES, maxUploadBytes: MAX_UPLOAD_BYTES });
+
+async function list({ url }: TestServer): Promise<{ readonly status: string }[]> {
+  return ((await (await fetch(`${url}${BASE}/transcribe/jobs?limit=200`)).json()) as { data: { jobs: { status: string }[] } }).data.jobs;
+}
+
+async function blobNames({ blobs }: TestServer): Promise<string[]> {
+  const names: string[] = [];
+  for await (const name of blobs.names()) names.push(name);
+  return names;
+}
 after(() => server.close());
 
 /** A form with the fields in this order; bytes are the part named `file`. */
@@ -64,7 +75,7 @@ test('silence is an empty text', async () => {
 });
 
 test('what a field may not say is named', async () => {
-  for (const [name, value] of [['language_hint', 'english'], ['language_hint', 'de'], ['backend_preference', 'best'], ['temperature', '1.1'], ['temperature', 'warm'], ['force_async', 'true'], ['force_async', 'yes'], ['diarize', 'yes']] as const) {
+  for (const [name, value] of [['language_hint', 'english'], ['language_hint', 'de'], ['backend_preference', 'best'], ['temperature', '1.1'], ['temperature', 'warm'], ['force_async', 'yes'], ['callback_url', 'ftp://x/'], ['callback_url', 'http://10.0.0.1/'], ['url', 'https://example.com/a.wav'], ['diarize', 'yes']] as const) {
     assert.deepEqual(await refused(await post(form([name, value], SPEECH))), [422, 'VALIDATION_ERROR', name], `${name}=${value}`);
   }
 });
@@ -76,12 +87,24 @@ test('no file, an empty file, no form, no audio', async () => {
   assert.deepEqual(await refused(await post(form(Buffer.from('BAD!')))), [415, 'AUDIO_UNSUPPORTED', undefined]);
 });
 
-test('a file at the limit is taken, one byte more is not, and neither is one whose length nobody declared', async () => {
+test('a file at the limit is answered at once, two bytes more become a job, and over the limit of all nothing is taken or left', async () => {
   assert.equal((await post(form(new Uint8Array(MAX_INLINE_BYTES)))).status, 200);
-  assert.deepEqual(await refused(await post(form(new Uint8Array(MAX_INLINE_BYTES + 1)))), [413, 'AUDIO_TOO_LARGE', undefined]);
-  const { body, headers } = new Request('http://x', { method: 'POST', body: form(new Uint8Array(MAX_INLINE_BYTES * 3)) });
+  const queued = await post(form(new Uint8Array(MAX_INLINE_BYTES + 2)));
+  assert.equal(queued.status, 202);
+  assert.match(queued.headers.get('location') ?? '', new RegExp(`^${BASE}/transcribe/jobs/job_`));
+  assert.deepEqual(await refused(await post(form(new Uint8Array(MAX_UPLOAD_BYTES + 2)))), [413, 'AUDIO_TOO_LARGE', undefined]);
+  const { body, headers } = new Request('http://x', { method: 'POST', body: form(new Uint8Array(MAX_UPLOAD_BYTES * 2)) });
   const chunked = await fetch(`${server.url}${BASE}/transcribe`, { method: 'POST', body, headers, duplex: 'half' });
   assert.deepEqual(await refused(chunked), [413, 'AUDIO_TOO_LARGE', undefined]);
+  await eventually(async () => (await list(server)).every(({ status }) => status === 'completed'));
+  assert.deepEqual(await blobNames(server), []);
+});
+
+test('a large file whose fields come to nothing leaves nothing', async () => {
+  const large = new Uint8Array(MAX_INLINE_BYTES + 2);
+  assert.deepEqual(await refused(await post(form(large, ['temperature', 'warm']))), [422, 'VALIDATION_ERROR', 'temperature']);
+  assert.deepEqual(await refused(await post(form(large, large))), [422, 'VALIDATION_ERROR', 'file']);
+  assert.deepEqual(await blobNames(server), []);
 });
 
 test('a file far over the limit is refused before it is sent', async () => {
@@ -91,6 +114,12 @@ test('a file far over the limit is refused before it is sent', async () => {
   assert.match(head.toString(), /^HTTP\/1\.1 413 /);
   assert.match(head.toString(), /AUDIO_TOO_LARGE/);
   socket.destroy();
+});
+
+test('what was answered at once can be read as a job', async () => {
+  const answered = ((await (await post(form(SPEECH))).json()) as { data: { job_id: string; transcript: string } }).data;
+  const job = ((await (await fetch(`${server.url}${BASE}/transcribe/jobs/${answered.job_id}`)).json()) as { data: Record<string, unknown> }).data;
+  assert.deepEqual([job['status'], job['transcript'], job['source'], job['audio_bytes']], ['completed', answered.transcript, 'http', SPEECH.length]);
 });
 
 test('a full house says when to come back', async () => {

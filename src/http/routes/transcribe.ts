@@ -1,44 +1,43 @@
 import { randomUUID } from 'node:crypto';
 import multipart from '@fastify/multipart';
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { invalid } from '../../../signaling/dialects/fields.ts';
 import { segment } from '../../../signaling/dialects/scaiecho.ts';
 import type { SessionWish } from '../../core/admission.ts';
 import { EarshotError } from '../../core/errors.ts';
+import type { Principal } from '../../core/principal.ts';
+import type { Session } from '../../core/session/session.ts';
+import type { JobRequest } from '../../core/store/jobs.ts';
 import { transcribe, transcriptText, type Transcript } from '../../core/session/transcribe.ts';
 import { FORMATS } from '../../formats/index.ts';
 import { okBody } from '../envelope.ts';
+import { segmentSchema } from '../job-json.ts';
+import { requirePermission } from '../permissions.ts';
+import { chunksOf, discard, MAX_ENVELOPE_BYTES, readForm, stored, type UploadedFile, type UploadedForm } from '../upload.ts';
 import { NATIVE_BASE, type HttpServices } from '../services.ts';
 import { answer, file, RECOGNITION_ERRORS, route, type Routes, SESSION_ERRORS } from '../route-schema.ts';
 import { parse, parseLanguage } from '../validation.ts';
 
 const PREFERENCES = ['any', 'prefer_self_hosted', 'prefer_relay'] as const;
 const FORMAT_IDS = ['json', 'text', 'srt', 'vtt'] as const;
-const notYet = z.literal(['false', ''], { error: 'not offered by this server yet' });
-/** Fields and part headers around the file. */
-const MAX_ENVELOPE_BYTES = 64 * 1024;
 
 const querySchema = z.object({ format: z.enum(FORMAT_IDS).default('json').describe('Other than `json`, the body is that text without an envelope.') });
 
+const yesNo = z.enum(['false', 'true', '']).optional();
 const fieldsSchema = z.object({
   language_hint: z.string().optional().describe('Two letters of ISO 639-1.'),
   backend_preference: z.enum([...PREFERENCES, '']).default('any').describe('A wish; the policy of the tenant has the last word.'),
   temperature: z.coerce.number().min(0).max(1).optional(),
-  force_async: notYet.optional(),
-  diarize: z.enum(['false', 'true', '']).optional().describe('Label the words with their speakers; needs `scaiecho:diarize`.'),
+  force_async: yesNo.describe('Answer 202 with a job, however small the file.'),
+  diarize: yesNo.describe('Label the words with their speakers; needs `scaiecho:diarize`.'),
+  url: z.string().optional().describe('In place of a file: a public address to take it from. Always answered with a job.'),
+  callback_url: z.string().optional().describe('A public address that is told when the job has ended. Always answered with a job.'),
 });
-const formSchema = fieldsSchema.extend({ file: file('WAV, MP3, FLAC, Ogg, M4A/MP4 or WebM, at most 8 channels. Its first bytes tell which.') });
+const formSchema = fieldsSchema.extend({ file: file('WAV, MP3, FLAC, Ogg, M4A/MP4 or WebM, at most 8 channels. Its first bytes tell which.').optional() });
+/** JSON clients write numbers and truth as such. */
+const jsonSchema = z.record(z.string(), z.union([z.string(), z.number().transform(String), z.boolean().transform(String), z.null().transform(() => '')]));
 
-const wordSchema = z.object({
-  text: z.string(),
-  start: z.number(),
-  end: z.number(),
-  confidence: z.number().optional(),
-  speaker: z.string().optional().describe('Name of an enrolled speaker, or `SPEAKER_00`, `SPEAKER_01`, ...; absent where nobody can tell.'),
-  speaker_id: z.string().nullable().optional().describe('Null where the speaker is not an enrolled one.'),
-});
-const segmentSchema = wordSchema.extend({ segment_id: z.string(), lane: z.number().int(), words: z.array(wordSchema) });
 const transcriptSchema = z.object({
   job_id: z.string(),
   transcript: z.string(),
@@ -48,53 +47,94 @@ const transcriptSchema = z.object({
   audio_bytes: z.number().int(),
   segments: z.array(segmentSchema).describe('The utterances of all channels in the order of their start; times in seconds.'),
 });
+const queuedSchema = z.object({ job_id: z.string(), status: z.literal('queued'), audio_bytes: z.number().int().nullable(), note: z.string() });
 
 const TRANSCRIBE = route('scaiecho:transcribe', {
   tag: 'Files',
   summary: 'Transcribe a recording',
+  description: 'A file over the inline limit, `force_async`, `url` and `callback_url` are answered with 202 and a job. Fields without a file may also be sent as a JSON object.',
   querystring: querySchema,
   form: formSchema,
-  response: { 200: answer(transcriptSchema) },
+  response: { 200: answer(transcriptSchema), 202: answer(queuedSchema) },
   texts: ['text/plain', 'application/x-subrip', 'text/vtt'],
-  errors: [...SESSION_ERRORS, ...RECOGNITION_ERRORS],
+  errors: [...SESSION_ERRORS, ...RECOGNITION_ERRORS, 'QUOTA_EXCEEDED'],
 });
 
-interface Upload {
-  readonly file: Buffer;
-  readonly fields: ReadonlyMap<string, string>;
+interface Wish {
+  readonly session: SessionWish;
+  readonly job: JobRequest;
+  readonly url: string | undefined;
+  readonly isJob: boolean;
 }
 
 /**
- * `POST transcribe`: a whole file in, its transcript out. The upload is held in memory up to the inline limit, because a form's
- * fields may follow its file; from there on it is decoded and recognized as a stream.
+ * `POST transcribe`: a whole file in, its transcript out; or, for what takes long, a job. Up to the inline limit the upload is held in
+ * memory, because a form's fields may follow its file; beyond it goes to the blob store as it comes.
  */
 export async function transcribeRoutes(app: Routes, services: HttpServices): Promise<void> {
   await app.register(multipart, {
     throwFileSizeLimit: false,
-    limits: { files: 1, fields: 32, fieldSize: 8 * 1024, fileSize: services.maxInlineBytes, headerPairs: 64 },
+    // One more than is taken: the parser falls silent over its own limit while the file before is still being read.
+    limits: { files: 2, fields: 32, fieldSize: 8 * 1024, fileSize: services.maxUploadBytes + 1, headerPairs: 64 },
   });
 
   app.post(
     `${NATIVE_BASE}/transcribe`,
-    { ...TRANSCRIBE, bodyLimit: services.maxInlineBytes + MAX_ENVELOPE_BYTES },
+    { ...TRANSCRIBE, bodyLimit: services.maxUploadBytes + MAX_ENVELOPE_BYTES },
     async (request, reply) => {
+      const upload = await readRequest(services, request);
+      const wish = await checked(services, request, upload);
+      if (wish.isJob || upload.file?.kind === 'stored') return queue(services, request, reply, upload.file, wish);
+      if (!upload.file) throw invalid([{ field: 'file', message: 'required: the audio file, or `url`' }]);
+      const startedAtMs = services.now();
+      const { transcript, session } = await recognize(services, request, upload.file.bytes, wish.session);
+      await services.recorder.record(session, request.caller, wish.session, transcript, upload.file.bytes.length, startedAtMs);
       const formatId = request.query.format;
-      refuseLargeBody(request, services.maxInlineBytes);
-      const upload = await readUpload(request, services.maxInlineBytes);
-      const wish = parseFields(upload.fields);
-      const transcript = await recognize(services, request, upload.file, wish);
       if (formatId !== 'json') {
         const format = FORMATS.find((candidate) => candidate.id === formatId);
         return reply.type(format?.mediaType ?? 'text/plain').send(format?.write(transcript));
       }
-      return okBody(inlineAnswer(transcript, upload.file.length), request.id);
+      return okBody(inlineAnswer(session.jobId, transcript, upload.file.bytes.length), request.id);
     },
   );
 }
 
-function inlineAnswer(transcript: Transcript, audioBytes: number): object {
+async function readRequest(services: HttpServices, request: FastifyRequest): Promise<UploadedForm> {
+  const { maxInlineBytes, maxUploadBytes, blobs, jobs } = services;
+  if (request.isMultipart()) {
+    const declared = Number(request.headers['content-length'] ?? 0);
+    if (declared > maxInlineBytes + MAX_ENVELOPE_BYTES) await jobs.checkRoom(request.caller);
+    const form = await readForm(request, blobs, { maxHeldBytes: maxInlineBytes, maxUploadBytes });
+    if (form.file?.kind === 'held' && form.file.bytes.length === 0) throw new EarshotError('AUDIO_EMPTY', 'The file is empty.');
+    return form;
+  }
+  if (typeof request.body === 'object' && request.body !== null) return { file: undefined, fields: parse(jsonSchema, request.body) };
+  throw invalid([{ field: 'body', message: 'multipart/form-data with a part named file, or JSON with url' }]);
+}
+
+async function checked(services: HttpServices, request: FastifyRequest, upload: UploadedForm): Promise<Wish> {
+  try {
+    return parseFields(services, request.caller, upload);
+  } catch (error) {
+    await discard(upload.file, services.blobs);
+    throw error;
+  }
+}
+
+/** 202: the job and its audio are on the disk before the client hears of it. */
+async function queue(services: HttpServices, request: FastifyRequest, reply: FastifyReply, upload: UploadedFile | undefined, wish: Wish): Promise<FastifyReply> {
+  const { jobs, blobs } = services;
+  const source = upload ? await stored(upload, blobs) : undefined;
+  const audio = source ? ({ kind: 'upload', blob: source.blob, bytes: source.size } as const) : ({ kind: 'url', url: wish.url ?? '' } as const);
+  const job = await jobs.submit(request.caller, audio, wish.job);
+  const location = `${NATIVE_BASE}/transcribe/jobs/${job.id}`;
+  const body = { job_id: job.id, status: 'queued', audio_bytes: job.audioBytes, note: `The transcript will be at ${location}.` };
+  return reply.status(202).header('location', location).send(okBody(body, request.id));
+}
+
+function inlineAnswer(jobId: string | undefined, transcript: Transcript, audioBytes: number): object {
   return {
-    job_id: `job_${randomUUID()}`,
+    job_id: jobId ?? `job_${randomUUID()}`,
     transcript: transcriptText(transcript),
     backend_used: transcript.backend,
     model: transcript.model,
@@ -110,7 +150,7 @@ async function recognize(
   request: FastifyRequest,
   file: Buffer,
   wish: SessionWish,
-): Promise<Transcript> {
+): Promise<{ readonly transcript: Transcript; readonly session: Session }> {
   const gone = new AbortController();
   const onClose = (): void => {
     gone.abort(new EarshotError('SESSION_CONFLICT', 'The client went away.'));
@@ -119,72 +159,42 @@ async function recognize(
   const session = await services.openSession(request.caller, wish);
   session.countBytes(file.length);
   try {
-    const audio = await services.decode(bytesOf(file), { container: 'auto' }, gone.signal);
-    return await transcribe(session, audio, { signal: gone.signal });
+    const audio = await services.decode(chunksOf(file), { container: 'auto' }, gone.signal);
+    return { transcript: await transcribe(session, audio, { signal: gone.signal }), session };
   } finally {
     request.raw.socket.off('close', onClose);
     void session.close('finished');
   }
 }
 
-async function* bytesOf(file: Buffer): AsyncGenerator<Uint8Array, void, void> {
-  const step = 64 * 1024;
-  for (let offset = 0; offset < file.length; offset += step) yield file.subarray(offset, offset + step);
-}
-
-/** Says no before the body is read, where its length is declared. */
-function refuseLargeBody(request: FastifyRequest, maxInlineBytes: number): void {
-  const declared = Number(request.headers['content-length'] ?? 0);
-  if (declared > maxInlineBytes + MAX_ENVELOPE_BYTES) throw tooLarge(maxInlineBytes);
-}
-
-function tooLarge(maxInlineBytes: number): EarshotError {
-  const mebibytes = (maxInlineBytes / 1024 / 1024).toFixed(1);
-  return new EarshotError(
-    'AUDIO_TOO_LARGE',
-    `The file is over the inline limit of ${mebibytes} MiB. Stream it to ${NATIVE_BASE}/stream/transcribe, which has no such limit.`,
-  );
-}
-
-async function readUpload(request: FastifyRequest, maxInlineBytes: number): Promise<Upload> {
-  if (!request.isMultipart()) {
-    throw invalid([{ field: 'body', message: 'multipart/form-data with a part named file' }]);
-  }
-  const fields = new Map<string, string>();
-  let file: Buffer | undefined;
-  try {
-    for await (const part of request.parts()) {
-      if (part.type === 'field') {
-        fields.set(part.fieldname, typeof part.value === 'string' ? part.value : '');
-      } else {
-        const bytes = await part.toBuffer();
-        if (part.file.truncated) throw tooLarge(maxInlineBytes);
-        if (part.fieldname === 'file') file = bytes;
-      }
-    }
-  } catch (error) {
-    throw formError(error);
-  }
-  if (!file) throw invalid([{ field: 'file', message: 'required: the audio file' }]);
-  if (file.length === 0) throw new EarshotError('AUDIO_EMPTY', 'The file is empty.');
-  return { file, fields };
-}
-
-/** The form's parser has no class for its errors: those without a status are about a form that breaks off or cannot be read. */
-function formError(error: unknown): unknown {
-  if (error instanceof EarshotError || (error as { readonly statusCode?: number }).statusCode !== undefined) return error;
-  return new EarshotError('MESSAGE_MALFORMED', 'The form is incomplete or cannot be parsed.', { cause: error });
-}
-
-/** Checks the form's fields. */
-function parseFields(fields: ReadonlyMap<string, string>): SessionWish {
-  const { backend_preference: backendPreference, language_hint: hint, diarize } = parse(fieldsSchema, Object.fromEntries(fields));
-  const language = parseLanguage(hint);
-  return {
-    transport: 'http',
-    priority: 'batch',
-    backendPreference: backendPreference || 'any',
-    ...(diarize === 'true' && { diarize: true }),
+/** Checks the form's fields, and that the caller may have what they ask for. */
+function parseFields(services: HttpServices, caller: Principal, { file: upload, fields }: UploadedForm): Wish {
+  const values = parse(fieldsSchema, fields);
+  const url = filled(values.url);
+  const callbackUrl = filled(values.callback_url);
+  checkAddress(services, 'url', url);
+  checkAddress(services, 'callback_url', callbackUrl);
+  if (upload && url !== undefined) throw invalid([{ field: 'url', message: 'a file or an address, not both' }]);
+  if (!upload && url === undefined) throw invalid([{ field: 'file', message: 'required: the audio file, or `url`' }]);
+  if (values.diarize === 'true') requirePermission(caller, 'scaiecho:diarize');
+  const language = parseLanguage(values.language_hint);
+  const wanted = {
+    backendPreference: values.backend_preference || 'any',
+    ...(values.diarize === 'true' && { diarize: true }),
     ...(language !== undefined && { language }),
+  } as const;
+  return {
+    session: { ...wanted, transport: 'http', priority: 'batch' },
+    job: { ...wanted, ...(callbackUrl !== undefined && { callbackUrl }) },
+    url,
+    isJob: values.force_async === 'true' || url !== undefined || callbackUrl !== undefined,
   };
+}
+
+/** A field that is left empty is not there. */
+const filled = (value: string | undefined): string | undefined => (value === '' ? undefined : value);
+
+function checkAddress(services: HttpServices, field: string, address: string | undefined): void {
+  const refusal = address === undefined ? undefined : services.jobs.addressRefusal(address);
+  if (refusal !== undefined) throw invalid([{ field, message: refusal }]);
 }

@@ -30,6 +30,7 @@ const answerSchema = z.object({ type: z.literal('answer'), sdp: z.string() });
 
 const createdSchema = z.object({
   session_id: z.string(),
+  job_id: z.string().optional().describe('The job that the session becomes when it ends.'),
   answer: answerSchema.nullable().describe('Null if no offer was sent.'),
   ice_servers: z.array(z.object({ urls: z.union([z.string(), z.array(z.string())]), username: z.string().optional(), credential: z.string().optional() })),
   control_url: z.string().describe('WebSocket that brings the text.'),
@@ -97,6 +98,7 @@ export function webrtcRoutes(app: Routes, services: HttpServices): void {
       okBody(
         {
           session_id: session.id,
+          ...(session.jobId !== undefined && { job_id: session.jobId }),
           answer: answer === undefined ? null : { type: 'answer', sdp: answer },
           ice_servers: services.webrtc.iceServers,
           control_url: `${scheme}://${request.host}${base}/${session.id}/control`,

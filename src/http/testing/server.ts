@@ -7,9 +7,10 @@ import { WebRtcSessions } from '../../../signaling/offer-answer.ts';
 import { FakeEngine } from '../../../signaling/testing/fake-engine.ts';
 import { rawDecoder } from '../../../signaling/testing/raw-decoder.ts';
 import { WebSocketTransport } from '../../../signaling/transports/websocket.ts';
-import { ManualClock } from '../../core/clock.ts';
-import type { Store } from '../../core/store.ts';
 import { guardedDoor } from '../../core/admission.ts';
+import { ManualClock, systemClock } from '../../core/clock.ts';
+import type { Store } from '../../core/store.ts';
+import type { BlobStore } from '../../core/store/blobs.ts';
 import { Sessions } from '../../core/session/sessions.ts';
 import { backendOf } from '../../core/testing/fake-backend.ts';
 import { FakeDetectors } from '../../core/testing/fake-detector.ts';
@@ -18,11 +19,15 @@ import { Dispatcher } from '../../dispatch/dispatcher.ts';
 import { createSpeakerEngine } from '../../speakers/engine-client.ts';
 import { Enrolment } from '../../speakers/enrolment.ts';
 import { MemoryBlobs } from '../../speakers/testing/memory.ts';
+import { createJobSystem } from '../../jobs/job-system.ts';
+import { SessionRecorder } from '../../jobs/session-recorder.ts';
+import { openTestStore } from '../../jobs/testing/store.ts';
 import { StageHistograms } from '../../observability/stage-histograms.ts';
-import { openSqliteStore } from '../../stores/sqlite.ts';
 import { Metering } from '../../tenancy/metering.ts';
+import { Outbound } from '../../outbound/outbound.ts';
 import { DataKey } from '../../tenancy/sealing.ts';
 import { createTenancy, type Tenancy } from '../../tenancy/tenancy.ts';
+import { jobJson } from '../job-json.ts';
 import { createHttpServer } from '../server.ts';
 import type { HttpServices } from '../services.ts';
 import { demandTruthfulAnswers } from './truthful-answers.ts';
@@ -43,6 +48,7 @@ export interface TestServer {
   readonly tenancy: Tenancy;
   readonly store: Store;
   readonly enrolment: Enrolment;
+  readonly blobs: BlobStore;
   /** What was logged, as `level message`. */
   readonly logged: string[];
   close(): Promise<void>;
@@ -54,6 +60,8 @@ export interface TestServerOptions {
   readonly keyless?: 'nobody' | 'local' | 'everybody';
   readonly requestsPerMinute?: number;
   readonly failedLoginsPerMinute?: number;
+  readonly maxUploadBytes?: number;
+  readonly maxQueuedJobs?: number;
   readonly services?: Partial<HttpServices>;
 }
 
@@ -65,8 +73,8 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
   const recognizer = new FakeRecognizer({ maxSessions: options.maxSessions ?? 4 });
   const engine = new FakeEngine();
   let ids = 0;
-  const sessions = new Sessions({ clock, createId: () => `ses_${String((ids += 1))}`, createDetector: new FakeDetectors().create });
-  const store = await openSqliteStore(':memory:');
+  const sessions = new Sessions({ clock, createId: () => `ses_${String((ids += 1))}`, createJobId: () => `job_live${String(ids)}`, createDetector: new FakeDetectors().create });
+  const { store, blobs, webhookSecrets } = await openTestStore(pageDir);
   const tenancy = createTenancy({
     store,
     dataKey: new DataKey(new Uint8Array(32)),
@@ -94,24 +102,53 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
   const logged: string[] = [];
   const log = (level: string) => (_fields: object, message: string) => void logged.push(`${level} ${message}`);
   const metering = new Metering({ store, clock, log: { error: log('error') } });
+  const logs = { info: log('info'), warn: log('warn'), error: log('error') };
+  const recorder = new SessionRecorder({ jobs: store.jobs, now: Date.now, log: logs });
+  const openSession = guardedDoor([tenancy.sessionLimits, metering.guard, recorder.guard], (caller, wish) => dispatcher.open(caller, wish));
+  const outbound = new Outbound({ allowedNetworks: ['127.0.0.1'] });
+  const system = createJobSystem({
+    store,
+    blobs,
+    openSession,
+    decode: rawDecoder,
+    outbound,
+    secrets: webhookSecrets,
+    describe: jobJson,
+    workers: 1,
+    maxQueuedJobs: options.maxQueuedJobs ?? 10,
+    maxUploadBytes: options.maxUploadBytes ?? 8 * 1024 * 1024,
+    keepAudio: false,
+    retentionDays: 0,
+    clock: systemClock,
+    now: Date.now,
+    log: logs,
+  });
   const app = await createHttpServer({
     tenancy,
     sessions,
-    openSession: guardedDoor([tenancy.sessionLimits, metering.guard], (caller, wish) => dispatcher.open(caller, wish)),
+    openSession,
+    jobs: system.jobs,
+    transcripts: store.transcripts,
+    blobs,
+    webhookSecrets,
+    recorder,
+    now: Date.now,
     webrtc,
     dispatcher,
     decode: rawDecoder,
     enrolment,
     webSockets,
-    log: { info: log('info'), warn: log('warn'), error: log('error') },
+    log: logs,
     stages: new StageHistograms(),
     usage: store.usage,
     audit: store.audit,
     maxInlineBytes: options.maxInlineBytes ?? 1024 * 1024,
+    maxUploadBytes: options.maxUploadBytes ?? 8 * 1024 * 1024,
     pageDir,
     ...options.services,
   });
   demandTruthfulAnswers(app);
+  system.start();
   await app.listen({ host: '127.0.0.1', port: 0 });
   const { port } = app.server.address() as AddressInfo;
   return {
@@ -126,10 +163,12 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     tenancy,
     store,
     enrolment,
+    blobs,
     logged,
     close: async () => {
       webrtc.close();
       webSockets.close();
+      await system.close();
       await app.close();
       await enrolment.close();
       await speakerEngine.close();

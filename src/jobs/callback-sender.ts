@@ -1,0 +1,125 @@
+import type { Clock } from '../core/clock.ts';
+import type { CallbackRecord, JobStore } from '../core/store/jobs.ts';
+import type { Outbound } from '../outbound/outbound.ts';
+import { signCallback } from './callback-signature.ts';
+
+export interface CallbackSenderOptions {
+  readonly outbox: Pick<JobStore, 'leaseCallbacks' | 'settleCallback'>;
+  readonly outbound: Outbound;
+  /** The tenant's secret; made when there is none. */
+  readonly secretOf: (tenantId: string) => Promise<string>;
+  readonly clock: Clock;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** Longest time until a callback that became due by itself is seen. Default 5 s. */
+  readonly pollMs?: number;
+  /** Time that one attempt may take. Default 15 s. */
+  readonly timeoutMs?: number;
+  readonly log: { warn(fields: object, message: string): void; error(fields: object, message: string): void };
+}
+
+const DEFAULT_POLL_MS = 5000;
+const DEFAULT_TIMEOUT_MS = 15_000;
+/** At the same time, and taken from the store at once. */
+const BATCH = 8;
+const SECOND_MS = 1000;
+const MINUTE_MS = 60 * SECOND_MS;
+/** Pauses between attempts: after the last, the callback is given up, about a day and a half after the first. */
+const RETRY_PAUSES_MS = [10 * SECOND_MS, MINUTE_MS, 5 * MINUTE_MS, 30 * MINUTE_MS, 120 * MINUTE_MS, 480 * MINUTE_MS, 1440 * MINUTE_MS] as const;
+
+/**
+ * Delivers the callbacks that the store owes. They stay in the store until the receiver has answered with 2xx or the last attempt is over,
+ * so a crash repeats at most the present attempt, with the same event id.
+ */
+export class CallbackSender {
+  readonly #options: CallbackSenderOptions;
+  readonly #stopped = new AbortController();
+  readonly #stop = Promise.withResolvers<void>();
+  #wake = Promise.withResolvers<void>();
+  #loop: Promise<void> = Promise.resolve();
+
+  constructor(options: CallbackSenderOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#loop = this.#work();
+  }
+
+  /** There is something to send: look now. */
+  wake(): void {
+    const { resolve } = this.#wake;
+    this.#wake = Promise.withResolvers<void>();
+    resolve();
+  }
+
+  /** Breaks off what is being sent; it stays owed. Idempotent. */
+  async close(): Promise<void> {
+    this.#stopped.abort();
+    this.#stop.resolve();
+    await this.#loop;
+  }
+
+  async #work(): Promise<void> {
+    const { outbox, clock, now, pollMs = DEFAULT_POLL_MS, timeoutMs = DEFAULT_TIMEOUT_MS, log } = this.#options;
+    while (!this.#stopped.signal.aborted) {
+      const woken = this.#wake.promise;
+      // Nobody else takes them while they are being sent.
+      const due = await outbox.leaseCallbacks(now(), 2 * timeoutMs, BATCH).catch((error: unknown) => {
+        log.error({ err: error }, 'the callbacks cannot be read');
+        return [];
+      });
+      await Promise.all(due.map((callback) => this.#deliver(callback)));
+      if (due.length > 0) continue;
+      const polled = Promise.withResolvers<void>();
+      const cancel = clock.setTimer(pollMs, polled.resolve);
+      await Promise.race([woken, polled.promise, this.#stop.promise]);
+      cancel();
+    }
+  }
+
+  /** Never rejects. */
+  async #deliver(callback: CallbackRecord): Promise<void> {
+    const { outbox, now, log } = this.#options;
+    const about = { jobId: callback.jobId, eventId: callback.id, attempt: callback.attempts + 1 };
+    try {
+      const problem = await this.#attempt(callback);
+      if (this.#stopped.signal.aborted && problem !== undefined) {
+        await outbox.settleCallback(callback.id, now());
+      } else if (problem === undefined) {
+        await outbox.settleCallback(callback.id, null);
+      } else {
+        const pauseMs = RETRY_PAUSES_MS[callback.attempts];
+        log.warn({ ...about, problem }, pauseMs === undefined ? 'a callback is given up' : 'a callback was not taken and is tried again');
+        await outbox.settleCallback(callback.id, pauseMs === undefined ? null : now() + pauseMs);
+      }
+    } catch (error) {
+      log.error({ ...about, err: error }, 'a callback cannot be settled');
+    }
+  }
+
+  /** What went wrong, or nothing. */
+  async #attempt({ id, tenantId, url, body }: CallbackRecord): Promise<string | undefined> {
+    const { outbound, secretOf, clock, now, timeoutMs = DEFAULT_TIMEOUT_MS } = this.#options;
+    const attempt = new AbortController();
+    const onStop = (): void => {
+      attempt.abort(new Error('the server stops'));
+    };
+    const cancel = clock.setTimer(timeoutMs, () => {
+      attempt.abort(new Error('no answer in time'));
+    });
+    this.#stopped.signal.addEventListener('abort', onStop, { once: true });
+    try {
+      const headers = { 'content-type': 'application/json', ...signCallback(await secretOf(tenantId), id, body, now()) };
+      const answer = await outbound.request(url, { method: 'POST', headers, body, signal: attempt.signal });
+      answer.discard();
+      // A redirect is no answer: the address is the client's to name.
+      return answer.status >= 200 && answer.status < 300 ? undefined : `status ${String(answer.status)}`;
+    } catch (error) {
+      return (error as Error).message;
+    } finally {
+      cancel();
+      this.#stopped.signal.removeEventListener('abort', onStop);
+    }
+  }
+}

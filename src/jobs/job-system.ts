@@ -1,0 +1,90 @@
+import type { OpenSession } from '../core/admission.ts';
+import type { AudioDecoder } from '../core/audio.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Store } from '../core/store.ts';
+import type { BlobStore } from '../core/store/blobs.ts';
+import type { JobRecord } from '../core/store/jobs.ts';
+import type { Outbound } from '../outbound/outbound.ts';
+import { CallbackSender } from './callback-sender.ts';
+import type { DescribeJob } from './job-description.ts';
+import { JobWorkers } from './job-workers.ts';
+import { Jobs } from './jobs.ts';
+import { Retention } from './retention.ts';
+import { createJobRunner } from './run-job.ts';
+import type { WebhookSecrets } from './webhook-secrets.ts';
+
+export interface JobSystemOptions {
+  readonly store: Pick<Store, 'jobs' | 'tenants'>;
+  readonly blobs: BlobStore;
+  readonly openSession: OpenSession;
+  readonly decode: AudioDecoder;
+  readonly outbound: Outbound;
+  readonly secrets: WebhookSecrets;
+  readonly describe: DescribeJob;
+  /** Jobs worked on at a time. */
+  readonly workers: number;
+  /** Waiting jobs of one tenant. */
+  readonly maxQueuedJobs: number;
+  /** Largest file, uploaded or at an address, in bytes. */
+  readonly maxUploadBytes: number;
+  /** Keep the audio of a job until the job is deleted; else it goes when the job has ended. */
+  readonly keepAudio: boolean;
+  /** 0: for ever. */
+  readonly retentionDays: number;
+  readonly clock: Clock;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  readonly log: { warn(fields: object, message: string): void; error(fields: object, message: string): void };
+}
+
+/** Everything about jobs that runs by itself. */
+export interface JobSystem {
+  readonly jobs: Jobs;
+  start(): void;
+  /** Gives running jobs back to the queue, and what is owed stays owed. Idempotent. */
+  close(): Promise<void>;
+}
+
+export function createJobSystem(options: JobSystemOptions): JobSystem {
+  const { store, blobs, outbound, clock, now, log } = options;
+  const sender = new CallbackSender({ outbox: store.jobs, outbound, secretOf: (tenantId) => options.secrets.get(tenantId), clock, now, log });
+  const workers = new JobWorkers({
+    queue: store.jobs,
+    run: createJobRunner({ openSession: options.openSession, decode: options.decode, blobs, outbound, maxUrlBytes: options.maxUploadBytes, now }),
+    describe: options.describe,
+    clock,
+    now,
+    concurrency: options.workers,
+    ended: async ({ source, request }: JobRecord) => {
+      if (request.callbackUrl !== undefined) sender.wake();
+      if (source.kind === 'upload' && !options.keepAudio) await blobs.delete(source.blob);
+    },
+    log,
+  });
+  const retention = options.retentionDays > 0 ? new Retention({ jobs: store.jobs, blobs, days: options.retentionDays, clock, now, log }) : undefined;
+  const jobs = new Jobs({
+    store: store.jobs,
+    blobs,
+    outbound,
+    maxQueuedJobs: options.maxQueuedJobs,
+    now,
+    added: () => {
+      workers.wake();
+    },
+    dropped: (id) => {
+      workers.drop(id);
+    },
+  });
+  return {
+    jobs,
+    start: () => {
+      workers.start();
+      sender.start();
+      retention?.start();
+    },
+    close: async () => {
+      await workers.close();
+      await Promise.all([sender.close(), retention?.close()]);
+    },
+  };
+}

@@ -1,0 +1,24 @@
+import { join } from 'node:path';
+import type { Sealer } from '../../core/sealer.ts';
+import type { Store } from '../../core/store.ts';
+import type { BlobStore } from '../../core/store/blobs.ts';
+import { openFolderBlobs } from '../../stores/blobs.ts';
+import { openSqliteStore } from '../../stores/sqlite.ts';
+import { WebhookSecrets } from '../webhook-secrets.ts';
+
+/** Seals nothing, and notices a wrong context. */
+const openSealer: Sealer = {
+  seal: (bytes, context) => Buffer.concat([Buffer.from(`${context}:`), bytes]),
+  open: (sealed, context) => {
+    const head = Buffer.from(`${context}:`);
+    if (!Buffer.from(sealed).subarray(0, head.length).equals(head)) throw new Error('sealed for something else');
+    return sealed.subarray(head.length);
+  },
+};
+
+/** The embedded store in memory, with blobs in a folder below `dir`. */
+export async function openTestStore(dir: string): Promise<{ readonly store: Store; readonly blobs: BlobStore; readonly webhookSecrets: WebhookSecrets }> {
+  const store = await openSqliteStore(':memory:');
+  const blobs = await openFolderBlobs(join(dir, 'blobs'));
+  return { store, blobs, webhookSecrets: new WebhookSecrets(store.tenants, openSealer) };
+}
