@@ -132,6 +132,13 @@ export class TestServer implements AsyncDisposable {
     }
   }
 
+  /** As a crash or the kernel would: nothing is said or written any more. */
+  async kill(): Promise<void> {
+    this.#stopping = true;
+    this.#process.kill('SIGKILL');
+    await this.#process.exited;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
   }
