@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, describe, it } from 'node:test';
-import { transcribed, upload, type Transcription } from './clients/rest.ts';
+import { call, transcribed, upload, type Transcription } from './clients/rest.ts';
 import { TestServer } from './server.ts';
 import { MAX_WORD_ERROR_RATE, STORY, tellStory } from './spoken.ts';
 import { wordErrors } from './wer.ts';
@@ -60,12 +60,26 @@ describe('Earshot relays to another Earshot', () => {
     });
   });
 
+  it("with a tenant's own key, from the moment the server is entrusted with it", async () => {
+    const relays = [{ id: 'other', kind: 'earshot', url: upstream.url, ...PATIENCE }];
+    const server = await TestServer.start({ env: { EARSHOT_RELAYS: JSON.stringify(relays) } });
+    try {
+      assert.notEqual((await upload(server, mono, RELAY)).data?.backend_used, 'B');
+      assert.equal((await call(server, 'PUT', 'tenant-secrets/relay-other', { json: { value: upstream.apiKey } })).status, 204);
+      const file = await transcribed(server, mono, RELAY);
+      assertHeard(file.transcript, file.backend_used);
+    } finally {
+      await server.stop();
+    }
+  });
+
   it('an upstream that refuses the key is an error that says so and does not hold the key', async () => {
     const key = 'sgk_a-key-that-nobody-knows';
     const relays = [{ id: 'other', kind: 'earshot', url: upstream.url, key, ...PATIENCE }];
     const server = await TestServer.start({ env: { EARSHOT_RELAYS: JSON.stringify(relays) } });
     try {
       const { status, error } = await upload(server, mono, RELAY);
+      // Where the other backend takes over there is no error at all.
       if (status !== 200) {
         assert.deepEqual([status, error?.code], [503, 'BACKEND_UNAVAILABLE']);
         assert.match(error?.message ?? '', /refuses the API key/);

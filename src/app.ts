@@ -25,6 +25,7 @@ import type { Logger } from './observability/logger.ts';
 import { StageHistograms } from './observability/stage-histograms.ts';
 import { Dispatcher } from './dispatch/dispatcher.ts';
 import { Outbound } from './outbound/outbound.ts';
+import type { BackendContext } from './recognizers/backend-context.ts';
 import { createBackends } from './recognizers/index.ts';
 import { createSpeakerEngine } from './speakers/engine-client.ts';
 import { Enrolment } from './speakers/enrolment.ts';
@@ -55,15 +56,18 @@ export interface App {
   close(): Promise<void>;
 }
 
+export interface RecognitionOptions {
+  readonly observe?: ObserveStage;
+  /** Keys that tenants keep here for relays. Default: they keep none. */
+  readonly tenantSecret?: BackendContext['tenantSecret'];
+  /** Voices that the tenant has enrolled. Default: none. */
+  readonly knownVoices?: (tenantId: string) => Promise<readonly KnownVoice[]>;
+}
+
 /** Builds the recognizers and the session core around it. */
-export function createRecognitionCore(
-  config: Config,
-  log: Logger,
-  policies: Pick<TenantStore, 'policy'>,
-  observe?: ObserveStage,
-  knownVoices: (tenantId: string) => Promise<readonly KnownVoice[]> = () => Promise.resolve([]),
-): RecognitionCore {
-  const backends = createBackends({ config, log });
+export function createRecognitionCore(config: Config, log: Logger, policies: Pick<TenantStore, 'policy'>, options: RecognitionOptions = {}): RecognitionCore {
+  const { observe, tenantSecret, knownVoices = () => Promise.resolve([]) } = options;
+  const backends = createBackends({ config, log, ...(tenantSecret && { tenantSecret }) });
   const speakerEngine = createSpeakerEngine({
     ...(config.speakerModelDir !== undefined && { modelFolder: config.speakerModelDir }),
     onExit: (exit) => {
@@ -118,7 +122,12 @@ export async function startApp(config: Config, apiKey: string, log: Logger): Pro
 
 async function startAppOn(data: DataFolder, config: Config, apiKey: string, log: Logger): Promise<App> {
   const stages = new StageHistograms();
-  const core = createRecognitionCore(config, log, data.store.tenants, stages.observe, (tenantId) => enrolment.knownVoices(tenantId));
+  const tenancy = tenancyOf(data, config, apiKey);
+  const core = createRecognitionCore(config, log, data.store.tenants, {
+    observe: stages.observe,
+    tenantSecret: (tenantId, name) => tenancy.secrets.read(tenantId, name),
+    knownVoices: (tenantId) => enrolment.knownVoices(tenantId),
+  });
   const enrolment = new Enrolment({
     store: data.store.speakers,
     blobs: data.speakerBlobs,
@@ -148,7 +157,6 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
       log.warn({ err: cause }, message);
     },
   });
-  const tenancy = tenancyOf(data, config, apiKey);
   const metering = new Metering({ store: data.store, clock: systemClock, log });
   const recorder = new SessionRecorder({ jobs: data.store.jobs, now: Date.now, log });
   const openSession = guardedDoor([tenancy.sessionLimits, metering.guard, recorder.guard], (caller, wish) => core.dispatcher.open(caller, wish));

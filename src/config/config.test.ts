@@ -96,7 +96,6 @@ test('relays are JSON; their keys may come from variables of their own, and a ke
     languages: ['en'],
     requiresKey: true,
     maxSessions: 100,
-    chunkSeconds: 5,
     wordTimes: true,
     connectMs: 5000,
     silenceMs: 5000,

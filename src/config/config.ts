@@ -18,7 +18,7 @@ const relay = z.strictObject({
   key: z.string().min(1).optional(),
   requiresKey: z.boolean().default(true),
   maxSessions: z.number().int().positive().max(10_000).default(100),
-  chunkSeconds: z.number().min(1).max(60).default(5),
+  chunkSeconds: z.number().min(1).max(60).optional(),
   wordTimes: z.boolean().default(true),
   connectMs: milliseconds.default(5000),
   silenceMs: milliseconds.default(5000),

@@ -5,7 +5,7 @@ import type { Backend } from '../core/backend.ts';
 export interface BackendContext {
   readonly config: Config;
   readonly log: BackendLog;
-  /** A secret of a tenant, opened: the key of a relay (`relay:ID`). Default: tenants have none. */
+  /** A secret of a tenant, opened: the key of a relay (`relay-ID`). Default: tenants have none. */
   readonly tenantSecret?: (tenantId: string, name: string) => Promise<string | undefined>;
 }
 

@@ -13,7 +13,7 @@ const backends = (relays: readonly object[], environment: NodeJS.ProcessEnv = {}
   createRelayBackends({ config: loadConfig({ EARSHOT_RELAYS: JSON.stringify(relays), ...environment }), log, ...(tenantSecret && { tenantSecret }) });
 
 test('a relay is offered to the tenants that have a key for it, their own or the server\'s, or where none is needed', async () => {
-  const ofTenant: BackendContext['tenantSecret'] = async (tenantId, name) => (tenantId === 'rich' && name === 'relay:dg' ? 'own' : undefined);
+  const ofTenant: BackendContext['tenantSecret'] = async (tenantId, name) => (tenantId === 'rich' && name === 'relay-dg' ? 'own' : undefined);
   const [deepgram, gladia, local] = backends(
     [
       { id: 'dg', kind: 'deepgram', url: 'https://dg.example', model: 'nova-3' },

@@ -7,7 +7,7 @@ import { createRelay } from './index.ts';
 import type { RelayKind } from './settings.ts';
 
 /** The tenant's secret that holds its own key for a relay. */
-const relaySecretName = (relayId: string): string => `relay:${relayId}`;
+const relaySecretName = (relayId: string): string => `relay-${relayId}`;
 
 const STREAMING = { live: 80, batch: 60 } as const;
 /** Whole chunks at a time: late for captions, and with the context that such models are best with. */
@@ -19,6 +19,9 @@ const RANKS: Readonly<Record<RelayKind, Readonly<Record<RecognizerPriority, numb
   earshot: CHUNKED,
 };
 
+/** Longest upload, in seconds: as long as ScaiEcho's; an Earshot gets whole utterances, because its engine adapts to each upload anew. */
+const CHUNK_SECONDS: Readonly<Record<RelayKind, number>> = { deepgram: 5, gladia: 5, openai: 5, earshot: 15 };
+
 /** A backend for each relay of the settings. */
 export function createRelayBackends(context: BackendContext): readonly Backend[] {
   return context.config.relays.map((settings) => createRelayBackend(settings, context));
@@ -27,7 +30,7 @@ export function createRelayBackends(context: BackendContext): readonly Backend[]
 function createRelayBackend({ key, requiresKey, ...settings }: Config['relays'][number], { tenantSecret }: BackendContext): Backend {
   /** The tenant's own key comes before the server's. */
   const credentialOf = async (tenantId: string): Promise<string | undefined> => (await tenantSecret?.(tenantId, relaySecretName(settings.id))) ?? key;
-  const recognizer = createRelay(settings, { clock: systemClock, credentialOf });
+  const recognizer = createRelay({ ...settings, chunkSeconds: settings.chunkSeconds ?? CHUNK_SECONDS[settings.kind] }, { clock: systemClock, credentialOf });
   const offer: RecognizerOffer = { model: settings.model ?? settings.id, recognizer, rank: RANKS[settings.kind] };
   return {
     id: settings.id,
