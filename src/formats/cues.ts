@@ -1,30 +1,36 @@
-import { samplesToMs } from '../core/audio.ts';
 import type { Transcript } from '../core/session/transcribe.ts';
-import { type Word, textOf } from '../core/transcript.ts';
+import { charsIn, cutIntoCues, linesOf, MAX_CUE_MS, MIN_CUE_MS, readingMs } from './cue-cuts.ts';
+import { type Turn, turnsOf, type WrittenWord } from './turns.ts';
 
-/** One subtitle: at most two lines, in milliseconds of the recording. */
+/** One subtitle of one speaker: at most two lines, in whole milliseconds of the recording. */
 export interface Cue {
   readonly startMs: number;
+  /** After the start, and not after the start of the lane's next cue. */
   readonly endMs: number;
   readonly lines: readonly string[];
   readonly laneIndex: number;
+  readonly speaker?: string;
 }
 
-/** Characters in a line, as is custom for subtitles. */
-const MAX_LINE_CHARS = 42;
-const MAX_CUE_CHARS = 2 * MAX_LINE_CHARS;
-const MAX_CUE_MS = 7000;
-const MIN_CUE_MS = 1000;
+/** Two frames of a film: what shows the eye that a cue is another one. */
+const GAP_MS = 80;
 
-/** Cuts utterances into readable cues at word boundaries; a cue stays at least a second if the next one leaves room. */
-export function cuesOf(transcript: Transcript): Cue[] {
-  const cues = transcript.utterances.flatMap((utterance) =>
-    chunks(utterance.words).map((words) => cueOf(words, utterance.laneIndex)),
-  );
-  return cues.map((cue, index) => {
-    const nextStartMs = cues.slice(index + 1).find((next) => next.laneIndex === cue.laneIndex)?.startMs ?? Infinity;
-    return { ...cue, endMs: Math.max(cue.endMs, Math.min(cue.startMs + MIN_CUE_MS, nextStartMs)) };
-  });
+/**
+ * A transcript as readable cues, in the order of their start. Those of one lane never overlap; lanes are heard, and shown, at the same time.
+ * A cue stays as long as it takes to read and the next of its lane leaves room, at most seven seconds. `named`: a speaker who was not the
+ * last to speak is named in the text.
+ */
+export function cuesOf(transcript: Transcript, options: { readonly named?: boolean } = {}): Cue[] {
+  const lanes = new Map<number, UntimedCue[]>();
+  let last: string | undefined;
+  for (const turn of turnsOf(transcript)) {
+    const words = options.named === true && turn.speaker !== last ? named(turn) : turn.words;
+    last = turn.speaker;
+    const lane = lanes.get(turn.laneIndex) ?? [];
+    lanes.set(turn.laneIndex, lane);
+    for (const cue of cutIntoCues(words)) lane.push({ words: cue, turn });
+  }
+  return [...lanes.values()].flatMap(timed).sort((a, b) => a.startMs - b.startMs || a.laneIndex - b.laneIndex);
 }
 
 /** `HH:MM:SS` and milliseconds after `separator`. */
@@ -35,39 +41,28 @@ export function timestamp(ms: number, separator: string): string {
   return `${pad(Math.floor(whole / 3_600_000), 2)}:${secondsPart}${separator}${pad(whole % 1000, 3)}`;
 }
 
-function chunks(words: readonly Word[]): Word[][] {
-  const result: Word[][] = [];
-  let present: Word[] = [];
-  for (const word of words) {
-    const first = present[0];
-    const tooLong = textOf([...present, word]).length > MAX_CUE_CHARS;
-    if (first && (tooLong || samplesToMs(word.endSample - first.startSample) > MAX_CUE_MS)) {
-      result.push(present);
-      present = [];
-    }
-    present.push(word);
-  }
-  if (present.length > 0) result.push(present);
-  return result;
+interface UntimedCue {
+  readonly words: readonly WrittenWord[];
+  readonly turn: Turn;
 }
 
-function cueOf(words: readonly Word[], laneIndex: number): Cue {
-  return {
-    startMs: samplesToMs((words[0]!).startSample),
-    endMs: samplesToMs((words.at(-1)!).endSample),
-    lines: linesOf(words),
-    laneIndex,
-  };
+function named({ speaker, words }: Turn): readonly WrittenWord[] {
+  const startMs = words[0]!.startMs;
+  return speaker === undefined ? words : [{ text: `${speaker}:`, startMs, endMs: startMs }, ...words];
 }
 
-/** Two lines of like length rather than a full one and a rest. */
-function linesOf(words: readonly Word[]): string[] {
-  const text = textOf(words);
-  if (text.length <= MAX_LINE_CHARS) return [text];
-  const middle = text.length / 2;
-  let best = -1;
-  for (let at = text.indexOf(' '); at >= 0; at = text.indexOf(' ', at + 1)) {
-    if (best < 0 || Math.abs(at - middle) < Math.abs(best - middle)) best = at;
-  }
-  return best < 0 ? [text] : [text.slice(0, best), text.slice(best + 1)];
+/** Edited words may have any times: starts are made to increase, so that every cue is seen, in order. */
+function timed(cues: readonly UntimedCue[]): Cue[] {
+  const starts: number[] = [];
+  for (const { words } of cues) starts.push(Math.max(Math.round(words[0]!.startMs), (starts.at(-1) ?? -1) + 1));
+  return cues.map(({ words, turn: { laneIndex, speaker } }, index) => {
+    const startMs = starts[index]!;
+    const nextMs = starts[index + 1] ?? Infinity;
+    const lines = linesOf(words);
+    const spokenUntilMs = Math.max(...words.map(({ endMs }) => Math.round(endMs)));
+    const wantedMs = Math.min(startMs + MAX_CUE_MS, Math.max(spokenUntilMs, startMs + Math.ceil(readingMs(charsIn(lines.join(' '))))));
+    // Where room is short, time to read is worth more than the gap.
+    const roomMs = Math.max(nextMs - GAP_MS, Math.min(nextMs, startMs + MIN_CUE_MS));
+    return { startMs, endMs: Math.min(wantedMs, roomMs), lines, laneIndex, ...(speaker !== undefined && { speaker }) };
+  });
 }

@@ -10,6 +10,8 @@ export function transcriptJson(transcript: Transcript): object {
   return {
     text: transcriptText(transcript),
     backend: transcript.backend,
+    ...(transcript.model !== undefined && { model: transcript.model }),
+    ...(transcript.language !== undefined && { language: transcript.language }),
     duration: transcript.durationMs / 1000,
     segments: transcript.utterances.map(segmentJson),
   };
@@ -28,7 +30,7 @@ function segmentJson(utterance: Utterance): object {
       start: seconds(word.startSample),
       end: seconds(word.endSample),
       ...(word.confidence !== undefined && { confidence: rounded(word.confidence) }),
-      ...(word.speaker && { speaker: word.speaker.label }),
+      ...(word.speaker && { speaker: word.speaker.label, speaker_id: word.speaker.speakerId }),
       ...(word.untimed && { untimed: true }),
     })),
   };
