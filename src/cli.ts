@@ -19,7 +19,8 @@ import { ProgressBar } from './progress-bar.ts';
 const USAGE = `Usage: earshot COMMAND
 
   serve                                  start the server (what npm start does)
-  transcribe FILE [--format FORMAT]      print the transcript of a recording
+  transcribe FILE [--format FORMAT] [--speakers] [--paragraphs]
+                                         print the transcript of a recording
                                          FORMAT: ${FORMATS.map((format) => format.id).join(', ')} (default text)
   keys create NAME [--tenant T] [--permissions P,P] [--expires DATE]
   keys list [--tenant T]
@@ -77,7 +78,7 @@ async function transcribeCommand(args: readonly string[], config: Config): Promi
     await Promise.any(core.backends.map((backend) => backend.ready('batch'))).catch((error: unknown) => {
       throw (error as AggregateError).errors[0];
     });
-    const session = await core.dispatcher.open(OWNER, { transport: 'job', priority: 'batch' });
+    const session = await core.dispatcher.open(OWNER, { transport: 'job', priority: 'batch', diarize: values.speakers });
     const stop = new AbortController();
     const audio = await core.decode(heard(createReadStream(path), file.size, bar), { container: 'auto' }, stop.signal).catch(
       async (error: unknown) => {
@@ -87,7 +88,7 @@ async function transcribeCommand(args: readonly string[], config: Config): Promi
     );
     const transcript = await transcribe(session, audio);
     bar.clear();
-    process.stdout.write(format.write(transcript));
+    process.stdout.write(format.write(transcript, values));
   } finally {
     bar.clear();
     await core.close();
@@ -104,9 +105,15 @@ async function* heard(bytes: AsyncIterable<Uint8Array>, totalBytes: number, bar:
   }
 }
 
-function parseTranscribeArgs(args: readonly string[]): { values: { format: string }; positionals: string[] } {
+interface TranscribeArgs {
+  readonly values: { readonly format: string; readonly speakers: boolean; readonly paragraphs: boolean };
+  readonly positionals: readonly string[];
+}
+
+function parseTranscribeArgs(args: readonly string[]): TranscribeArgs {
+  const flag = { type: 'boolean', default: false } as const;
   try {
-    return parseArgs({ args: [...args], allowPositionals: true, options: { format: { type: 'string', default: 'text' } } });
+    return parseArgs({ args: [...args], allowPositionals: true, options: { format: { type: 'string', default: 'text' }, speakers: flag, paragraphs: flag } });
   } catch (error) {
     throw new CommandError(`${(error as Error).message}\n\n${USAGE}`, 2);
   }

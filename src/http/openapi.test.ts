@@ -57,7 +57,7 @@ test('what is described is what validates', async () => {
 
 test('parameters of path and query, permissions and WebSockets are there', () => {
   const { parameters } = operation('post', `${BASE}/transcribe`) as { parameters: { name: string; in: string; required: boolean }[] };
-  assert.deepEqual(parameters.map(({ name, in: place, required }) => [name, place, required]), [['format', 'query', false]]);
+  assert.deepEqual(parameters.map(({ name, in: place, required }) => [name, place, required]), [['format', 'query', false], ['speakers', 'query', false], ['paragraphs', 'query', false]]);
   const control = operation('get', `${BASE}/webrtc/sessions/{id}/control`);
   assert.deepEqual((control['parameters'] as { name: string }[]).map(({ name }) => name), ['id', 'after_seq']);
   assert.deepEqual([control['x-websocket'], control['x-permission'], Object.keys(control['responses'] as object)[0]], [true, 'scaiecho:transcribe', '101']);

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { EarshotError } from '../../core/errors.ts';
 import type { Transcript } from '../../core/session/transcribe.ts';
-import { FORMATS } from '../../formats/index.ts';
 import { okBody } from '../envelope.ts';
+import { EXPORT_TYPES, exported, exportQuery } from '../export-query.ts';
 import { jobJson, jobSchema, segmentSchema } from '../job-json.ts';
 import { answer, noContent, route, type Routes } from '../route-schema.ts';
 import { NATIVE_BASE, type HttpServices } from '../services.ts';
@@ -10,9 +10,7 @@ import { editedTranscript, editSchema } from '../transcript-edit.ts';
 import { segment } from '../../../signaling/dialects/scaiecho.ts';
 
 const TAG = 'Jobs';
-const TEXTS = ['text/plain', 'application/x-subrip', 'text/vtt'] as const;
 const params = z.object({ id: z.string().max(100) });
-const formatQuery = z.object({ format: z.enum(['json', 'text', 'txt', 'srt', 'vtt']).default('json') });
 const page = { limit: z.coerce.number().int().min(1).max(200).default(50), after: z.string().max(500).optional().describe('`next` of the page before.') };
 const next = z.string().nullable().describe('Opens the following page; null on the last.');
 const version = z.object({ version: z.number().int(), created_at: z.string(), edited_by: z.string().nullable().describe('The key that edited; null for what was recognized.') });
@@ -28,9 +26,9 @@ const READ = route('scaiecho:transcribe', {
   tag: TAG,
   summary: 'Read a job, with its transcript once it is completed',
   params,
-  querystring: formatQuery,
+  querystring: exportQuery,
   response: { 200: answer(jobSchema) },
-  texts: TEXTS,
+  texts: EXPORT_TYPES,
   errors: ['SESSION_CONFLICT'],
 });
 const DELETE = route('scaiecho:transcribe', { tag: TAG, summary: 'Delete a job, its transcript and its audio', params, response: { 204: noContent } });
@@ -45,9 +43,9 @@ const READ_TRANSCRIPT = route('scaiecho:transcribe', {
   tag: TAG,
   summary: 'Read a version of a transcript',
   params,
-  querystring: formatQuery.extend({ version: z.coerce.number().int().min(1).optional().describe('Default: the newest.') }),
+  querystring: exportQuery.extend({ version: z.coerce.number().int().min(1).optional().describe('Default: the newest.') }),
   response: { 200: answer(transcriptSchema) },
-  texts: TEXTS,
+  texts: EXPORT_TYPES,
 });
 const EDIT_TRANSCRIPT = route('scaiecho:transcribe', {
   tag: TAG,
@@ -83,10 +81,10 @@ export function jobRoutes(app: Routes, services: HttpServices): void {
     const { tenantId } = request.caller;
     const job = await jobs.get(tenantId, request.params.id);
     const newest = job.status === 'completed' ? await transcripts.get(tenantId, job.id) : undefined;
-    const { format } = request.query;
-    if (format === 'json') return okBody(jobJson(job, newest?.transcript ?? null), request.id);
+    const { query } = request;
+    if (query.format === 'json') return okBody(jobJson(job, newest?.transcript ?? null), request.id);
     if (!newest) throw new EarshotError('SESSION_CONFLICT', `There is no transcript: the job is ${job.status}.`);
-    const written = inFormat(format, newest.transcript);
+    const written = exported(newest.transcript, query);
     return reply.type(written.mediaType).send(written.text);
   });
 
@@ -111,10 +109,10 @@ function transcriptRoutes(app: Routes, { transcripts, jobs, now }: HttpServices)
   };
 
   app.get(`${BASE}/:id/transcript`, READ_TRANSCRIPT, async (request, reply) => {
-    const { format, version: wanted } = request.query;
-    const { transcript, body } = await read(request.caller.tenantId, request.params.id, wanted);
-    if (format === 'json') return okBody(body, request.id);
-    const written = inFormat(format, transcript);
+    const { query } = request;
+    const { transcript, body } = await read(request.caller.tenantId, request.params.id, query.version);
+    if (query.format === 'json') return okBody(body, request.id);
+    const written = exported(transcript, query);
     return reply.type(written.mediaType).send(written.text);
   });
 
@@ -142,9 +140,4 @@ function transcriptRoutes(app: Routes, { transcripts, jobs, now }: HttpServices)
 
 function versionJson({ version: number, createdAtMs, editedBy }: { readonly version: number; readonly createdAtMs: number; readonly editedBy: string | null }): object {
   return { version: number, created_at: new Date(createdAtMs).toISOString(), edited_by: editedBy };
-}
-
-function inFormat(id: string, transcript: Transcript): { readonly mediaType: string; readonly text: string } {
-  const format = FORMATS.find((candidate) => candidate.id === (id === 'txt' ? 'text' : id));
-  return { mediaType: format?.mediaType ?? 'text/plain', text: format?.write(transcript) ?? '' };
 }

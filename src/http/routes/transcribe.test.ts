@@ -66,6 +66,8 @@ test('the transcript comes in the format that was asked for', async () => {
     assert.match(answer.headers.get('content-type') ?? '', type);
     assert.ok((await answer.text()).startsWith(start), format);
   }
+  const paragraphs = await (await post(form(bytesOf(joined(loud(500), quiet(3000), loud(500)))), '?format=text&paragraphs=true')).text();
+  assert.match(paragraphs, /^\S+\n\n\S+\n$/);
   assert.deepEqual(await refused(await post(form(SPEECH), '?format=docx')), [422, 'VALIDATION_ERROR', 'format']);
 });
 

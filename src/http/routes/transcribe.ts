@@ -10,8 +10,8 @@ import type { Principal } from '../../core/principal.ts';
 import type { Session } from '../../core/session/session.ts';
 import type { JobRequest } from '../../core/store/jobs.ts';
 import { transcribe, transcriptText, type Transcript } from '../../core/session/transcribe.ts';
-import { FORMATS } from '../../formats/index.ts';
 import { okBody } from '../envelope.ts';
+import { EXPORT_TYPES, exported, exportQuery } from '../export-query.ts';
 import { segmentSchema } from '../job-json.ts';
 import { requirePermission } from '../permissions.ts';
 import { chunksOf, discard, MAX_ENVELOPE_BYTES, readForm, stored, type UploadedFile, type UploadedForm } from '../upload.ts';
@@ -20,9 +20,6 @@ import { answer, file, RECOGNITION_ERRORS, route, type Routes, SESSION_ERRORS } 
 import { parse, parseLanguage } from '../validation.ts';
 
 const PREFERENCES = ['any', 'prefer_self_hosted', 'prefer_relay'] as const;
-const FORMAT_IDS = ['json', 'text', 'srt', 'vtt'] as const;
-
-const querySchema = z.object({ format: z.enum(FORMAT_IDS).default('json').describe('Other than `json`, the body is that text without an envelope.') });
 
 const yesNo = z.enum(['false', 'true', '']).optional();
 const fieldsSchema = z.object({
@@ -53,10 +50,10 @@ const TRANSCRIBE = route('scaiecho:transcribe', {
   tag: 'Files',
   summary: 'Transcribe a recording',
   description: 'A file over the inline limit, `force_async`, `url` and `callback_url` are answered with 202 and a job. Fields without a file may also be sent as a JSON object.',
-  querystring: querySchema,
+  querystring: exportQuery,
   form: formSchema,
   response: { 200: answer(transcriptSchema), 202: answer(queuedSchema) },
-  texts: ['text/plain', 'application/x-subrip', 'text/vtt'],
+  texts: EXPORT_TYPES,
   errors: [...SESSION_ERRORS, ...RECOGNITION_ERRORS, 'QUOTA_EXCEEDED'],
 });
 
@@ -89,10 +86,9 @@ export async function transcribeRoutes(app: Routes, services: HttpServices): Pro
       const startedAtMs = services.now();
       const { transcript, session } = await recognize(services, request, upload.file.bytes, wish.session);
       await services.recorder.record(session, request.caller, wish.session, transcript, upload.file.bytes.length, startedAtMs);
-      const formatId = request.query.format;
-      if (formatId !== 'json') {
-        const format = FORMATS.find((candidate) => candidate.id === formatId);
-        return reply.type(format?.mediaType ?? 'text/plain').send(format?.write(transcript));
+      if (request.query.format !== 'json') {
+        const { mediaType, text } = exported(transcript, request.query);
+        return reply.type(mediaType).send(text);
       }
       return okBody(inlineAnswer(session.jobId, transcript, upload.file.bytes.length), request.id);
     },
