@@ -1,11 +1,11 @@
 import type { WrittenWord } from './turns.ts';
 
 /** Characters in a line, as is custom for subtitles; only a single word may be longer. */
-export const MAX_LINE_CHARS = 42;
+const MAX_LINE_CHARS = 42;
 export const MAX_CUE_MS = 7000;
 export const MIN_CUE_MS = 1000;
 /** Faster than this, a cue cannot be read to its end. */
-export const MAX_CHARS_PER_SECOND = 20;
+const MAX_CHARS_PER_SECOND = 20;
 
 const MAX_CUE_CHARS = 2 * MAX_LINE_CHARS + 1;
 /** A silence that no cue should reach across. */
@@ -22,7 +22,7 @@ const COST = { cue: 1, anywhere: 1.5, clause: 0.4, longPauseInside: 4, sentenceT
 export const readingMs = (chars: number): number => Math.max(MIN_CUE_MS, (chars * 1000) / MAX_CHARS_PER_SECOND);
 
 /** Characters as people count them, near enough: not the halves of surrogate pairs. */
-export const charsIn = (text: string): number => [...text].length;
+export const charsIn = (text: string): number => Array.from(text).length;
 
 /**
  * Cuts what one speaker says into cues that fit two lines and {@link MAX_CUE_MS}, of the possible ways the cheapest: few cues, cut where a sentence, a
