@@ -301,3 +301,20 @@ test('what is told is written as the session wants it, interims and finals', asy
   assert.deepEqual(finals(events), ['final of 2']);
   assert.ok(events.filter(({ type }) => type === 'utterance.interim').every((event) => event.type === 'utterance.interim' && event.utterance.text.startsWith('interim of')));
 });
+
+test('a client that waits for a busy recognizer is not idle; once it is heard, the silence counts', async () => {
+  const { session, recognizer, clock, ended } = rig({ maxIdleMs: 1000 });
+  const source = new FedSource();
+  session.addLane(source, 'left');
+  recognizer.pause();
+  source.pcm(loud(5000));
+  await settle();
+  clock.advance(2500);
+  assert.equal(session.state, 'open');
+  recognizer.resume();
+  await settle();
+  clock.advance(900);
+  assert.equal(session.state, 'open');
+  clock.advance(1200);
+  assert.equal((await ended()).error?.code, 'SESSION_IDLE');
+});

@@ -1,5 +1,5 @@
 import { type Attribution, LaneAttribution } from '../attribution.ts';
-import type { AudioSource } from '../audio.ts';
+import type { AudioSource, LaneAudio } from '../audio.ts';
 import type { Clock } from '../clock.ts';
 import { EarshotError, toEarshotError } from '../errors.ts';
 import type { RecognizerCapabilities, RecognizerLease } from '../recognizer.ts';
@@ -95,6 +95,8 @@ export class Session {
   #cancelIdleTimer: () => void = () => undefined;
   #cancelDeadline: () => void = () => undefined;
   #lastAudioMs: number;
+  /** Pieces of audio that lanes have taken and not yet heard out. */
+  #beingHeard = 0;
   #audioBytes: number | null = null;
   #gate: IntakeGate | undefined;
   #finalTotals: readonly LaneTotals[] | undefined;
@@ -282,8 +284,13 @@ export class Session {
   /** Notes when audio arrives (gaps are not audio), and lets through what the gate allows. */
   #observed(source: AudioSource): AudioSource {
     const gate = this.#gate;
-    const noteAudio = (): void => {
-      this.#lastAudioMs = this.#deps.clock.nowMs();
+    const take = (item: LaneAudio): (() => void) => {
+      if (item.kind !== 'pcm') return () => undefined;
+      this.#beingHeard += 1;
+      return () => {
+        this.#beingHeard -= 1;
+        this.#lastAudioMs = this.#deps.clock.nowMs();
+      };
     };
     return {
       get queuedEndSample() {
@@ -294,9 +301,13 @@ export class Session {
       },
       async *[Symbol.asyncIterator]() {
         for await (const item of source) {
-          if (item.kind === 'pcm') noteAudio();
-          if (gate && !(await gate(item.kind === 'pcm' ? item.samples.length : item.lengthSamples))) return;
-          yield item;
+          const heard = take(item);
+          try {
+            if (gate && !(await gate(item.kind === 'pcm' ? item.samples.length : item.lengthSamples))) return;
+            yield item;
+          } finally {
+            heard();
+          }
         }
       },
     };
@@ -305,11 +316,12 @@ export class Session {
   #watchIdle(): void {
     const { clock, limits } = this.#deps;
     const leftMs = this.#lastAudioMs + limits.maxIdleMs - clock.nowMs();
-    if (leftMs <= 0) {
+    // A client that waits for a busy recognizer is not idle.
+    if (leftMs <= 0 && this.#beingHeard === 0) {
       void this.fail(new EarshotError('SESSION_IDLE', 'No audio arrived for too long.'));
       return;
     }
-    this.#cancelIdleTimer = clock.setTimer(leftMs, () => {
+    this.#cancelIdleTimer = clock.setTimer(leftMs > 0 ? leftMs : limits.maxIdleMs, () => {
       if (this.#state === 'open') this.#watchIdle();
     });
   }
