@@ -35,7 +35,7 @@ function home(name, packages, places) {
   };
 }
 
-const adapters = ['stores', 'formats', 'text', 'speakers', 'tenancy', 'dispatch'];
+const adapters = ['stores', 'formats', 'text', 'speakers', 'tenancy'];
 
 module.exports = {
   forbidden: [
@@ -76,6 +76,7 @@ module.exports = {
     area('recognizers', '^src/recognizers/', [CORE, '^src/config/']),
     area('outbound', '^src/outbound/', [CORE]),
     area('jobs', '^src/jobs/', [CORE, '^src/outbound/']),
+    area('dispatch', '^src/dispatch/', [CORE, '^src/recognizers/adapters/failover']),
     area('config', '^src/config/', [CORE]),
     area('observability', '^src/observability/', [CORE, '^src/config/']),
     ...['http', 'mcp'].map((name) =>

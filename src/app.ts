@@ -95,7 +95,15 @@ export function createRecognitionCore(config: Config, log: Logger, policies: Pic
   return {
     backends,
     sessions,
-    dispatcher: new Dispatcher({ backends, sessions, policies }),
+    dispatcher: new Dispatcher({
+      backends,
+      sessions,
+      policies,
+      clock: systemClock,
+      onFailure: ({ cause, ...failure }) => {
+        log.warn({ ...failure, err: cause }, 'a recognizer failed a session');
+      },
+    }),
     decode: createAudioDecoder({ ffmpegPath: config.ffmpegPath }),
     createDetector,
     speakerEngine,

@@ -1,3 +1,4 @@
+import type { BackendPreference } from '../../src/core/admission.ts';
 import type { AudioFormat } from '../../src/core/audio.ts';
 import { samplesToMs } from '../../src/core/audio.ts';
 import { EarshotError, type ErrorDetail } from '../../src/core/errors.ts';
@@ -65,6 +66,8 @@ export class ScaiEchoConversation implements Conversation {
         const left = seconds(event.leftSamples);
         return [JSON.stringify({ type: 'warning', seq: event.seq, code: 'BUDGET_LOW', message: `${String(left)} s are left in the budget.`, budget: event.owner, seconds_left: left })];
       }
+      case 'backend.changed':
+        return [JSON.stringify({ type: 'backend_changed', seq: event.seq, from: event.from, to: event.to, model: event.model })];
       case 'session.flushed':
         return [JSON.stringify({ type: 'flushed', seq: event.seq })];
       case 'session.closed':
@@ -205,6 +208,10 @@ const CONTAINERS = new Map<string, AudioFormat['container']>(Object.entries({
   'audio/raw': 'raw',
 }));
 
+const PREFERENCES: readonly BackendPreference[] = ['any', 'prefer_self_hosted', 'prefer_relay'];
+
+const isModelName = (value: unknown): value is string => typeof value === 'string' && value !== '' && value.length <= 200;
+
 function streamRequest(open: Record<string, unknown>): Extract<Command, { readonly type: 'open' }>['request'] {
   const details: ErrorDetail[] = [];
   const language = languageHint(open['language_hint'], details);
@@ -215,6 +222,10 @@ function streamRequest(open: Record<string, unknown>): Extract<Command, { readon
   }
   const diarize = open['diarize'] ?? false;
   if (typeof diarize !== 'boolean') details.push({ field: 'diarize', message: 'true or false' });
+  const preference = PREFERENCES.find((each) => each === (open['backend_preference'] ?? 'any'));
+  if (preference === undefined) details.push({ field: 'backend_preference', message: `one of ${PREFERENCES.join(', ')}` });
+  const model = open['model'] ?? undefined;
+  if (model !== undefined && !isModelName(model)) details.push({ field: 'model', message: 'the name of a model, at most 200 characters' });
   const endpointMs = open['endpointing_ms'];
   if (endpointMs !== undefined && !(typeof endpointMs === 'number' && endpointMs >= 10 && endpointMs <= 10_000)) {
     details.push({ field: 'endpointing_ms', message: 'a number from 10 to 10000' });
@@ -223,6 +234,8 @@ function streamRequest(open: Record<string, unknown>): Extract<Command, { readon
   return {
     format,
     ...(language !== undefined && { language }),
+    ...(preference !== undefined && preference !== 'any' && { backendPreference: preference }),
+    ...(isModelName(model) && { model }),
     ...(diarize === true && { diarize }),
     ...(typeof chunkSeconds === 'number' && { chunkSeconds }),
     ...(typeof endpointMs === 'number' && { endpointing: { endpointMs } }),

@@ -91,6 +91,8 @@ export type TranscriptEvent =
   | { readonly type: 'recognizer.recovered'; readonly laneIndex: number; readonly replayedSamples: number }
   /** At most once. */
   | BudgetWarning
+  /** Another backend took over in the middle of the session, what was not settled was replayed into it; no words are missing, none come twice. */
+  | { readonly type: 'backend.changed'; readonly from: string; readonly to: string; readonly model: string }
   /** Every `flush` answers with one, after the finals that it caused. */
   | { readonly type: 'session.flushed' }
   | {

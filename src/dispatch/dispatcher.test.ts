@@ -3,12 +3,15 @@ import test from 'node:test';
 import { ManualClock } from '../core/clock.ts';
 import { EarshotError } from '../core/errors.ts';
 import { PERMISSIONS, type Principal } from '../core/principal.ts';
+import type { Session } from '../core/session/session.ts';
 import { Sessions } from '../core/session/sessions.ts';
 import type { TenantPolicy } from '../core/store/tenants.ts';
 import { DEFAULT_TENANT_POLICY } from '../core/tenant-policy.ts';
+import { FedSource, joined, loud, quiet, settle } from '../core/testing/audio.ts';
 import { backendOf } from '../core/testing/fake-backend.ts';
 import { FakeDetectors } from '../core/testing/fake-detector.ts';
 import { FakeRecognizer } from '../core/testing/fake-recognizer.ts';
+import type { NumberedEvent } from '../core/transcript.ts';
 import { Dispatcher } from './dispatcher.ts';
 
 const CALLER: Principal = { tenantId: 'tenant', keyId: 'key', permissions: new Set(PERMISSIONS) };
@@ -20,9 +23,12 @@ function rig(changes?: Partial<TenantPolicy>) {
   const b = new FakeRecognizer({ maxSessions: 1 });
   const sessions = new Sessions({ clock, createId: () => 'ses', createDetector: new FakeDetectors().create, limits: { maxIdleMs: Infinity } });
   const asked: string[] = [];
+  const failures: string[] = [];
   const dispatcher = new Dispatcher({
     backends: [backendOf(a, { id: 'local', model: 'ma' }), backendOf(b, { id: 'relay', letter: 'B', model: 'mb' })],
     sessions,
+    clock,
+    onFailure: ({ code }) => failures.push(code),
     policies: {
       policy: async (tenantId) => {
         asked.push(tenantId);
@@ -30,7 +36,7 @@ function rig(changes?: Partial<TenantPolicy>) {
       },
     },
   });
-  return { clock, a, b, sessions, dispatcher, asked, open: (wish = {}) => dispatcher.open(CALLER, { ...LIVE, ...wish }) };
+  return { clock, a, b, sessions, dispatcher, asked, failures, open: (wish = {}) => dispatcher.open(CALLER, { ...LIVE, ...wish }) };
 }
 
 test('without a policy a session runs on A, and on B once A is full', async () => {
@@ -122,4 +128,63 @@ test('all backends together are ready while one is', async () => {
   await open();
   assert.deepEqual(dispatcher.snapshot(), { ready: false, reason: 'every recognizer is taken', activeSessions: 2, maxSessions: 2, restarts: 0 });
   await sessions.drain();
+});
+
+/** Speaks two half seconds into a session and answers the text of its finals. */
+async function speak(session: Session, during: () => void = () => undefined): Promise<{ readonly texts: string[]; readonly events: NumberedEvent[] }> {
+  const source = new FedSource().pcm(loud(1000));
+  session.addLane(source, 'lane');
+  await settle();
+  during();
+  source.pcm(joined(loud(500), quiet(1500))).end();
+  await session.settled();
+  await session.close('finished');
+  const events: NumberedEvent[] = [];
+  for await (const event of session.events()) events.push(event);
+  return { texts: events.flatMap((event) => (event.type === 'utterance.final' ? [event.utterance.text] : [])), events };
+}
+
+test('a session goes on at the next backend when its own fails, and says so once, before anything of the new one', async () => {
+  const { open, a, dispatcher } = rig();
+  const session = await open();
+  const { texts, events } = await speak(session, () => a.fail());
+  assert.deepEqual(texts, ['w0 w1 w2']);
+  const changes = events.filter((event) => event.type === 'backend.changed');
+  assert.deepEqual(changes.map(({ from, to, model }) => [from, to, model]), [['A', 'B', 'mb']]);
+  assert.deepEqual([session.backend, session.model, events.at(-1)?.type, dispatcher.failovers], ['B', 'mb', 'session.closed', 1]);
+  assert.deepEqual(events.map(({ seq }) => seq), events.map(({ seq }) => seq).toSorted((one, two) => one - two));
+});
+
+test('a tenant pinned to A is not failed over to B', async () => {
+  const { open, a, b } = rig({ allowedBackends: 'A' });
+  const { texts, events } = await speak(await open(), () => a.fail());
+  const last = events.at(-1);
+  assert.ok(last?.type === 'session.closed' && last.error?.code === 'BACKEND_ERROR');
+  assert.deepEqual([texts, b.writtenSamples], [[], 0]);
+});
+
+test('what failed again and again is not tried for a while, then by one session, and serves again when that goes well', async () => {
+  const { open, a, clock, dispatcher, failures } = rig();
+  for (let count = 0; count < 3; count += 1) await speak(await open(), () => a.fail());
+  assert.equal(failures.length, 3);
+  assert.deepEqual(dispatcher.status().map(({ id, ready }) => [id, ready]), [['local', false], ['relay', true]]);
+  assert.equal((await speak(await open())).texts.length, 1);
+  assert.equal(a.snapshot().activeSessions, 0);
+  clock.advance(10_000);
+  const trial = await open();
+  assert.equal(trial.backend, 'A');
+  const beside = await open();
+  assert.equal(beside.backend, 'B');
+  await beside.close('finished');
+  await speak(trial);
+  assert.deepEqual(dispatcher.status().map(({ ready }) => ready), [true, true]);
+  assert.deepEqual(dispatcher.health().map(({ backend, state }) => [backend, state]), [['local', 'closed'], ['relay', 'closed']]);
+});
+
+test('where all that is allowed is down, the answer says when to come back', async () => {
+  const { open, a, clock, dispatcher } = rig({ allowedBackends: 'A' });
+  for (let count = 0; count < 3; count += 1) await speak(await open(), () => a.fail());
+  clock.advance(2000);
+  await assert.rejects(open(), (error) => error instanceof EarshotError && error.code === 'BACKEND_UNAVAILABLE' && error.retryAfterSeconds === 8);
+  assert.deepEqual(dispatcher.status()[0], { id: 'local', letter: 'A', ready: false, reason: 'it failed again and again, and is given a rest' });
 });

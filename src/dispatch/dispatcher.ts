@@ -1,30 +1,55 @@
 import type { SessionWish } from '../core/admission.ts';
 import type { Backend } from '../core/backend.ts';
-import { EarshotError } from '../core/errors.ts';
+import type { Clock } from '../core/clock.ts';
+import type { ErrorCode } from '../core/errors.ts';
 import type { Principal } from '../core/principal.ts';
 import type { RecognitionContext, RecognizerSnapshot } from '../core/recognizer.ts';
 import { SESSION_LIMITS, type Session, type SessionLimits, type SessionPlace } from '../core/session/session.ts';
 import type { Sessions } from '../core/session/sessions.ts';
-import type { TenantPolicy, TenantStore } from '../core/store/tenants.ts';
+import type { BackendLetter, TenantPolicy, TenantStore } from '../core/store/tenants.ts';
 import { DEFAULT_TENANT_POLICY } from '../core/tenant-policy.ts';
+import { FailoverLease, type FailoverTarget } from '../recognizers/adapters/failover.ts';
+import { BackendHealth, type HealthReport, type HealthSubject } from './health.ts';
 import { resolve, type Candidate } from './resolver.ts';
 
 export interface DispatcherOptions {
   readonly backends: readonly Backend[];
   readonly sessions: Sessions;
   readonly policies: Pick<TenantStore, 'policy'>;
+  readonly clock: Clock;
+  /** Told of every recognizer that failed a session which it had taken, for the log. */
+  readonly onFailure?: (failure: BackendFailure) => void;
 }
 
-/** Refusals after which the next candidate is asked. */
-const ASK_THE_NEXT: ReadonlySet<string> = new Set(['CAPACITY_EXCEEDED', 'BACKEND_UNAVAILABLE', 'BACKEND_RATE_LIMITED', 'MODEL_UNAVAILABLE']);
-const RETRY_AFTER_SECONDS = 5;
+/** A recognizer failed a session that it had taken. */
+export interface BackendFailure extends HealthSubject {
+  readonly code: ErrorCode;
+  /** It gave no sign of life for too long. */
+  readonly isSilent: boolean;
+  readonly cause: unknown;
+}
+
+/** What an operator sees of a backend. */
+export interface BackendStatus {
+  readonly id: string;
+  readonly letter: BackendLetter;
+  readonly ready: boolean;
+  readonly reason?: string;
+}
+
+interface Target extends FailoverTarget {
+  readonly candidate: Candidate;
+}
 
 /** Gives each session to a recognizer that the tenant's policy allows and that can take it. */
 export class Dispatcher {
   readonly #options: DispatcherOptions;
+  readonly #health: BackendHealth;
+  #failovers = 0;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
+    this.#health = new BackendHealth(options.clock);
   }
 
   /**
@@ -32,55 +57,104 @@ export class Dispatcher {
    * `BACKEND_UNAVAILABLE`, with `retryAfterSeconds`, if no candidate can take it now; `SERVER_STOPPING`.
    */
   async open(caller: Principal, wish: SessionWish): Promise<Session> {
-    const { backends, sessions, policies } = this.#options;
+    const { sessions, policies } = this.#options;
     const policy = (await policies.policy(caller.tenantId)) ?? DEFAULT_TENANT_POLICY;
-    const resolution = resolve(policy, wish, await offersOf(backends, caller.tenantId));
+    const resolution = resolve(policy, wish, await this.#candidates(caller.tenantId));
     if (resolution.type === 'refused') throw resolution.error;
-    return sessions.open(caller, wish, { admit: () => admitFirst(resolution.candidates, caller.tenantId, wish), limits: limitsOf(policy, wish) });
+    return sessions.open(caller, wish, {
+      admit: () => this.#admit(resolution.candidates, caller.tenantId, wish),
+      limits: limitsOf(policy, wish),
+    });
+  }
+
+  /** Times that a session went on at another recognizer. */
+  get failovers(): number {
+    return this.#failovers;
+  }
+
+  /** Each backend, in the order of the registry. One whose used models all failed too often is not ready. */
+  status(): BackendStatus[] {
+    const reports = this.health();
+    return this.#options.backends.map((backend) => {
+      const { id, letter } = backend;
+      const snapshot = backend.snapshot();
+      const used = reports.filter((report) => report.backend === id);
+      if (used.length > 0 && used.every((report) => report.state === 'open')) return { id, letter, ready: false, reason: 'it failed again and again, and is given a rest' };
+      return { id, letter, ready: snapshot.ready, ...(snapshot.reason !== undefined && { reason: snapshot.reason }) };
+    });
   }
 
   /** Of all backends together: ready if one of them is. */
   snapshot(): RecognizerSnapshot {
     const each = this.#options.backends.map((backend) => backend.snapshot());
-    const ready = each.some((snapshot) => snapshot.ready);
+    const status = this.status();
+    const ready = status.some((backend) => backend.ready);
     const sum = (of: (snapshot: RecognizerSnapshot) => number): number => each.reduce((total, snapshot) => total + of(snapshot), 0);
     return {
       ready,
-      ...(!ready && { reason: [...new Set(each.flatMap((snapshot) => snapshot.reason ?? []))].join('; ') || 'no backend is set up' }),
+      ...(!ready && { reason: [...new Set(status.flatMap((backend) => backend.reason ?? []))].join('; ') || 'no backend is set up' }),
       activeSessions: sum((snapshot) => snapshot.activeSessions),
       maxSessions: sum((snapshot) => snapshot.maxSessions),
       restarts: sum((snapshot) => snapshot.restarts),
     };
   }
-}
 
-async function offersOf(backends: readonly Backend[], tenantId: string): Promise<Candidate[]> {
-  const offers = backends.map(async (backend) => (await backend.offers(tenantId)).map((offer) => ({ ...offer, backend: backend.id, letter: backend.letter })));
-  return (await Promise.all(offers)).flat();
-}
-
-function admitFirst(candidates: readonly Candidate[], tenantId: string, wish: SessionWish): SessionPlace {
-  const refusals: EarshotError[] = [];
-  for (const { recognizer, letter, model } of candidates) {
-    try {
-      const lease = recognizer.admit(wish.priority, contextOf(tenantId, model, wish));
-      return { lease, backend: letter, model, capabilities: lease.capabilities ?? recognizer.capabilities };
-    } catch (error) {
-      if (!(error instanceof EarshotError) || !ASK_THE_NEXT.has(error.code)) throw error;
-      refusals.push(error);
-    }
+  /** How each backend's models did so far; those never used are not among them. */
+  health(): readonly HealthReport[] {
+    return this.#health.reports();
   }
-  throw refusalOf(refusals);
-}
 
-/** What the first choice said, with the shortest wait that any of them asks for. */
-function refusalOf(refusals: readonly EarshotError[]): EarshotError {
-  const [first] = refusals;
-  const waits = refusals.map((error) => error.retryAfterSeconds ?? RETRY_AFTER_SECONDS);
-  return new EarshotError(first?.code ?? 'BACKEND_UNAVAILABLE', first?.message ?? 'No recognizer is ready.', {
-    retryAfterSeconds: Math.min(...waits),
-    cause: first,
-  });
+  async #candidates(tenantId: string): Promise<Candidate[]> {
+    const offers = this.#options.backends.map(async (backend) =>
+      (await backend.offers(tenantId)).map((offer) => {
+        const { id, letter } = backend;
+        const downForSeconds = this.#health.downForSeconds({ backend: id, letter, model: offer.model, tenantId });
+        return { ...offer, backend: id, letter, ...(downForSeconds !== undefined && { downForSeconds }) };
+      }),
+    );
+    return (await Promise.all(offers)).flat();
+  }
+
+  #admit(candidates: readonly Candidate[], tenantId: string, wish: SessionWish): SessionPlace {
+    const targets = candidates.map((candidate) => this.#target(candidate, tenantId, wish));
+    const lease = new FailoverLease({ targets, clock: this.#options.clock }, wish.priority);
+    const serving = (): Pick<SessionPlace, 'backend' | 'model' | 'capabilities'> => {
+      const { letter, model } = lease.target.candidate;
+      return { backend: letter, model, capabilities: lease.capabilities };
+    };
+    return {
+      lease,
+      ...serving(),
+      onChange: (listener) => {
+        lease.onChange(() => {
+          this.#failovers += 1;
+          listener(serving());
+        });
+      },
+    };
+  }
+
+  #target(candidate: Candidate, tenantId: string, wish: SessionWish): Target {
+    const health = this.#health;
+    const { backend, letter, model, recognizer } = candidate;
+    const subject: HealthSubject = { backend, letter, model, tenantId };
+    return {
+      candidate,
+      recognizer,
+      context: contextOf(tenantId, model, wish),
+      isUp: () => health.downForSeconds(subject) === undefined,
+      health: {
+        used: () => health.used(subject),
+        settled: () => {
+          health.settled(subject);
+        },
+        failed: (error, isSilent) => {
+          health.failed(subject, error, isSilent);
+          this.#options.onFailure?.({ ...subject, code: error.code, isSilent, cause: error.cause });
+        },
+      },
+    };
+  }
 }
 
 function contextOf(tenantId: string, model: string, { language, chunkSeconds }: SessionWish): RecognitionContext {

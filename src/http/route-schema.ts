@@ -69,6 +69,7 @@ export function file(description: string) {
 export const SESSION_ERRORS = [
   'CAPACITY_EXCEEDED',
   'BACKEND_UNAVAILABLE',
+  'BACKEND_RATE_LIMITED',
   'BUDGET_EXCEEDED',
   'AUTHZ_PERMISSION_DENIED',
   'AUTH_INSUFFICIENT_SCOPE',

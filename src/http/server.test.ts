@@ -33,10 +33,10 @@ test('the server says that it lives, at the root and under the module', async ()
 
 test('the server is ready while a recognizer can take a session, and says why it is not', async () => {
   const ready = await app.inject({ url: '/readyz' });
-  assert.deepEqual([ready.statusCode, ready.json()], [200, { status: 'ok', module: 'scaiecho', phase: 'ready' }]);
+  assert.deepEqual([ready.statusCode, ready.json()], [200, { status: 'ok', module: 'scaiecho', phase: 'ready', backends: [{ id: 'fake', letter: 'A', ready: true }] }]);
   const leases = Array.from({ length: 4 }, () => server.recognizer.admit());
   const full = await app.inject({ url: '/v1/modules/scaiecho/readyz' });
-  assert.deepEqual([full.statusCode, full.json()], [503, { status: 'unavailable', module: 'scaiecho', phase: 'waiting', reason: 'every recognizer is taken' }]);
+  assert.deepEqual([full.statusCode, full.json()], [503, { status: 'unavailable', module: 'scaiecho', phase: 'waiting', reason: 'every recognizer is taken', backends: [{ id: 'fake', letter: 'A', ready: false, reason: 'every recognizer is taken' }] }]);
   for (const lease of leases) await lease.release();
 });
 
@@ -45,7 +45,7 @@ test('metrics count what could leak, for who may see them', async () => {
   const { payload, headers } = await app.inject({ url: '/metrics', headers: HERE });
   await lease.release();
   assert.match(String(headers['content-type']), /^text\/plain; version=0\.0\.4/);
-  for (const line of ['earshot_sessions 0', 'earshot_webrtc_peers 0', 'earshot_websockets 0', 'earshot_recognizer_sessions 1', 'earshot_recognizer_sessions_max 4', 'earshot_recognizer_restarts_total 0']) {
+  for (const line of ['earshot_sessions 0', 'earshot_webrtc_peers 0', 'earshot_websockets 0', 'earshot_recognizer_sessions 1', 'earshot_recognizer_sessions_max 4', 'earshot_recognizer_restarts_total 0', 'earshot_failovers_total 0']) {
     assert.ok(payload.split('\n').includes(line), line);
   }
   assert.match(payload, /\n$/);
@@ -115,7 +115,7 @@ test('a fault of the server is logged, and told without its message', async () =
   };
   const own = await startServer({
     services: {
-      dispatcher: new Dispatcher({ backends: [broken], sessions: server.sessions, policies: { policy: () => assert.fail() } }),
+      dispatcher: new Dispatcher({ backends: [broken], sessions: server.sessions, clock: server.clock, policies: { policy: () => assert.fail() } }),
     },
   });
   const answer = await own.app.inject({ url: '/readyz' });

@@ -62,16 +62,16 @@ export const CLIENT_VECTORS: readonly ClientVector[] = [
   { name: 'an empty binary frame is nothing', frames: [OPEN, frame('')], commands: [opened()] },
   {
     name: 'everything that open may say',
-    frames: ['{"type":"open","media_type":"audio/L16; rate=8000","sample_rate":8000,"channels":2,"language_hint":"de","endpointing_ms":250,"backend_preference":"any","diarize":true,"later":1}'],
-    commands: [{ type: 'open', request: { format: { container: 'raw', encoding: 's16', sampleRateHz: 8000, channels: 2 }, language: 'de', diarize: true, endpointing: { endpointMs: 250 } } }],
+    frames: ['{"type":"open","media_type":"audio/L16; rate=8000","sample_rate":8000,"channels":2,"language_hint":"de","endpointing_ms":250,"backend_preference":"prefer_relay","model":"m1","diarize":true,"later":1}'],
+    commands: [{ type: 'open', request: { format: { container: 'raw', encoding: 's16', sampleRateHz: 8000, channels: 2 }, language: 'de', backendPreference: 'prefer_relay', model: 'm1', diarize: true, endpointing: { endpointMs: 250 } } }],
   },
-  { name: 'no language is no language', frames: ['{"type":"open","language_hint":null}'], commands: [opened()] },
+  { name: 'no language is no language, and so with the rest', frames: ['{"type":"open","language_hint":null,"backend_preference":null,"model":null}'], commands: [opened()] },
   {
     name: 'every field at fault is named',
-    frames: ['{"type":"open","media_type":"text/plain","sample_rate":3999,"channels":9,"language_hint":"english","endpointing_ms":9,"chunk_seconds":0,"diarize":"yes"}'],
+    frames: ['{"type":"open","media_type":"text/plain","sample_rate":3999,"channels":9,"language_hint":"english","endpointing_ms":9,"chunk_seconds":0,"diarize":"yes","backend_preference":"B","model":""}'],
     commands: [],
     error: 'VALIDATION_ERROR',
-    fields: ['language_hint', 'media_type', 'sample_rate', 'channels', 'chunk_seconds', 'diarize', 'endpointing_ms'],
+    fields: ['language_hint', 'media_type', 'sample_rate', 'channels', 'chunk_seconds', 'diarize', 'backend_preference', 'model', 'endpointing_ms'],
   },
   { name: 'limits are allowed', frames: ['{"type":"open","sample_rate":192000,"channels":8,"endpointing_ms":10000,"chunk_seconds":60}'], commands: [{ type: 'open', request: { format: { ...wav, sampleRateHz: 192_000, channels: 8 }, chunkSeconds: 60, endpointing: { endpointMs: 10_000 } } }] },
   { name: 'over the limits', frames: ['{"type":"open","sample_rate":192001,"endpointing_ms":10001,"chunk_seconds":60.1}'], commands: [], error: 'VALIDATION_ERROR', fields: ['sample_rate', 'chunk_seconds', 'endpointing_ms'] },
@@ -159,7 +159,8 @@ export const SERVER_VECTORS: readonly ServerVector[] = [
     ],
   },
   { event: { type: 'recognizer.recovered', laneIndex: 1, replayedSamples: 100 }, frames: [{ type: 'recovered', seq: 7, lane: 1 }] },
-  { event: { type: 'session.flushed' }, frames: [{ type: 'flushed', seq: 8 }] },
+  { event: { type: 'backend.changed', from: 'A', to: 'B', model: 'm2' }, frames: [{ type: 'backend_changed', seq: 8, from: 'A', to: 'B', model: 'm2' }] },
+  { event: { type: 'session.flushed' }, frames: [{ type: 'flushed', seq: 9 }] },
   { event: { type: 'lane.closed', totals: { laneIndex: 1, heardSamples: 32_000, speechSamples: 0, gapSamples: 0 } }, frames: [] },
   {
     event: {
@@ -174,7 +175,7 @@ export const SERVER_VECTORS: readonly ServerVector[] = [
     frames: [
       {
         type: 'delta',
-        seq: 10,
+        seq: 11,
         segment_id: 'L1-U3',
         lane: 1,
         text: 'hello world',
@@ -201,6 +202,6 @@ export const SERVER_VECTORS: readonly ServerVector[] = [
         { laneIndex: 1, heardSamples: 16_000, speechSamples: 0, gapSamples: 0 },
       ],
     },
-    frames: [{ type: 'closed', seq: 11, audio_bytes: 0, audio_duration_ms: 2001 }],
+    frames: [{ type: 'closed', seq: 12, audio_bytes: 0, audio_duration_ms: 2001 }],
   },
 ];

@@ -38,6 +38,8 @@ export interface SessionPlace {
   readonly model: string;
   /** What the lease gives. */
   readonly capabilities: RecognizerCapabilities;
+  /** Has the listener told when another recognizer takes over in the midst of the session, before anything that it says. */
+  readonly onChange?: (listener: (to: Pick<SessionPlace, 'backend' | 'model' | 'capabilities'>) => void) => void;
 }
 
 export interface SessionDependencies {
@@ -83,6 +85,7 @@ export class Session {
   /** Id of the job under which the session can be asked for once it has ended; undefined where nothing is kept. */
   readonly jobId: string | undefined;
   readonly #deps: SessionDependencies;
+  #serving: Pick<SessionPlace, 'backend' | 'model' | 'capabilities'>;
   readonly #log: EventLog;
   readonly #attribution: Attribution;
   /** Segments in which the model found each language. */
@@ -105,6 +108,7 @@ export class Session {
 
   constructor(deps: SessionDependencies) {
     this.#deps = deps;
+    this.#serving = deps.place;
     this.#log = new EventLog(deps.observe ? { timing: { clock: deps.clock, observe: deps.observe } } : {});
     this.#attribution = deps.attribution ?? new LaneAttribution();
     this.#extraPieces = deps.parallelPieces === undefined ? undefined : new PiecePlaces(deps.parallelPieces - 1);
@@ -117,24 +121,28 @@ export class Session {
     });
     this.#watchIdle();
     this.#log.append({ type: 'session.ready', backend: this.backend, model: this.model, ...(this.jobId !== undefined && { jobId: this.jobId }) });
+    deps.place.onChange?.((to) => {
+      this.#log.append({ type: 'backend.changed', from: this.backend, to: to.backend, model: to.model });
+      this.#serving = to;
+    });
   }
 
   get state(): 'open' | 'closing' | 'closed' {
     return this.#state;
   }
 
-  /** Letter of the backend that answers. */
+  /** Letter of the backend that answers now. */
   get backend(): BackendLetter {
-    return this.#deps.place.backend;
+    return this.#serving.backend;
   }
 
   get model(): string {
-    return this.#deps.place.model;
+    return this.#serving.model;
   }
 
   /** The language of what is heard: the one that the model found in most segments, or the only one that it understands; else nothing is known of it. */
   get language(): string | undefined {
-    const { languages } = this.#deps.place.capabilities;
+    const { languages } = this.#serving.capabilities;
     if (languages.length === 1) return languages[0];
     return [...this.#segmentsByLanguage].sort(([, one], [, other]) => other - one)[0]?.[0];
   }

@@ -20,6 +20,7 @@ export interface JobRequest {
   readonly language?: string;
   readonly model?: string;
   readonly backendPreference?: BackendPreference;
+  readonly chunkSeconds?: number;
   readonly diarize?: boolean;
   readonly callbackUrl?: string;
   /** The wire protocol that made the job, where its answers have a shape of their own (`gladia`, `audiopod`). */

@@ -1,10 +1,15 @@
 import { z } from 'zod';
+import type { Dispatcher } from '../../dispatch/dispatcher.ts';
+import type { HealthReport } from '../../dispatch/health.ts';
 import { route, type Routes } from '../route-schema.ts';
 import { NATIVE_BASE, type HttpServices } from '../services.ts';
 
 const healthSchema = z.object({ status: z.literal('ok'), module: z.literal('scaiecho') });
-const readySchema = healthSchema.extend({ phase: z.literal('ready') });
-const waitingSchema = z.object({ status: z.literal('unavailable'), module: z.literal('scaiecho'), phase: z.literal('waiting'), reason: z.string().optional() });
+const backendsSchema = z
+  .array(z.object({ id: z.string(), letter: z.enum(['A', 'B']), ready: z.boolean(), reason: z.string().optional() }))
+  .describe('Each backend, and why it takes no session.');
+const readySchema = healthSchema.extend({ phase: z.literal('ready'), backends: backendsSchema });
+const waitingSchema = z.object({ status: z.literal('unavailable'), module: z.literal('scaiecho'), phase: z.literal('waiting'), reason: z.string().optional(), backends: backendsSchema });
 
 const HEALTHZ = route('public', { tag: 'Server', summary: 'Does the server live?', response: { 200: healthSchema } });
 const READYZ = route('public', {
@@ -20,9 +25,10 @@ export function healthRoutes(app: Routes, services: HttpServices): void {
     app.get(`${base}/healthz`, HEALTHZ, () => ({ status: 'ok', module: 'scaiecho' }));
     app.get(`${base}/readyz`, READYZ, (_request, reply) => {
       const { ready, reason } = services.dispatcher.snapshot();
-      if (ready) return { status: 'ok', module: 'scaiecho', phase: 'ready' };
+      const backends = services.dispatcher.status();
+      if (ready) return { status: 'ok', module: 'scaiecho', phase: 'ready', backends };
       void reply.status(503);
-      return { status: 'unavailable', module: 'scaiecho', phase: 'waiting', reason };
+      return { status: 'unavailable', module: 'scaiecho', phase: 'waiting', reason, backends };
     });
   }
   app.get('/metrics', METRICS, (_request, reply) => {
@@ -46,5 +52,21 @@ function metrics(services: HttpServices): string {
   const lines = Object.entries(gauges).flatMap(([name, value]) => [`# TYPE ${name} gauge`, `${name} ${String(value)}`]);
   const restarts = 'earshot_recognizer_restarts_total';
   const counters = [`# TYPE ${restarts} counter`, `${restarts} ${String(engine.restarts)}`];
-  return `${[...lines, ...counters, ...services.stages.lines()].join('\n')}\n`;
+  return `${[...lines, ...counters, ...backendLines(services.dispatcher), ...services.stages.lines()].join('\n')}\n`;
+}
+
+/** What is known of each backend's models from their use. */
+function backendLines(dispatcher: Dispatcher): string[] {
+  const reports = dispatcher.health();
+  const label = ({ backend, letter, model }: HealthReport): string => `backend=${JSON.stringify(backend)},letter="${letter}",model=${JSON.stringify(model)}`;
+  return [
+    '# TYPE earshot_backend_up gauge',
+    ...reports.map((report) => `earshot_backend_up{${label(report)}} ${report.state === 'open' ? '0' : '1'}`),
+    '# TYPE earshot_backend_segments_total counter',
+    ...reports.map((report) => `earshot_backend_segments_total{${label(report)}} ${String(report.settledSegments)}`),
+    '# TYPE earshot_backend_failures_total counter',
+    ...reports.flatMap((report) => [...report.failures].map(([kind, count]) => `earshot_backend_failures_total{${label(report)},kind="${kind}"} ${String(count)}`)),
+    '# TYPE earshot_failovers_total counter',
+    `earshot_failovers_total ${String(dispatcher.failovers)}`,
+  ];
 }

@@ -25,6 +25,8 @@ const yesNo = z.enum(['false', 'true', '']).optional();
 const fieldsSchema = z.object({
   language_hint: z.string().optional().describe('Two letters of ISO 639-1.'),
   backend_preference: z.enum([...PREFERENCES, '']).default('any').describe('A wish; the policy of the tenant has the last word.'),
+  model: z.string().max(200).optional().describe('Name of a model. Default: the best that is allowed and understands the language.'),
+  chunk_seconds: z.coerce.number().positive().max(60).optional().describe('Audio that a chunked relay collects before it transcribes. Default 5.'),
   temperature: z.coerce.number().min(0).max(1).optional(),
   force_async: yesNo.describe('Answer 202 with a job, however small the file.'),
   diarize: yesNo.describe('Label the words with their speakers; needs `scaiecho:diarize`.'),
@@ -39,6 +41,7 @@ const transcriptSchema = z.object({
   job_id: z.string(),
   transcript: z.string(),
   backend_used: z.string(),
+  model: z.string().optional(),
   language_detected: z.string().nullable(),
   audio_duration_ms: z.number().int(),
   audio_bytes: z.number().int(),
@@ -174,8 +177,11 @@ function parseFields(services: HttpServices, caller: Principal, { file: upload, 
   if (!upload && url === undefined) throw invalid([{ field: 'file', message: 'required: the audio file, or `url`' }]);
   if (values.diarize === 'true') requirePermission(caller, 'scaiecho:diarize');
   const language = parseLanguage(values.language_hint);
+  const model = filled(values.model);
   const wanted = {
     backendPreference: values.backend_preference || 'any',
+    ...(model !== undefined && { model }),
+    ...(values.chunk_seconds !== undefined && { chunkSeconds: values.chunk_seconds }),
     ...(values.diarize === 'true' && { diarize: true }),
     ...(language !== undefined && { language }),
   } as const;

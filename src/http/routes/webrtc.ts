@@ -11,6 +11,7 @@ const createSchema = z
   .object({
     language_hint: z.string().nullish(),
     backend_preference: z.enum(['any', 'prefer_self_hosted', 'prefer_relay']).nullish(),
+    model: z.string().min(1).max(200).nullish(),
     chunk_seconds: z.number().positive().max(60).nullish(),
     diarize: z.boolean().nullish(),
     endpointing_ms: z.number().min(10).max(10_000).nullish(),
@@ -35,6 +36,7 @@ const createdSchema = z.object({
   ice_servers: z.array(z.object({ urls: z.union([z.string(), z.array(z.string())]), username: z.string().optional(), credential: z.string().optional() })),
   control_url: z.string().describe('WebSocket that brings the text.'),
   backend_used: z.string(),
+  model: z.string(),
   expires_at: z.iso.datetime().describe('A peer that has no connection by then is closed, and its session with it.'),
 });
 
@@ -88,6 +90,7 @@ export function webrtcRoutes(app: Routes, services: HttpServices): void {
       priority: 'live',
       backendPreference: body.backend_preference ?? 'any',
       ...(language !== undefined && { language }),
+      ...(typeof body.model === 'string' && { model: body.model }),
       ...(body.diarize === true && { diarize: true }),
       ...(typeof body.chunk_seconds === 'number' && { chunkSeconds: body.chunk_seconds }),
       ...(typeof body.endpointing_ms === 'number' && { endpointing: { endpointMs: body.endpointing_ms } }),
@@ -103,6 +106,7 @@ export function webrtcRoutes(app: Routes, services: HttpServices): void {
           ice_servers: services.webrtc.iceServers,
           control_url: `${scheme}://${request.host}${base}/${session.id}/control`,
           backend_used: session.backend,
+          model: session.model,
           expires_at: new Date(Date.now() + SETUP_SECONDS * 1000).toISOString(),
         },
         request.id,

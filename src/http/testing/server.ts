@@ -84,7 +84,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     failedLoginsPerMinute: options.failedLoginsPerMinute ?? 1_000_000,
     clock,
   });
-  const dispatcher = new Dispatcher({ backends: [backendOf(recognizer)], sessions, policies: store.tenants });
+  const dispatcher = new Dispatcher({ backends: [backendOf(recognizer)], sessions, clock, policies: store.tenants });
   const speakerEngine = createSpeakerEngine();
   const enrolment = new Enrolment({
     store: store.speakers,

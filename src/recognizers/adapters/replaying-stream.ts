@@ -1,9 +1,10 @@
 import type { PcmFrame } from '../../core/audio.ts';
 import { EarshotError } from '../../core/errors.ts';
-import { MAX_LOOK_BACK_SAMPLES, type RecognizerSink, type RecognizerStream } from '../../core/recognizer.ts';
+import type { RecognizerSink, RecognizerStream } from '../../core/recognizer.ts';
 import type { Word } from '../../core/transcript.ts';
 import type { FromEngine, ToEngine } from './engine-messages.ts';
 import type { EngineProcess } from './engine-pool.ts';
+import { closedError, SpeechJournal } from './speech-journal.ts';
 
 /** Samples that an engine process may have unsearched before the lane is paused. */
 const MAX_UNCONSUMED_SAMPLES = 3 * 16_000;
@@ -16,32 +17,18 @@ export interface Engines<State> {
   pick(): Promise<EngineProcess<ToEngine<State>, FromEngine<State>> | undefined>;
 }
 
-type Operation = Exclude<ToEngine<never>, { readonly type: 'open' | 'close' }>;
-
-interface PendingSegment {
-  readonly id: number;
-  readonly startSample: number;
-  resolve: ((words: readonly Word[]) => void) | undefined;
-  reject: ((error: EarshotError) => void) | undefined;
-}
-
 /**
- * One lane's stream into the engine pool. It keeps every operation since the last settled segment, so that when the
- * engine process dies the same operations go to another one and nothing that was said is lost.
+ * One lane's stream into the engine pool. Its journal keeps what was done since the last settled
+ * segment, so that when the engine process dies the same is done to another one and nothing that was said is lost.
  */
 export class ReplayingStream<State> implements RecognizerStream {
   readonly #stream: number;
   readonly #engines: Engines<State>;
   readonly #language: string | undefined;
   readonly #sink: RecognizerSink;
-  readonly #operations: Operation[] = [];
-  /** Segments whose words are awaited, oldest first. */
-  readonly #pending: PendingSegment[] = [];
-  #open: PendingSegment | undefined;
+  readonly #journal = new SpeechJournal();
   #engine: EngineProcess<ToEngine<State>, FromEngine<State>> | undefined;
   #state: State | undefined;
-  #segments = 0;
-  #writtenSample = 0;
   #unconsumedSamples = 0;
   #lossesOfSegment = 0;
   /** The present engine process has answered. */
@@ -63,11 +50,11 @@ export class ReplayingStream<State> implements RecognizerStream {
 
   async write(frame: PcmFrame): Promise<void> {
     if (this.#failure) throw this.#failure;
-    this.#do({ type: 'audio', stream: this.#stream, startSample: frame.startSample, samples: frame.samples });
+    if (this.#closed) return;
+    this.#journal.write(frame);
     this.#unconsumedSamples += frame.samples.length;
-    this.#writtenSample = frame.startSample + frame.samples.length;
-    if (this.#pending.length === 0) this.#trim(this.#writtenSample - MAX_LOOK_BACK_SAMPLES);
-    while (this.#unconsumedSamples > MAX_UNCONSUMED_SAMPLES && !this.#closed) {
+    this.#sendUnread();
+    while (this.#isFull()) {
       await new Promise<void>((resolve) => this.#wakeWriters.push(resolve));
       // What was lost on the way may only be known now.
       if (this.#failure as EarshotError | undefined) throw this.#failure as unknown as Error;
@@ -75,24 +62,17 @@ export class ReplayingStream<State> implements RecognizerStream {
   }
 
   beginSegment(startSample: number): void {
-    const id = this.#segments;
-    this.#segments += 1;
-    this.#open = { id, startSample, resolve: undefined, reject: undefined };
-    this.#pending.push(this.#open);
-    this.#do({ type: 'begin', stream: this.#stream, segment: id, startSample });
+    if (this.#failure || this.#closed) return;
+    this.#journal.begin(startSample);
+    this.#sendUnread();
   }
 
   endSegment(endSample: number): Promise<readonly Word[]> {
-    const segment = this.#open;
-    this.#open = undefined;
     if (this.#failure) return Promise.reject(this.#failure);
     if (this.#closed) return Promise.reject(closedError());
-    if (!segment) return Promise.resolve([]);
-    this.#do({ type: 'end', stream: this.#stream, segment: segment.id, endSample });
-    return new Promise((resolve, reject) => {
-      segment.resolve = resolve;
-      segment.reject = reject;
-    });
+    const words = this.#journal.end(endSample);
+    this.#sendUnread();
+    return words;
   }
 
   close(): Promise<void> {
@@ -101,17 +81,19 @@ export class ReplayingStream<State> implements RecognizerStream {
     this.#engine?.send({ type: 'close', stream: this.#stream });
     this.#engine?.detach(this.#stream);
     this.#engine = undefined;
-    this.#operations.length = 0;
-    for (const segment of this.#pending.splice(0)) segment.reject?.(closedError());
+    this.#journal.abandon(closedError());
     this.#wake();
     return Promise.resolve();
   }
 
-  /** Every change to the lane goes through here: kept for a replay, and sent if an engine is there. */
-  #do(operation: Operation): void {
-    if (this.#closed) return;
-    this.#operations.push(operation);
-    this.#engine?.send(operation);
+  #isFull(): boolean {
+    return this.#unconsumedSamples > MAX_UNCONSUMED_SAMPLES && !this.#closed;
+  }
+
+  #sendUnread(): void {
+    const engine = this.#engine;
+    if (!engine) return;
+    for (let operation = this.#journal.read(); operation; operation = this.#journal.read()) engine.send({ ...operation, stream: this.#stream });
   }
 
   async #connect(): Promise<void> {
@@ -134,17 +116,15 @@ export class ReplayingStream<State> implements RecognizerStream {
       },
     });
     engine.send({ type: 'open', stream: this.#stream, state: this.#state, ...(this.#language !== undefined && { language: this.#language }) });
-    this.#unconsumedSamples = 0;
-    for (const operation of this.#operations) {
-      if (operation.type === 'audio') this.#unconsumedSamples += operation.samples.length;
-      engine.send(operation);
-    }
+    this.#unconsumedSamples = this.#journal.keptSamples;
+    this.#journal.rewind();
+    this.#sendUnread();
   }
 
   #lost(): void {
     this.#engine = undefined;
     if (this.#closed) return;
-    if (this.#pending.length > 0) {
+    if (this.#journal.oldest !== undefined) {
       // A process that never answered was dying when it was picked, as when all are killed together: not this audio's fault.
       if (this.#opened) this.#lossesOfSegment += 1;
       if (this.#lossesOfSegment >= MAX_LOSSES_PER_SEGMENT) {
@@ -170,10 +150,10 @@ export class ReplayingStream<State> implements RecognizerStream {
         if (this.#unconsumedSamples <= MAX_UNCONSUMED_SAMPLES) this.#wake();
         return;
       case 'interim':
-        if (message.segment === this.#pending[0]?.id) this.#sink.interim(message.words);
+        if (message.segment === this.#journal.oldest) this.#sink.interim(message.words);
         return;
       case 'settled':
-        if (message.language !== undefined && message.segment === this.#pending[0]?.id) this.#sink.language?.(message.language);
+        if (message.language !== undefined && message.segment === this.#journal.oldest) this.#sink.language?.(message.language);
         this.#settle(message.segment, message.words, message.state);
         return;
     }
@@ -182,36 +162,21 @@ export class ReplayingStream<State> implements RecognizerStream {
   #tellRecovered(): void {
     if (!this.#recovering) return;
     this.#recovering = false;
-    this.#sink.recovered(this.#operations.reduce((sum, op) => sum + (op.type === 'audio' ? op.samples.length : 0), 0));
+    this.#sink.recovered(this.#journal.keptSamples);
   }
 
   #settle(id: number, words: readonly Word[], state: State): void {
-    const segment = this.#pending[0];
-    if (segment?.id !== id) return;
-    this.#pending.shift();
-    this.#state = state;
-    this.#lossesOfSegment = 0;
-    const ended = this.#operations.findIndex((op) => op.type === 'end' && op.segment === id);
-    const marks = (op: Operation): boolean => op.type !== 'audio' && op.segment === id;
-    if (ended >= 0) this.#operations.splice(0, this.#operations.length, ...this.#operations.filter((op) => !marks(op)));
-    this.#trim((this.#pending[0]?.startSample ?? this.#writtenSample) - MAX_LOOK_BACK_SAMPLES);
-    segment.resolve?.(words);
-  }
-
-  /** Forgets audio before `sample`; a fresh engine needs a little of what came before to follow the background. */
-  #trim(sample: number): void {
-    let count = 0;
-    for (const op of this.#operations) {
-      if (op.type !== 'audio' || op.startSample + op.samples.length > sample) break;
-      count += 1;
+    // Before the words go out: who gets them may write at once.
+    if (this.#journal.oldest === id) {
+      this.#state = state;
+      this.#lossesOfSegment = 0;
     }
-    if (count > 0) this.#operations.splice(0, count);
+    this.#journal.settle(id, words);
   }
 
   #fail(failure: EarshotError): void {
     this.#failure = failure;
-    this.#operations.length = 0;
-    for (const segment of this.#pending.splice(0)) segment.reject?.(failure);
+    this.#journal.abandon(failure);
     this.#wake();
   }
 
@@ -219,7 +184,5 @@ export class ReplayingStream<State> implements RecognizerStream {
     for (const wake of this.#wakeWriters.splice(0)) wake();
   }
 }
-
-const closedError = (): EarshotError => new EarshotError('SESSION_CONFLICT', 'The stream is closed.');
 
 const backendError = (message: string, cause?: unknown): EarshotError => new EarshotError('BACKEND_ERROR', message, { cause });
