@@ -59,7 +59,24 @@ async function recordsOf(tenantId: string): Promise<Readonly<Record<string, Read
   const url = 'http://127.0.0.1:1/a.wav';
   const queued = await fetch(`${server.url}${BASE}/transcribe`, { method: 'POST', headers: { authorization: `Bearer ${secret}`, 'content-type': 'application/json' }, body: JSON.stringify({ url }) });
   const job = ((await queued.json()) as { data: { job_id: string } }).data;
+  const speakerId = `spk_${tenantId}`;
+  await server.store.speakers.add({
+    id: speakerId,
+    tenantId,
+    displayName: 'Alice',
+    languagePrimary: 'en',
+    description: null,
+    status: 'pending',
+    failureReason: null,
+    consent: { id: 'cns_1', userFullName: 'Alice Example', statedPurpose: 'captions', text: 'I consent.', recordingSha256: '0'.repeat(64), recordedAtMs: 0 },
+    referenceBlob: 'reference',
+    consentBlob: 'consent',
+    createdAtMs: 0,
+    expiresAtMs: null,
+    erasedAtMs: null,
+  });
   return {
+    [`${BASE}/speakers`]: { id: speakerId },
     [`${BASE}/transcribe/jobs`]: { id: job.job_id },
     [`${BASE}/webrtc/sessions`]: { id: data.session_id },
     [`${BASE}/keys`]: { id: record.id },
@@ -160,6 +177,7 @@ test('another tenant’s records are as absent as those that never were', async 
 test('and they are still there for their own', async () => {
   const { secret } = await keys.create(OPERATOR, 'acme', { name: 'own', permissions: PERMISSIONS, expiresAtMs: null, budget: null });
   for (const route of routes.filter((each) => namesRecord(each) && each.method === 'DELETE')) {
-    assert.equal((await ask(route, filled(route, own), secret)).status, 204, route.path);
+    const { status } = await ask(route, filled(route, own), secret);
+    assert.ok(status === 204 || status === 200, `${route.path}: ${String(status)}`);
   }
 });
