@@ -110,6 +110,7 @@ module.exports = {
     home('werift', ['werift'], ['^media/engines/', TEST]),
     home('koffi', ['koffi'], ['^src/recognizers/', '^media/rtp/']),
     home('fastify', ['fastify', '@fastify'], ['^src/http/', TEST]),
+    home('selfsigned', ['selfsigned'], ['^src/http/certificate\\.ts$']),
     home('jose', ['jose'], ['^src/tenancy/', TEST]),
     home('sherpa-onnx', ['sherpa-onnx-node'], ['^src/recognizers/', '^src/speakers/', '^media/vad/']),
   ],

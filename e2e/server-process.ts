@@ -23,9 +23,9 @@ export class ServerProcess {
   #stdout = '';
   #stderr = '';
 
-  constructor(settings: Readonly<Record<string, string>>) {
+  constructor(settings: Readonly<Record<string, string>>, args: readonly string[] = []) {
     const inherited = Object.entries(process.env).filter(([name]) => name !== 'PORT' && !/^(EARSHOT|NODE)_/.test(name));
-    this.#child = spawn(process.execPath, ['src/main.ts'], {
+    this.#child = spawn(process.execPath, ['src/main.ts', ...args], {
       cwd: ROOT,
       env: { ...Object.fromEntries(inherited), ...settings },
       stdio: ['ignore', 'pipe', 'pipe'],

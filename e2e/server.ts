@@ -11,6 +11,8 @@ export const API = '/v1/modules/scaiecho';
 export interface ServerOptions {
   /** Further environment variables. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Further arguments. */
+  readonly args?: readonly string[];
   /** Default: a temporary folder that goes with the server. */
   readonly dataDir?: string;
   /** Resolve only once sessions can be taken. Default true. */
@@ -39,7 +41,7 @@ export class TestServer implements AsyncDisposable {
 
   static async start(options: ServerOptions = {}): Promise<TestServer> {
     const temporaryDir = options.dataDir === undefined ? await mkdtemp(path.join(tmpdir(), 'earshot-e2e-')) : undefined;
-    const child = new ServerProcess({ PORT: '0', EARSHOT_DATA: options.dataDir ?? temporaryDir ?? '', ...options.env });
+    const child = new ServerProcess({ PORT: '0', EARSHOT_DATA: options.dataDir ?? temporaryDir ?? '', ...options.env }, options.args);
     try {
       const [, url = '', apiKey = ''] = await eventually(
         'the server prints its address and key',

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, hostname } from 'node:os';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createAudioDecoder } from '../media/containers/index.ts';
 import { createWeriftEngine } from '../media/engines/werift.ts';
@@ -16,6 +17,7 @@ import type { SpeechDetectorFactory } from './core/speech-detector.ts';
 import type { ObserveStage } from './core/stages.ts';
 import { Sessions } from './core/session/sessions.ts';
 import type { TenantStore } from './core/store/tenants.ts';
+import { CERTIFICATE_FILE, certificateFromFiles, type CertificateSource, selfSignedCertificate } from './http/certificate.ts';
 import { jobJson } from './http/job-json.ts';
 import { createHttpServer } from './http/server.ts';
 import { createJobSystem } from './jobs/job-system.ts';
@@ -52,6 +54,8 @@ export interface RecognitionCore {
 /** A running server. */
 export interface App {
   readonly url: string;
+  /** Of the self-signed certificate, for clients that are to trust it; absent where there is none. */
+  readonly certificatePath?: string;
   /** Lets sessions deliver what they heard, then ends everything. Idempotent. */
   close(): Promise<void>;
 }
@@ -188,6 +192,7 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
   });
   const webrtc = new WebRtcSessions({ engine, clock: systemClock });
   const webSockets = new WebSocketTransport();
+  const certificate = certificateOf(config);
   const server = await createHttpServer({
     tenancy,
     sessions: core.sessions,
@@ -209,6 +214,7 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
     audit: data.store.audit,
     maxInlineBytes: config.maxInlineBytes,
     maxUploadBytes: config.maxUploadBytes,
+    ...(certificate && { certificate }),
     pageDir: fileURLToPath(new URL('../web-demo/dist', import.meta.url)),
   });
   await enrolment.start();
@@ -234,7 +240,7 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
     throw error;
   }
   let closing: Promise<void> | undefined;
-  return { url: urlOf(server.server.address() as AddressInfo), close: () => (closing ??= stop()) };
+  return { url: urlOf(server.server.address() as AddressInfo, certificate ? 'https' : 'http'), ...(config.tls && config.tlsCert === undefined && { certificatePath: selfSignedPath(config) }), close: () => (closing ??= stop()) };
 }
 
 function tenancyOf({ store }: DataFolder, config: Config, apiKey: string): Tenancy {
@@ -243,9 +249,19 @@ function tenancyOf({ store }: DataFolder, config: Config, apiKey: string): Tenan
   return createTenancy({ store, dataKey: DataKey.keptIn(config.dataDir), operatorSecret: apiKey, keyless, requestsPerMinute, failedLoginsPerMinute, clock: systemClock });
 }
 
-function urlOf(address: AddressInfo): string {
+function certificateOf(config: Config): CertificateSource | undefined {
+  const { tls, tlsCert, tlsKey, host, announcedAddresses } = config;
+  if (tlsCert !== undefined && tlsKey !== undefined) return certificateFromFiles(tlsCert, tlsKey);
+  if (!tls) return undefined;
+  const names = new Set(['localhost', '127.0.0.1', '::1', hostname(), ...(/^(0\.0\.0\.0|::)$/.test(host) ? [] : [host]), ...announcedAddresses]);
+  return selfSignedCertificate({ folder: dirname(selfSignedPath(config)), names: [...names], nowMs: Date.now });
+}
+
+const selfSignedPath = ({ dataDir }: Config): string => join(dataDir, 'tls', CERTIFICATE_FILE);
+
+function urlOf(address: AddressInfo, scheme: 'http' | 'https'): string {
   const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
-  return `http://${host}:${String(address.port)}`;
+  return `${scheme}://${host}:${String(address.port)}`;
 }
 
 function portRange(text: string): readonly [number, number] {

@@ -18,7 +18,7 @@ import { ProgressBar } from './progress-bar.ts';
 
 const USAGE = `Usage: earshot COMMAND
 
-  serve                                  start the server (what npm start does)
+  serve [--tls]                          start the server (what npm start does)
   transcribe FILE [--format FORMAT] [--speakers] [--paragraphs]
                                          print the transcript of a recording
                                          FORMAT: ${FORMATS.map((format) => format.id).join(', ')} (default text)

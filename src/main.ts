@@ -1,3 +1,4 @@
+import { parseArgs } from 'node:util';
 import { ConfigError, loadConfig, type Config } from './config/config.ts';
 import { type App, startApp } from './app.ts';
 import { createLogger, type Logger } from './observability/logger.ts';
@@ -7,9 +8,18 @@ import { keptApiKey } from './tenancy/operator-key.ts';
 /** A second signal, or this long after the first, ends the process whatever is still open. */
 const DRAIN_DEADLINE_MS = 35_000;
 
+function asksForTls(): boolean {
+  try {
+    // Under `earshot serve --tls` the command comes first.
+    return parseArgs({ args: process.argv.slice(2), allowPositionals: true, options: { tls: { type: 'boolean' } } }).values.tls === true;
+  } catch (cause) {
+    throw new ConfigError((cause as Error).message, { cause });
+  }
+}
+
 function readConfig(): Config {
   try {
-    return loadConfig(process.env);
+    return loadConfig(asksForTls() ? { ...process.env, EARSHOT_TLS: 'true' } : process.env);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     process.stderr.write(`Earshot cannot start, a setting is wrong:\n${error.message}\n`);
@@ -51,14 +61,16 @@ async function main(): Promise<void> {
   process.once('SIGINT', stop);
   process.once('SIGTERM', stop);
 
+  const trust = app.certificatePath === undefined ? '' : `--cacert ${app.certificatePath} `;
   process.stdout.write(`
 Earshot listens on ${app.url}
 
   Captions in the browser   ${app.url}/
-  API key                   ${apiKey}${kept ? `   (kept in ${kept.path})` : ''}
+  API key                   ${apiKey}${kept ? `   (kept in ${kept.path})` : ''}${app.certificatePath === undefined ? '' : `
+  Certificate               ${app.certificatePath}   (self-signed: clients must be told to trust it)`}
 
   Transcribe a file:
-    curl ${app.url}/v1/modules/scaiecho/transcribe \\
+    curl ${trust}${app.url}/v1/modules/scaiecho/transcribe \\
       -H "Authorization: Bearer ${apiKey}" -F file=@meeting.wav
 
 `);

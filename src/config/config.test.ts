@@ -45,6 +45,12 @@ test('every setting can come from the environment', () => {
   assert.deepEqual(config.announcedAddresses, ['192.0.2.1', '2001:db8::1']);
 });
 
+test('a certificate and its key are set together', () => {
+  assert.equal(loadConfig({ EARSHOT_TLS: 'true' }).tls, true);
+  assert.equal(loadConfig({ EARSHOT_TLS_CERT: 'c.pem', EARSHOT_TLS_KEY: 'k.pem' }).tlsKey, 'k.pem');
+  refused({ EARSHOT_TLS_CERT: 'c.pem' }, /tlsCert and tlsKey/);
+});
+
 test('the environment wins over the file, and an empty variable over nothing', () => {
   const environment = withFile('{"port":9000,"maxPeers":5,"host":"::1"}', { PORT: '9001', EARSHOT_HOST: '' });
   const config = loadConfig(environment);

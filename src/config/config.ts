@@ -33,6 +33,13 @@ const relay = z.strictObject({
 const schema = z.strictObject({
   host: z.string().min(1).default('127.0.0.1').describe('Address to listen on. Other than loopback, every request needs the API key.'),
   port: port.default(8080).describe('TCP port of HTTP and WebSocket; 0 takes a free one.'),
+  tls: z
+    .stringbool()
+    .or(z.boolean())
+    .default(false)
+    .describe('HTTPS, with a self-signed certificate that is made and kept in the data folder; `npm start -- --tls` does the same. Not needed where `tlsCert` is set.'),
+  tlsCert: z.string().min(1).optional().describe('HTTPS, with this certificate: a PEM file, its chain after it. Read again every few hours.'),
+  tlsKey: z.string().min(1).optional().describe('PEM file of the private key of `tlsCert`.'),
   dataDir: z.string().min(1).default('./data').describe('Folder for what must survive a restart.'),
   apiKey: z.string().min(16).optional().describe('API key to accept. Default: made on the first start and kept in the data folder.'),
   letAnybodyIn: z
@@ -97,6 +104,7 @@ export class ConfigError extends Error {
 export function loadConfig(environment: NodeJS.ProcessEnv): Config {
   const fromFile = environment['EARSHOT_CONFIG'] === undefined ? {} : readConfigFile(environment['EARSHOT_CONFIG']);
   const result = schema.safeParse({ ...fromFile, ...fromEnvironment(environment) });
+  if (result.success && (result.data.tlsCert === undefined) !== (result.data.tlsKey === undefined)) throw new ConfigError('tlsCert and tlsKey: set both or neither');
   if (result.success) return { ...result.data, relays: withKeys(result.data.relays, environment) };
   const lines = result.error.issues.map((issue) => `${issue.path.join('.') || 'settings'}: ${issue.message}`);
   throw new ConfigError(lines.join('\n'));

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import type { Server as TlsServer } from 'node:tls';
 import fastify, { type FastifyReply, type FastifyRequest } from 'fastify';
 import { EarshotError } from '../core/errors.ts';
+import type { CertificateSource } from './certificate.ts';
 import { errorBody, httpError } from './envelope.ts';
 import { documentationRoutes } from './routes/documentation.ts';
 import { healthRoutes } from './routes/health.ts';
@@ -22,10 +24,12 @@ import { type HttpServices, type Log } from './services.ts';
 import { acceptUpgrades } from './upgrades.ts';
 
 const MAX_JSON_BYTES = 256 * 1024;
+const CERTIFICATE_CHECK_MS = 6 * 3_600_000;
 
-/** All HTTP and WebSocket routes on one server. Nothing is listened on before `listen`. */
+/** All HTTP and WebSocket routes on one server. Nothing is listened on before `listen`. Rejects where there is no certificate to be had. */
 export async function createHttpServer(services: HttpServices): Promise<Routes> {
   const app = withZod(fastify({
+    ...(services.certificate && { https: await services.certificate() }),
     bodyLimit: MAX_JSON_BYTES,
     genReqId: () => `req_${randomUUID()}`,
     forceCloseConnections: 'idle',
@@ -33,6 +37,7 @@ export async function createHttpServer(services: HttpServices): Promise<Routes> 
     trustProxy: 'loopback',
     routerOptions: { ignoreTrailingSlash: true },
   }));
+  if (services.certificate) keepCertificate(app, services.certificate, services.log);
   app.setErrorHandler((error, request, reply) => sendError(error, request, reply, services.log));
   app.setNotFoundHandler((request, reply) =>
     sendError(new EarshotError('NOT_FOUND', `No route ${request.method} ${pathOf(request.url)}.`), request, reply, services.log),
@@ -58,6 +63,25 @@ export async function createHttpServer(services: HttpServices): Promise<Routes> 
   speakerRoutes(app, services);
   acceptUpgrades(app.server, services, sockets);
   return app;
+}
+
+/** A renewed certificate is for connections from then on. */
+function keepCertificate(app: Routes, certificate: CertificateSource, log: Log): void {
+  const server = app.server as unknown as TlsServer;
+  const timer = setInterval(() => {
+    certificate().then(
+      (renewed) => {
+        server.setSecureContext(renewed);
+      },
+      (err: unknown) => {
+        log.error({ err }, 'the certificate cannot be read again; the one from before stays');
+      },
+    );
+  }, CERTIFICATE_CHECK_MS);
+  app.addHook('onClose', (_app, done) => {
+    clearInterval(timer);
+    done();
+  });
 }
 
 function sendError(thrown: unknown, request: FastifyRequest, reply: FastifyReply, log: Log): FastifyReply {

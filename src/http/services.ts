@@ -14,6 +14,7 @@ import type { WebhookSecrets } from '../jobs/webhook-secrets.ts';
 import type { StageHistograms } from '../observability/stage-histograms.ts';
 import type { Enrolment } from '../speakers/enrolment.ts';
 import type { Tenancy } from '../tenancy/tenancy.ts';
+import type { CertificateSource } from './certificate.ts';
 
 /** What the routes work with. */
 export interface HttpServices {
@@ -41,6 +42,8 @@ export interface HttpServices {
   readonly recorder: SessionRecorder;
   /** Milliseconds since 1970. */
   readonly now: () => number;
+  /** Default: plain HTTP. */
+  readonly certificate?: CertificateSource;
   /** Folder of the built page. */
   readonly pageDir: string;
 }
