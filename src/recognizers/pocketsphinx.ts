@@ -109,7 +109,8 @@ export class PocketSphinx implements Recognizer {
 
   admit(priority: RecognizerPriority): RecognizerLease {
     const pool = this.#pools[priority];
-    if (pool.readyProcesses === 0 && pool.restarts === 0) {
+    // Processes that died in service are replaced in a moment; a session may wait for that, and for nothing else.
+    if (pool.readyProcesses === 0 && (pool.restarts === 0 || pool.isDown)) {
       throw new EarshotError('BACKEND_UNAVAILABLE', `No recognizer is ready: ${pool.reason}.`, { retryAfterSeconds: 2 });
     }
     if (this.#active[priority] >= this.#max[priority]) {

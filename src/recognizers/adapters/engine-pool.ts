@@ -79,6 +79,11 @@ export class EnginePool<In, Out extends { readonly type: string }> {
     return this.#slots.filter((slot) => slot.process).length;
   }
 
+  /** No process serves, and none could be brought back: each died, and then failed again. */
+  get isDown(): boolean {
+    return this.#slots.every((slot) => !slot.process && slot.failures > 1);
+  }
+
   /** Why no process is ready. */
   get reason(): string {
     return this.#lastReason;
