@@ -21,13 +21,13 @@ export interface GatewayServices {
   readonly observe?: ObserveStage;
 }
 
-/** Audio that a client sent, and when it came; or its wish, at this place among the audio, to end the open utterances. */
-type Arrived = { readonly type: 'audio'; readonly bytes: Uint8Array; readonly atMs: number } | { readonly type: 'flush' };
+/** Audio that a client sent, and when it came; or its wish at this place among the audio. */
+type Arrived = { readonly type: 'audio'; readonly bytes: Uint8Array; readonly atMs: number } | Extract<Command, { readonly type: 'flush' | 'endpointing' }>;
 
 /** Encoded audio that may wait for the decoder; then the client is paused. */
 const MAX_QUEUED_AUDIO_BYTES = 512 * 1024;
-/** A flush in the queue counts as so many bytes, so that flushes alone fill it too. */
-const FLUSH_WEIGHT = 1024;
+/** A wish in the queue counts as so many bytes, so that wishes alone fill it too. */
+const WISH_WEIGHT = 1024;
 const OPEN_TIMEOUT_MS = 30_000;
 
 /**
@@ -82,7 +82,7 @@ class Stream {
   readonly #connection: Connection;
   readonly #conversation: Conversation;
   readonly #services: GatewayServices;
-  readonly #audio = new BoundedQueue<Arrived>({ maxWeight: MAX_QUEUED_AUDIO_BYTES, weigh: (item) => (item.type === 'audio' ? item.bytes.length : FLUSH_WEIGHT) });
+  readonly #audio = new BoundedQueue<Arrived>({ maxWeight: MAX_QUEUED_AUDIO_BYTES, weigh: (item) => (item.type === 'audio' ? item.bytes.length : WISH_WEIGHT) });
   readonly #stop = new AbortController();
   /** Rejects with what ended the session before its time. */
   readonly #failure = Promise.withResolvers<never>();
@@ -101,7 +101,7 @@ class Stream {
   async run(): Promise<void> {
     const openTimer = setTimeout(() => {
       if (!this.#session) this.#failure.reject(new EarshotError('SESSION_IDLE', 'No "open" came in time.'));
-    }, this.#services.openTimeoutMs ?? OPEN_TIMEOUT_MS);
+    }, this.#services.openTimeoutMs ?? this.#conversation.openTimeoutMs ?? OPEN_TIMEOUT_MS);
     try {
       await Promise.race([this.#read(), this.#failure.promise]);
       // The client is gone: what it sent is still heard, though nobody reads the answer here.
@@ -140,7 +140,8 @@ class Stream {
         this.#audio.end();
         return;
       case 'flush':
-        await this.#audio.push({ type: 'flush' });
+      case 'endpointing':
+        await this.#audio.push(command);
         return;
       case 'send':
         for (const text of command.messages) await this.#connection.send(text);
@@ -182,10 +183,11 @@ class Stream {
         this.#session?.countBytes(item.bytes.length);
         yield item.bytes;
       } else {
-        // The decoder asks for more once the lanes hold all that it was given: what came before is flushed, and nothing after.
+        // The decoder asks for more once the lanes hold all that it was given: the wish is for what came before, and nothing after.
         // If there are no lanes yet, they are about to be, or there is not enough audio for any.
         if (!this.#hasLanes) await nextTurn();
-        void this.#session?.flush();
+        if (item.type === 'flush') void this.#session?.flush();
+        else this.#session?.setEndpointing(item.options);
       }
     }
   }

@@ -1,6 +1,7 @@
 import type { SessionWish } from '../../src/core/admission.ts';
 import type { AudioFormat } from '../../src/core/audio.ts';
 import type { EarshotError } from '../../src/core/errors.ts';
+import type { EndpointingOptions } from '../../src/core/session/endpointing.ts';
 import type { NumberedEvent } from '../../src/core/transcript.ts';
 import type { WireMessage } from '../connection.ts';
 
@@ -15,6 +16,8 @@ export type Command =
   | { readonly type: 'audio'; readonly bytes: Uint8Array }
   /** End the open utterances at the audio sent so far and go on; answered by `session.flushed`. */
   | { readonly type: 'flush' }
+  /** From here on among the audio, utterances end otherwise. */
+  | { readonly type: 'endpointing'; readonly options: EndpointingOptions }
   /** Answer this at once. */
   | { readonly type: 'send'; readonly messages: readonly string[] }
   /** The client lives, though it sends no audio. */
@@ -37,6 +40,8 @@ export interface Farewell {
 export interface Conversation {
   /** What the address asks for already: the session is then opened before the upgrade, so that a refusal can still be plain HTTP. */
   readonly opening?: StreamRequest;
+  /** Time that a client has until it asks for its session, in ms. Default: the gateway's. */
+  readonly openTimeoutMs?: number;
   /** What is done before the first message. */
   begin?(): readonly Command[];
   decode(message: WireMessage): readonly Command[];

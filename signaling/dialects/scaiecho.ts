@@ -72,6 +72,7 @@ export class ScaiEchoConversation implements Conversation {
         return [JSON.stringify({ type: 'flushed', seq: event.seq })];
       case 'session.closed':
         return event.error ? [] : [JSON.stringify(this.#closedFrame(event))];
+      case 'utterance.dismissed':
       case 'lane.opened':
       case 'lane.closed':
       case 'lane.progress':

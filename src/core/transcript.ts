@@ -31,6 +31,8 @@ export interface Utterance {
   readonly endSample: number;
   /** Words from the start that later interims will not change; all of them in a final. */
   readonly stableWords: number;
+  /** Words from the start that are as they will be in the final. Default: none are known to be. */
+  readonly settledWords?: number;
   /** Who spoke longest in it; its words may have others. Absent where nobody can tell. */
   readonly speaker?: SpeakerLabel;
 }
@@ -83,6 +85,8 @@ export type TranscriptEvent =
   | { readonly type: 'utterance.interim'; readonly utterance: Utterance }
   /** The utterance is settled; nothing with this id follows. Never skipped; empty only to take back interims that were nothing. */
   | { readonly type: 'utterance.final'; readonly utterance: Utterance; readonly endedBy: UtteranceEnd }
+  /** What was taken for speech had no words, and no interim told of any: there will be no final. Live lanes only. */
+  | { readonly type: 'utterance.dismissed'; readonly laneIndex: number; readonly endedBy: UtteranceEnd }
   /** So much of the lane has been heard; only for a session that asked for it, and not more often than it asked. */
   | { readonly type: 'lane.progress'; readonly laneIndex: number; readonly heardSamples: number }
   /** The lane ended and all its finals are out. */

@@ -25,7 +25,7 @@ export function createWriting(options: TextOptions): Writing {
     if (options.numerals === true && isFinal) words = withNumerals(words);
     if (options.profanityFilter === true) words = words.map(masked);
     if (words === utterance.words) return utterance;
-    return { ...utterance, words, text: textOf(words), stableWords: isFinal ? words.length : Math.min(utterance.stableWords, words.length) };
+    return { ...utterance, words, text: textOf(words), stableWords: isFinal ? words.length : Math.min(utterance.stableWords, words.length), settledWords: isFinal ? words.length : 0 };
   };
 }
 

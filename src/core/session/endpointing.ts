@@ -52,10 +52,11 @@ export type EndpointingAction =
  *                                       speech
  */
 export class Endpointer {
-  readonly #endpointSamples: number;
-  readonly #pauseSamples: number;
-  readonly #maxUtteranceSamples: number;
-  readonly #maxSegmentSamples: number;
+  #endpointSamples = 0;
+  #pauseSamples = 0;
+  #maxUtteranceSamples = 0;
+  #maxSegmentSamples = 0;
+  readonly #engineSegmentSamples: number;
   #state: 'idle' | 'segment' | 'paused' = 'idle';
   #utteranceStart = 0;
   #segmentStart = 0;
@@ -66,10 +67,16 @@ export class Endpointer {
   #recent: JudgedWindow[] = [];
 
   constructor(options: EndpointingOptions, maxSegmentSamples: number) {
+    this.#engineSegmentSamples = maxSegmentSamples;
+    this.configure(options);
+  }
+
+  /** Holds for the windows from now on, and for what is open. */
+  configure(options: EndpointingOptions): void {
     this.#endpointSamples = msToSamples(options.endpointMs ?? ENDPOINTING_DEFAULTS.endpointMs);
     this.#pauseSamples = Math.min(msToSamples(options.segmentPauseMs ?? ENDPOINTING_DEFAULTS.segmentPauseMs), this.#endpointSamples);
     this.#maxUtteranceSamples = msToSamples(options.maxUtteranceMs ?? ENDPOINTING_DEFAULTS.maxUtteranceMs);
-    this.#maxSegmentSamples = Math.min(maxSegmentSamples, this.#maxUtteranceSamples);
+    this.#maxSegmentSamples = Math.min(this.#engineSegmentSamples, this.#maxUtteranceSamples);
   }
 
   /** No utterance is open: nothing that the lane skips can be missed. */

@@ -152,7 +152,25 @@ test('noise that never became a word leaves no utterance', async () => {
   const { source, events, lane } = rig();
   source.pcm(joined(quiet(320), loud(200), quiet(1500))).end();
   await lane.run();
-  assert.deepEqual(types(events), ['speech.started', 'speech.ended', 'lane.closed']);
+  assert.deepEqual(types(events), ['speech.started', 'speech.ended', 'utterance.dismissed', 'lane.closed']);
+});
+
+test('endpointing that is set on the way holds from the audio that was queued by then', async () => {
+  const { source, events, lane } = rig({ endpointing: { endpointMs: Infinity } });
+  source.pcm(joined(loud(1000), quiet(2000)));
+  const set = lane.setEndpointing({ endpointMs: 500 });
+  source.pcm(joined(loud(1000), quiet(600), loud(1000), quiet(100))).end();
+  await lane.run();
+  await set;
+  assert.deepEqual(finals(events), ['L1-U0 w0 w1 w6 w7', 'L1-U1 w9 w10']);
+});
+
+test('words of settled segments are told from those that may change', async () => {
+  const { source, events, lane } = rig();
+  source.pcm(joined(loud(1000), quiet(400), loud(1000), quiet(1000))).end();
+  await lane.run();
+  const settled = events.flatMap((event) => (event.type === 'utterance.interim' || event.type === 'utterance.final' ? [event.utterance.settledWords] : []));
+  assert.deepEqual([...new Set(settled)], [0, 2, 4]);
 });
 
 test('interims that turned out to be nothing are taken back by an empty final', async () => {

@@ -61,8 +61,8 @@ export class Lane {
   readonly #unsettled: UtteranceBuilder[] = [];
   #tail: Promise<void> = Promise.resolve();
   #failure: unknown;
-  /** Flushes that wait for audio which was queued before them, in order. */
-  readonly #flushes: { readonly atSample: number; readonly done: () => void }[] = [];
+  /** Wishes that wait for audio which was queued before them, in order. */
+  readonly #wishes: { readonly atSample: number; readonly act: () => void | Promise<void>; readonly done: () => void }[] = [];
   #progressTold = 0;
   #ended = false;
   /** One step at a time: an item of the source, or a flush. */
@@ -96,11 +96,15 @@ export class Lane {
 
   /** Ends the open utterance at the end of the audio that the source holds by now; resolves when its final is out. */
   async flush(): Promise<void> {
-    const flushed = Promise.withResolvers<void>();
-    this.#flushes.push({ atSample: this.#options.source.queuedEndSample ?? 0, done: flushed.resolve });
-    await this.#next(() => this.#flushDue());
-    await flushed.promise;
+    await this.#afterQueued(() => this.#endOpenUtterance());
     await this.#tail;
+  }
+
+  /** From the end of the audio that the source holds by now, utterances end otherwise. */
+  async setEndpointing(options: EndpointingOptions): Promise<void> {
+    await this.#afterQueued(() => {
+      this.#endpointer.configure(options);
+    });
   }
 
   async run(): Promise<void> {
@@ -110,7 +114,7 @@ export class Lane {
       if (broken) throw broken.error;
     } finally {
       this.#ended = true;
-      for (const { done } of this.#flushes.splice(0)) done();
+      for (const { done } of this.#wishes.splice(0)) done();
       this.#options.detector.close();
       await this.#stream.close();
     }
@@ -123,7 +127,7 @@ export class Lane {
       for await (const item of this.#options.source) {
         await this.#next(async () => {
           await (item.kind === 'pcm' ? this.#hearPcm(item) : this.#hearGap(item));
-          await this.#flushDue();
+          await this.#actOnWishes();
         });
         this.#tellProgress();
         this.#throwFailure();
@@ -255,14 +259,16 @@ export class Lane {
     this.#options.emit({ type: 'utterance.interim', utterance: speaker ? attributedTo(snapshot, speaker) : snapshot });
   }
 
-  /** Noise that never became a word leaves no trace; interims that turned out to be nothing are taken back by an empty final. */
+  /** Noise that never became a word is no utterance; interims that turned out to be nothing are taken back by an empty final. */
   async #finalize(utterance: UtteranceBuilder, audio: PcmFrame | undefined, endedBy: UtteranceEnd): Promise<void> {
     const snapshot = utterance.snapshot();
-    const final = { ...snapshot, stableWords: snapshot.words.length };
+    const final = { ...snapshot, stableWords: snapshot.words.length, settledWords: snapshot.words.length };
     if (final.words.length > 0) {
       this.#options.emit({ type: 'utterance.final', utterance: await this.#attribution.attribute(final, audio), endedBy });
     } else if (utterance.shownText !== undefined) {
       this.#options.emit({ type: 'utterance.final', utterance: final, endedBy });
+    } else {
+      this.#options.emit({ type: 'utterance.dismissed', laneIndex: this.#options.index, endedBy });
     }
   }
 
@@ -282,12 +288,19 @@ export class Lane {
     this.#throwFailure();
   }
 
-  /** The flushes whose audio has all been heard. */
-  async #flushDue(): Promise<void> {
-    while (this.#flushes.length > 0 && (this.#ended || this.#flushes[0]!.atSample <= this.totals().heardSamples)) {
-      const flush = this.#flushes.shift();
-      await this.#endOpenUtterance();
-      flush?.done();
+  async #afterQueued(act: () => void | Promise<void>): Promise<void> {
+    const acted = Promise.withResolvers<void>();
+    this.#wishes.push({ atSample: this.#options.source.queuedEndSample ?? 0, act, done: acted.resolve });
+    await this.#next(() => this.#actOnWishes());
+    await acted.promise;
+  }
+
+  /** Those whose audio has all been heard. */
+  async #actOnWishes(): Promise<void> {
+    while (this.#wishes.length > 0 && (this.#ended || this.#wishes[0]!.atSample <= this.totals().heardSamples)) {
+      const wish = this.#wishes.shift();
+      await wish?.act();
+      wish?.done();
     }
   }
 

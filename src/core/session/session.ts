@@ -102,6 +102,7 @@ export class Session {
   #beingHeard = 0;
   #audioBytes: number | null = null;
   #gate: IntakeGate | undefined;
+  #endpointing: EndpointingOptions;
   #finalTotals: readonly LaneTotals[] | undefined;
   #state: 'open' | 'closing' | 'closed' = 'open';
   #error: EarshotError | undefined;
@@ -112,6 +113,7 @@ export class Session {
     this.#log = new EventLog(deps.observe ? { timing: { clock: deps.clock, observe: deps.observe } } : {});
     this.#attribution = deps.attribution ?? new LaneAttribution();
     this.#extraPieces = deps.parallelPieces === undefined ? undefined : new PiecePlaces(deps.parallelPieces - 1);
+    this.#endpointing = deps.endpointing;
     this.id = deps.id;
     this.tenantId = deps.tenantId;
     this.jobId = deps.jobId;
@@ -201,6 +203,13 @@ export class Session {
     this.#log.append({ type: 'session.flushed' });
   }
 
+  /** How utterances end from the end of the audio that the lanes hold by now; how segments do stays the recognizer's wish. Recordings keep theirs. */
+  setEndpointing(options: EndpointingOptions): void {
+    const { segmentPauseMs } = this.#endpointing;
+    this.#endpointing = { ...options, ...(segmentPauseMs !== undefined && { segmentPauseMs }) };
+    for (const lane of this.#lanes) if (lane instanceof Lane) void lane.setEndpointing(this.#endpointing);
+  }
+
   /** The client lives though it sends no audio: the idle limit counts from now. */
   keepAlive(): void {
     this.#lastAudioMs = this.#deps.clock.nowMs();
@@ -258,7 +267,7 @@ export class Session {
       source: this.#observed(source),
       lease: this.#deps.place.lease,
       detector: this.#deps.createDetector(),
-      endpointing: this.#deps.endpointing,
+      endpointing: this.#endpointing,
       maxSegmentSamples: this.#deps.place.capabilities.maxSegmentSamples,
       clock: this.#deps.clock,
       ...(this.#deps.progressSamples !== undefined && { progressSamples: this.#deps.progressSamples }),

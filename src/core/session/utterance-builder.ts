@@ -57,6 +57,7 @@ export class UtteranceBuilder {
       startSample: words[0]?.startSample ?? this.startSample,
       endSample: words.at(-1)?.endSample ?? this.startSample,
       stableWords: this.#settled.length + this.#held.length,
+      settledWords: this.#settled.length,
     };
   }
 
