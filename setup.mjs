@@ -19,7 +19,7 @@ const APT_LOCK_PAUSE_MS = 4000;
 const OFFLINE =
   /temporary failure resolving|could not resolve|could not connect|network is unreachable|unable to connect|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH/i;
 
-/** Debian packages, and how to find what they bring on a system that is not Debian's: any command, library or file of the list. */
+/** Debian packages, and how to find what they bring on a system that is not Debian's: any command, library, file or Python module of the list. */
 const SYSTEM_PACKAGES = [
   // The Node that npm brings is linked against it; a bare Debian lacks it.
   { name: 'libatomic1', mode: 'run', library: 'libatomic.so.1' },
@@ -32,6 +32,8 @@ const SYSTEM_PACKAGES = [
   { name: 'chromium', mode: 'test', commands: ['chromium', 'chromium-browser', 'google-chrome'] },
   { name: 'flite', mode: 'test', commands: ['flite'] },
   { name: 'redis-server', mode: 'test', commands: ['redis-server'] },
+  { name: 'python3-httpx', mode: 'test', python: 'httpx' },
+  { name: 'python3-websockets', mode: 'test', python: 'websockets' },
 ];
 
 /** A failure for people: the one line that tells what to do. */
@@ -91,6 +93,7 @@ function installedDebianPackages(names) {
 function isPresent(item, libraries) {
   if (item.library !== undefined) return libraries.includes(`${item.library} `);
   if (item.file !== undefined) return fs.existsSync(item.file);
+  if (item.python !== undefined) return spawnSync('python3', ['-c', `import ${item.python}`], { stdio: 'ignore' }).status === 0;
   return item.commands.some((command) => findCommand(command) !== undefined);
 }
 
