@@ -13,7 +13,7 @@ export function alternative(words: readonly Word[], options: { readonly punctuat
     transcript: textOf(words),
     confidence: meanConfidence(words) ?? 0,
     words: words.map((word) => ({
-      word: word.text.toLowerCase(),
+      word: bare(word.text),
       start: seconds(word.startSample),
       end: seconds(word.endSample),
       confidence: roundedTo(word.confidence ?? 0, 3),
@@ -21,6 +21,12 @@ export function alternative(words: readonly Word[], options: { readonly punctuat
       ...(options.speakers && word.speaker && { speaker: options.speakers.of(word.speaker) }),
     })),
   };
+}
+
+/** Without the punctuation around it and, unless it stands for something blacked out, in lower case. */
+function bare(text: string): string {
+  const stripped = text.replace(/^[¿¡"“]+|[.,!?;:…"”]+$/gu, '');
+  return /^\[[A-Z]+(_\d+)?\]$/.test(stripped) ? stripped : stripped.toLowerCase();
 }
 
 /** The vendor's error codes, by ours; the HTTP status in front. */

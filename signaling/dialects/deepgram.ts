@@ -1,22 +1,13 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { msToSamples, type AudioFormat } from '../../src/core/audio.ts';
+import { msToSamples } from '../../src/core/audio.ts';
 import type { EarshotError } from '../../src/core/errors.ts';
 import type { NumberedEvent, Utterance } from '../../src/core/transcript.ts';
 import type { WireMessage } from '../connection.ts';
+import { type DeepgramOptions, deepgramOptions } from './deepgram-options.ts';
 import { alternative, deepgramError, modelInfo, MODEL_UUID } from './deepgram-results.ts';
 import type { Command, Conversation, DialectAddress, Farewell, StreamDialect, StreamRequest } from './dialect.ts';
 import { authorization, jsonObject, QueryReader, seconds, SpeakerNumbers } from './fields.ts';
 
-/** Encodings by the vendor's names. Compressed ones come with their own framing. */
-const ENCODINGS = new Map<string, Pick<AudioFormat, 'container' | 'encoding'>>([
-  ['linear16', { container: 'raw', encoding: 's16' }],
-  ['linear32', { container: 'raw', encoding: 'f32' }],
-  ['mulaw', { container: 'raw', encoding: 'mulaw' }],
-  ['alaw', { container: 'raw', encoding: 'alaw' }],
-  ['flac', { container: 'flac' }],
-  ['opus', { container: 'ogg' }],
-  ['ogg-opus', { container: 'ogg' }],
-]);
 const DEFAULT_ENDPOINTING_MS = 10;
 /** The vendor's limit for a stream that sends neither audio nor a KeepAlive. */
 const MAX_IDLE_MS = 10_000;
@@ -34,6 +25,7 @@ interface StreamOptions {
   readonly speakers: SpeakerNumbers | undefined;
   /** Undefined: UtteranceEnd is not wanted. */
   readonly utteranceEndSamples: number | undefined;
+  readonly echoed: DeepgramOptions['echoed'];
 }
 
 /** Deepgram's live transcription (`/v1/listen`). */
@@ -151,6 +143,7 @@ class DeepgramConversation implements Conversation {
 
   #results(utterance: Utterance, state: { readonly isFinal: boolean; readonly speechFinal: boolean }): object {
     const startSample = Math.min(this.#windowStart[utterance.laneIndex] ?? 0, utterance.startSample);
+    const { extra } = this.#options.echoed;
     return {
       type: 'Results',
       channel_index: this.#channel(utterance.laneIndex),
@@ -160,7 +153,7 @@ class DeepgramConversation implements Conversation {
       speech_final: state.speechFinal,
       from_finalize: false,
       channel: { alternatives: [alternative(utterance.words, this.#options)] },
-      metadata: { request_id: this.#requestId, model_info: modelInfo(), model_uuid: MODEL_UUID },
+      metadata: { request_id: this.#requestId, model_info: modelInfo(), model_uuid: MODEL_UUID, ...(extra && { extra }) },
     };
   }
 
@@ -183,6 +176,7 @@ class DeepgramConversation implements Conversation {
       channels: this.#options.channels,
       models: [MODEL_UUID],
       model_info: { [MODEL_UUID]: modelInfo() },
+      ...this.#options.echoed,
     };
   }
 
@@ -193,33 +187,29 @@ class DeepgramConversation implements Conversation {
 
 function streamOptions(query: URLSearchParams): StreamOptions {
   const reader = new QueryReader(query);
-  const encoding = reader.choice('encoding', ENCODINGS);
-  const sampleRateHz = reader.integer('sample_rate', 4000, 192_000);
-  const channels = reader.integer('channels', 1, 8) ?? 1;
-  const multichannel = reader.flag('multichannel');
-  const language = reader.language('language', ['multi']);
+  const { format, multichannel, diarize, punctuated, language, text, echoed } = deepgramOptions(reader);
   const interimResults = reader.flag('interim_results');
   const utteranceEndMs = reader.integer('utterance_end_ms', 1000, 60_000);
   const vadEvents = reader.flag('vad_events');
-  const punctuated = reader.flag('punctuate') || reader.flag('smart_format');
-  const diarize = reader.flag('diarize');
-  if (encoding?.container === 'raw' && sampleRateHz === undefined) reader.refuse('sample_rate', 'required with this encoding');
   if (utteranceEndMs !== undefined && !interimResults) reader.refuse('utterance_end_ms', 'needs interim_results=true');
+  if (reader.text('callback') !== undefined) reader.refuse('callback', 'not offered for live audio: results come on the socket');
   const endpointMs = endpointing(reader);
   reader.check();
   return {
-    channels: multichannel ? channels : 1,
+    channels: multichannel ? (format.channels ?? 1) : 1,
     interimResults,
     vadEvents,
     punctuated,
     speakers: diarize ? new SpeakerNumbers() : undefined,
     utteranceEndSamples: utteranceEndMs === undefined ? undefined : msToSamples(utteranceEndMs),
+    echoed,
     request: {
-      format: { container: 'auto', ...encoding, channels, ...(sampleRateHz !== undefined && { sampleRateHz }), ...(!multichannel && { mixdown: true }) },
+      format,
       endpointing: { endpointMs },
       limits: { maxIdleMs: MAX_IDLE_MS },
       ...(language !== undefined && { language }),
       ...(diarize && { diarize }),
+      ...(text && { text }),
       ...(utteranceEndMs !== undefined && { progressMs: PROGRESS_MS }),
     },
   };

@@ -126,6 +126,51 @@ export const DEEPGRAM_VECTORS: readonly DialectVector[] = [
     ],
   },
   { name: 'endpointing is a number, a default, or off', query: `${LINEAR}&endpointing=false&language=en-GB`, opening: { ...request({ language: 'en' }), endpointing: { endpointMs: Infinity } } },
-  { name: 'every wrong parameter is named', query: 'encoding=linear16&channels=9&interim_results=perhaps&utterance_end_ms=5&language=*', refused: { code: 'VALIDATION_ERROR', fields: ['channels', 'language', 'interim_results', 'utterance_end_ms', 'sample_rate'] } },
+  { name: 'every wrong parameter is named', query: 'encoding=linear16&channels=9&interim_results=perhaps&utterance_end_ms=5&language=*', refused: { code: 'VALIDATION_ERROR', fields: ['channels', 'sample_rate', 'language', 'interim_results', 'utterance_end_ms'] } },
+  {
+    name: 'how the text is to be written, and what is echoed',
+    query: `${LINEAR}&smart_format=true&redact=pci&redact=ssn&keyterm=Ear%20shot&keywords=hello:3&keywords=quiet:-5&replace=glad%20ya:Gladia&profanity_filter=true&tag=a&tag=b&extra=call:7:1&version=latest`,
+    opening: request({
+      text: {
+        numerals: true,
+        redact: ['pci', 'ssn'],
+        vocabulary: [{ term: 'Ear shot', boost: 2 }, { term: 'hello', boost: 3 }],
+        spelling: [{ from: ['glad ya'], to: 'Gladia' }],
+        profanityFilter: true,
+      },
+    }),
+    steps: [{ event: closed, frames: [{ ...goodbye(SHA_OF_NOTHING), tags: ['a', 'b'], extra: { call: '7:1' } }] }],
+  },
+  {
+    name: 'a word stands without its punctuation, and what is blacked out as it is',
+    query: `${LINEAR}&punctuate=true&extra=call:7`,
+    steps: [
+      {
+        event: { type: 'utterance.final', utterance: { ...HELLO_WORLD, words: [{ ...HELLO_WORLD.words[0], text: 'Hello,' }, { ...HELLO_WORLD.words[1], text: '[NUMBER_1].' }] }, endedBy: 'silence' },
+        frames: [
+          results({
+            channel: {
+              alternatives: [
+                {
+                  transcript: 'Hello, [NUMBER_1].',
+                  confidence: 0.8,
+                  words: [
+                    { ...words[0], word: 'hello', punctuated_word: 'Hello,' },
+                    { ...words[1], word: '[NUMBER_1]', punctuated_word: '[NUMBER_1].' },
+                  ],
+                },
+              ],
+            },
+            metadata: { ...metadata, extra: { call: '7' } },
+          }),
+        ],
+      },
+    ],
+  },
+  {
+    name: 'what would have to be made up is refused',
+    query: `${LINEAR}&detect_entities=true&sentiment=false&search=hello&redact=organization&replace=hello&extra=plain&callback=https%3A%2F%2Fexample.com`,
+    refused: { code: 'VALIDATION_ERROR', fields: ['detect_entities', 'search', 'redact', 'replace', 'extra', 'callback'] },
+  },
   { name: 'an encoding that cannot be decoded is refused', query: 'encoding=speex&sample_rate=16000', refused: { code: 'VALIDATION_ERROR', fields: ['encoding'] } },
 ];
