@@ -1,10 +1,11 @@
 import type { AudioFormat } from '../../src/core/audio.ts';
 import type { EarshotError } from '../../src/core/errors.ts';
-import type { Redaction, TextOptions } from '../../src/core/text-options.ts';
-import type { NumberedEvent, Utterance, Word } from '../../src/core/transcript.ts';
+import type { NumberedEvent, Utterance } from '../../src/core/transcript.ts';
 import type { WireMessage } from '../connection.ts';
-import type { Command, Conversation, DialectAddress, Farewell, HttpRefusal, StreamDialect, StreamRequest } from './dialect.ts';
-import { authorization, invalid, jsonObject, QueryReader, roundedTo, seconds, SpeakerNumbers, vocabularyTerms } from './fields.ts';
+import type { Command, Conversation, DialectAddress, Farewell, StreamDialect, StreamRequest } from './dialect.ts';
+import { authorization, invalid, jsonObject, QueryReader, seconds, SpeakerNumbers } from './fields.ts';
+import { pulseOptions } from './pulse-options.ts';
+import { pulseError, pulseUtterance, pulseWord, redactedEntities } from './pulse-results.ts';
 
 const UNIFIED_PATH = '/waves/v1/stt/live';
 /** Where a model has to be named in the path, or need not be named at all. */
@@ -19,16 +20,14 @@ const ENCODINGS = new Map<string, Pick<AudioFormat, 'container' | 'encoding'>>([
   ['ogg_opus', { container: 'ogg' }],
 ]);
 const SAMPLE_RATES = new Map(['8000', '16000', '22050', '24000', '44100', '48000'].map((rate) => [rate, Number(rate)]));
-/** What the vendor's clients send where they do not know the language. */
-const ANY_LANGUAGE = ['multi', 'multi-eu', 'multi-indic', 'multi-asian', 'multi-south-indic', 'north_indic', 'auto'];
 const DEFAULT_END_OF_UTTERANCE_MS = 800;
-const DEFAULT_BOOST = 1;
 
 interface StreamOptions {
   readonly request: StreamRequest;
   readonly words: boolean;
   readonly utterances: boolean;
-  readonly speakers: boolean;
+  /** Undefined: speakers are not wanted. */
+  readonly speakers: SpeakerNumbers | undefined;
   readonly vadEvents: boolean;
   readonly fullTranscript: boolean;
 }
@@ -43,17 +42,6 @@ export const PULSE: StreamDialect = {
   refuse: pulseError,
 };
 
-/** A refusal in the vendor's shape; `message` is what some clients read instead of `error`. */
-function pulseError(error: EarshotError, requestId: string): HttpRefusal {
-  const { httpStatus } = error.rule;
-  const isRequest = httpStatus === 422 || httpStatus === 415 || httpStatus === 404;
-  return {
-    status: isRequest ? 400 : httpStatus,
-    headers: { 'x-request-id': requestId, ...(error.retryAfterSeconds !== undefined && { 'retry-after': String(error.retryAfterSeconds) }) },
-    body: { error: error.message, message: error.message, request_id: requestId },
-  };
-}
-
 /**
  * Partials replace each other until the next final, and every final has its own text only. A `finalize` is answered by exactly
  * one message: what it brings out is held until it is whole.
@@ -62,7 +50,6 @@ class PulseConversation implements Conversation {
   readonly opening: StreamRequest;
   readonly #options: StreamOptions;
   readonly #sessionId: string;
-  readonly #speakers = new SpeakerNumbers();
   #fullTranscript = '';
   #finalizing = 0;
   #held: Utterance[] = [];
@@ -124,19 +111,13 @@ class PulseConversation implements Conversation {
     const text = utterances.map((utterance) => utterance.text).join(' ').trim();
     this.#fullTranscript = `${this.#fullTranscript} ${text}`.trim();
     const { language } = this.#options.request;
+    const { speakers } = this.#options;
     return {
       ...this.#transcription(text, { isFinal: true }),
       ...(language !== undefined && { language, languages: [language] }),
-      ...(this.#options.words && { words: utterances.flatMap((utterance) => utterance.words.map((word) => this.#word(word))) }),
-      ...(this.#options.utterances && {
-        utterances: utterances.map(({ text: each, startSample, endSample, speaker }) => ({
-          text: each,
-          transcript: each,
-          start: seconds(startSample),
-          end: seconds(endSample),
-          ...(this.#options.speakers && speaker && { speaker: this.#speakers.of(speaker) }),
-        })),
-      }),
+      ...(this.#options.words && { words: utterances.flatMap(({ words }) => words.map((word) => pulseWord(word, speakers))) }),
+      ...(this.#options.utterances && { utterances: utterances.map((utterance) => pulseUtterance(utterance, speakers)) }),
+      ...(this.opening.text?.redact && { redacted_entities: redactedEntities(utterances) }),
     };
   }
 
@@ -152,16 +133,6 @@ class PulseConversation implements Conversation {
       ...(this.#options.fullTranscript && { full_transcript: isFinal ? this.#fullTranscript : `${this.#fullTranscript} ${text}`.trim() }),
     };
   }
-
-  #word(word: Word): object {
-    return {
-      word: word.text,
-      start: seconds(word.startSample),
-      end: seconds(word.endSample),
-      ...(word.confidence !== undefined && { confidence: roundedTo(word.confidence, 3) }),
-      ...(this.#options.speakers && word.speaker && { speaker: this.#speakers.of(word.speaker) }),
-    };
-  }
 }
 
 function streamOptions({ path, query, params }: DialectAddress): StreamOptions {
@@ -170,15 +141,13 @@ function streamOptions({ path, query, params }: DialectAddress): StreamOptions {
   const reader = new QueryReader(query);
   const encoding = reader.choice('encoding', ENCODINGS) ?? { container: 'raw', encoding: 's16' };
   const sampleRateHz = reader.choice('sample_rate', SAMPLE_RATES) ?? 16_000;
-  const language = reader.language('language', ANY_LANGUAGE);
+  const { language, diarize, text } = pulseOptions(reader);
   const endOfUtteranceMs = reader.integer('eou_timeout_ms', 100, 10_000) ?? DEFAULT_END_OF_UTTERANCE_MS;
   const endpointing = reader.flag('endpointing', true);
-  const diarize = reader.flag('diarize');
-  const text = textOptions(reader);
   const options = {
     words: reader.flag('word_timestamps', !isUnified),
     utterances: reader.flag('sentence_timestamps'),
-    speakers: diarize,
+    speakers: diarize ? new SpeakerNumbers() : undefined,
     vadEvents: query.has('vad_events') ? reader.flag('vad_events') : reader.flag('vad'),
     fullTranscript: reader.flag('full_transcript'),
   };
@@ -190,27 +159,10 @@ function streamOptions({ path, query, params }: DialectAddress): StreamOptions {
       endpointing: { endpointMs: endpointing ? endOfUtteranceMs : Infinity },
       ...(language !== undefined && { language }),
       ...(diarize && { diarize }),
-      ...(Object.keys(text).length > 0 && { text }),
+      ...(text && { text }),
     },
   };
 }
-
-function textOptions(reader: QueryReader): TextOptions {
-  const isFormatted = reader.flag('format', true);
-  const numerals = isFormatted && (reader.flag('itn_normalize') || reader.text('numerals') === 'true');
-  const redact: Redaction[] = [];
-  if (isAsked(reader.text('redact_pii'))) redact.push('pii');
-  if (isAsked(reader.text('redact_pci'))) redact.push('pci');
-  const keywords = reader.text('keywords');
-  return {
-    ...(numerals && { numerals }),
-    ...(redact.length > 0 && { redact }),
-    ...(keywords !== undefined && { vocabulary: vocabularyTerms(keywords, DEFAULT_BOOST) }),
-  };
-}
-
-/** A list of entities, as one client sends it, asks for all of them. */
-const isAsked = (value: string | undefined): boolean => value !== undefined && value !== 'false' && value !== '0';
 
 /** The unified path needs a model that streams; the older ones have it in the path, or do not look. */
 function checkModel(model: string | null | undefined, isRequired: boolean): void {

@@ -77,11 +77,27 @@ export const PULSE_VECTORS: readonly DialectVector[] = [
     steps: [
       {
         event: { ...final, utterance: { ...HELLO_WORLD, words: HELLO_WORLD.words.map((word, index) => ({ ...word, speaker: { label: `SPEAKER_0${String(index + 4)}`, speakerId: null } })) } },
-        frames: [transcription('hello World', { words: words.map((word, index) => ({ ...word, speaker: index })) })],
+        frames: [transcription('hello World', { words: words.map((word, index) => ({ ...word, speaker: index })), redacted_entities: [] })],
       },
     ],
   },
   { name: 'the unified path needs a model', query: 'language=en', refused: { code: 'VALIDATION_ERROR', fields: ['model'] } },
   { name: 'a model that does not stream is refused', query: 'model=pulse-pro', refused: { code: 'VALIDATION_ERROR', fields: ['model'] } },
+  {
+    name: 'how the text is to be written; what is blacked out is listed',
+    query: 'model=pulse&itn_normalize=true&redact_pii=true&redact_pci=FIRSTNAME,PHONENUMBER&keywords=Earshot:2,two%20words&external_session_id=call-7',
+    opening: request({ text: { numerals: true, redact: ['pii', 'pci'], vocabulary: [{ term: 'Earshot', boost: 2 }, { term: 'two words', boost: 1 }] } }),
+    steps: [
+      {
+        event: {
+          type: 'utterance.final',
+          utterance: { ...HELLO_WORLD, text: 'hello [FIRSTNAME_1]', words: [HELLO_WORLD.words[0], { ...HELLO_WORLD.words[1], text: '[FIRSTNAME_1]' }] },
+          endedBy: 'silence',
+        },
+        frames: [transcription('hello [FIRSTNAME_1]', { redacted_entities: ['[FIRSTNAME_1]'] })],
+      },
+    ],
+  },
+  { name: 'a session is tagged with a name only', query: 'model=pulse&external_session_id=a%20b', refused: { code: 'VALIDATION_ERROR', fields: ['external_session_id'] } },
   { name: 'wrong values are refused, unknown names are not', query: 'model=pulse&sample_rate=12345&eou_timeout_ms=5&unknown=1', refused: { code: 'VALIDATION_ERROR', fields: ['sample_rate', 'eou_timeout_ms'] } },
 ];
