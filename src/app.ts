@@ -213,6 +213,7 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
     usage: data.store.usage,
     audit: data.store.audit,
     maxInlineBytes: config.maxInlineBytes,
+    maxOpenAiFileBytes: config.maxOpenAiFileBytes,
     maxUploadBytes: config.maxUploadBytes,
     ...(certificate && { certificate }),
     pageDir: fileURLToPath(new URL('../web-demo/dist', import.meta.url)),

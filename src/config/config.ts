@@ -55,6 +55,7 @@ const schema = z.strictObject({
   maxLiveSessions: positiveInteger.max(1000).optional().describe('Live sessions at a time. Default: 5 per core.'),
   maxBatchSessions: positiveInteger.max(1000).optional().describe('Uploaded files recognized at a time. Default: 2 per core.'),
   maxInlineBytes: positiveInteger.default(5 * 1024 * 1024).describe('Largest upload answered in the same response, in bytes.'),
+  maxOpenAiFileBytes: positiveInteger.default(25 * 1024 * 1024).describe('Largest file of `/v1/audio/transcriptions`, which has no jobs, in bytes.'),
   maxUploadBytes: positiveInteger.default(2 * 1024 ** 3).describe('Largest file of a job, uploaded or at an address, in bytes.'),
   jobWorkers: positiveInteger.max(64).optional().describe('Jobs worked on at a time. Default: one per core.'),
   maxQueuedJobs: positiveInteger.default(1000).describe('Jobs of one tenant that may wait; more are refused.'),

@@ -84,6 +84,16 @@ export class Dispatcher {
     });
   }
 
+  /** What the policy of the tenant lets it have for recordings, best first; a name that several backends have is there once. */
+  async models(tenantId: string): Promise<{ readonly model: string; readonly backend: string }[]> {
+    const { policies } = this.#options;
+    const policy = (await policies.policy(tenantId)) ?? DEFAULT_TENANT_POLICY;
+    const resolution = resolve(policy, { priority: 'batch' }, await this.#candidates(tenantId));
+    if (resolution.type === 'refused') return [];
+    const { candidates } = resolution;
+    return candidates.filter(({ model }, index) => candidates.findIndex((other) => other.model === model) === index);
+  }
+
   /** Of all backends together: ready if one of them is. */
   snapshot(): RecognizerSnapshot {
     const each = this.#options.backends.map((backend) => backend.snapshot());

@@ -101,7 +101,7 @@ async function ask(route: Route, path: string, secret: string | undefined): Prom
   if (!route.isSocket) {
     const answer = await server.app.inject({ method: route.method as 'GET', url: path, headers: { host: 'earshot.example', ...headers } });
     const type = String(answer.headers['content-type']);
-    return { status: answer.statusCode, code: type.startsWith('application/json') ? answer.json<Partial<ErrorAnswer>>().error?.code : undefined };
+    return { status: answer.statusCode, code: type.startsWith('application/json') ? nativeCode(answer.json<Partial<ErrorAnswer>>()) : undefined };
   }
   const socket = new WebSocket(`${server.url.replace('http', 'ws')}${path}`, { headers: { host: 'earshot.example', ...headers } });
   const refused = once(socket, 'unexpected-response') as Promise<[unknown, IncomingMessage]>;
@@ -117,6 +117,9 @@ async function ask(route: Route, path: string, secret: string | undefined): Prom
   const body = JSON.parse(await text(refusal[1])) as Partial<ErrorAnswer>;
   return { status: refusal[1].statusCode ?? 0, code: body.error?.code };
 }
+
+/** Other protocols have codes of their own. */
+const nativeCode = ({ status, error }: Partial<ErrorAnswer>): string | undefined => (status === 'error' ? error?.code : undefined);
 
 async function callers(tenantId: string): Promise<Caller[]> {
   const nowMs = Date.now();

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifySchema, RouteOptions } from 'fastify';
 import { EarshotError } from '../core/errors.ts';
+import type { HttpRefusal } from '../../signaling/dialects/dialect.ts';
 import type { Permission, Principal } from '../core/principal.ts';
 import { credentialsOf, type ReadSecret } from './credentials.ts';
 import type { HttpServices } from './services.ts';
@@ -13,6 +14,8 @@ declare module 'fastify' {
     permission?: RoutePermission;
     /** Where the route's clients put their secret. Default: `Authorization: Bearer` or `?token=`. */
     credential?: ReadSecret;
+    /** How the protocol of the route's clients refuses. Default: the native envelope. */
+    refuse?: (error: EarshotError, requestId: string) => HttpRefusal;
   }
   interface FastifyRequest {
     /** Who is asking; not there on public routes. */

@@ -8,6 +8,7 @@ import { documentationRoutes } from './routes/documentation.ts';
 import { healthRoutes } from './routes/health.ts';
 import { jobRoutes } from './routes/jobs.ts';
 import { keyRoutes } from './routes/keys.ts';
+import { openAiRoutes } from './routes/openai.ts';
 import { pageRoutes } from './routes/page.ts';
 import { guardRoutes } from './permissions.ts';
 import { type Routes, withZod } from './route-schema.ts';
@@ -54,6 +55,7 @@ export async function createHttpServer(services: HttpServices): Promise<Routes> 
   await transcribeRoutes(app, services);
   jobRoutes(app, services);
   webhookSecretRoutes(app, services);
+  openAiRoutes(app, services);
   webrtcRoutes(app, services);
   keyRoutes(app, services);
   tokenRoutes(app, services);
@@ -91,7 +93,10 @@ function sendError(thrown: unknown, request: FastifyRequest, reply: FastifyReply
   }
   if (error.retryAfterSeconds !== undefined) void reply.header('retry-after', String(error.retryAfterSeconds));
   if (error.rule.httpStatus === 401) void reply.header('www-authenticate', 'Bearer');
-  return reply.status(error.rule.httpStatus).send(errorBody(error, request.id));
+  const { refuse } = request.is404 ? {} : request.routeOptions.config;
+  if (!refuse) return reply.status(error.rule.httpStatus).send(errorBody(error, request.id));
+  const { status, headers, body } = refuse(error, request.id);
+  return reply.status(status).headers(headers).send(body);
 }
 
 const pathOf = (url: string): string => url.split('?')[0] ?? url;

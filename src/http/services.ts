@@ -35,6 +35,8 @@ export interface HttpServices {
   readonly maxInlineBytes: number;
   /** Largest upload of all, in bytes: what is over the inline limit becomes a job. */
   readonly maxUploadBytes: number;
+  /** Largest upload of OpenAI's protocol, which knows no jobs, in bytes. */
+  readonly maxOpenAiFileBytes: number;
   readonly jobs: Jobs;
   readonly transcripts: TranscriptStore;
   readonly blobs: BlobStore;

@@ -8,7 +8,8 @@ export type UploadedFile = { readonly kind: 'held'; readonly bytes: Buffer } | {
 
 export interface UploadedForm {
   readonly file: UploadedFile | undefined;
-  readonly fields: Readonly<Record<string, string>>;
+  /** In the form's order; a name may come several times. */
+  readonly fields: URLSearchParams;
 }
 
 export interface UploadLimits {
@@ -28,12 +29,12 @@ export const MAX_ENVELOPE_BYTES = 64 * 1024;
 export async function readForm(request: FastifyRequest, blobs: BlobStore, limits: UploadLimits): Promise<UploadedForm> {
   const declared = Number(request.headers['content-length'] ?? 0);
   if (declared > limits.maxUploadBytes + MAX_ENVELOPE_BYTES) throw tooLarge(limits.maxUploadBytes);
-  const fields = new Map<string, string>();
+  const fields = new URLSearchParams();
   let file: UploadedFile | undefined;
   try {
     for await (const part of request.parts({ limits: { fileSize: limits.maxUploadBytes + 1, files: 2 } })) {
       if (part.type === 'field') {
-        fields.set(part.fieldname, typeof part.value === 'string' ? part.value : '');
+        fields.append(part.fieldname, typeof part.value === 'string' ? part.value : '');
       } else if (part.fieldname === 'file' && !file) {
         file = await receive(part.file, blobs, limits);
       } else {
@@ -41,7 +42,7 @@ export async function readForm(request: FastifyRequest, blobs: BlobStore, limits
         throw invalid([{ field: part.fieldname, message: 'one file, named `file`' }]);
       }
     }
-    return { file, fields: Object.fromEntries(fields) };
+    return { file, fields };
   } catch (error) {
     await discard(file, blobs);
     throw formError(error);

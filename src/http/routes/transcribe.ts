@@ -7,13 +7,13 @@ import { segment } from '../../../signaling/dialects/scaiecho.ts';
 import type { SessionWish } from '../../core/admission.ts';
 import { EarshotError } from '../../core/errors.ts';
 import type { Principal } from '../../core/principal.ts';
-import type { Session } from '../../core/session/session.ts';
 import type { JobRequest } from '../../core/store/jobs.ts';
-import { transcribe, transcriptText, type Transcript } from '../../core/session/transcribe.ts';
+import { transcriptText, type Transcript } from '../../core/session/transcribe.ts';
 import { okBody } from '../envelope.ts';
 import { EXPORT_TYPES, exported, exportQuery } from '../export-query.ts';
 import { segmentSchema } from '../job-json.ts';
 import { requirePermission } from '../permissions.ts';
+import { recognizeUpload } from '../recognize-upload.ts';
 import { chunksOf, discard, MAX_ENVELOPE_BYTES, readForm, stored, type UploadedFile, type UploadedForm } from '../upload.ts';
 import { NATIVE_BASE, type HttpServices } from '../services.ts';
 import { answer, file, RECOGNITION_ERRORS, route, type Routes, SESSION_ERRORS } from '../route-schema.ts';
@@ -86,14 +86,14 @@ export async function transcribeRoutes(app: Routes, services: HttpServices): Pro
       const wish = await checked(services, request, upload);
       if (wish.isJob || upload.file?.kind === 'stored') return queue(services, request, reply, upload.file, wish);
       if (!upload.file) throw invalid([{ field: 'file', message: 'required: the audio file, or `url`' }]);
-      const startedAtMs = services.now();
-      const { transcript, session } = await recognize(services, request, upload.file.bytes, wish.session);
-      await services.recorder.record(session, request.caller, wish.session, transcript, upload.file.bytes.length, startedAtMs);
+      const { bytes } = upload.file;
+      const { session, transcript: whole } = await recognizeUpload(services, request, { bytes: chunksOf(bytes), size: bytes.length }, wish.session);
+      const transcript = await whole;
       if (request.query.format !== 'json') {
         const { mediaType, text } = exported(transcript, request.query);
         return reply.type(mediaType).send(text);
       }
-      return okBody(inlineAnswer(session.jobId, transcript, upload.file.bytes.length), request.id);
+      return okBody(inlineAnswer(session.jobId, transcript, bytes.length), request.id);
     },
   );
 }
@@ -107,7 +107,7 @@ async function readRequest(services: HttpServices, request: FastifyRequest): Pro
     if (form.file?.kind === 'held' && form.file.bytes.length === 0) throw new EarshotError('AUDIO_EMPTY', 'The file is empty.');
     return form;
   }
-  if (typeof request.body === 'object' && request.body !== null) return { file: undefined, fields: parse(jsonSchema, request.body) };
+  if (typeof request.body === 'object' && request.body !== null) return { file: undefined, fields: new URLSearchParams(parse(jsonSchema, request.body)) };
   throw invalid([{ field: 'body', message: 'multipart/form-data with a part named file, or JSON with url' }]);
 }
 
@@ -144,31 +144,9 @@ function inlineAnswer(jobId: string | undefined, transcript: Transcript, audioBy
   };
 }
 
-async function recognize(
-  services: HttpServices,
-  request: FastifyRequest,
-  file: Buffer,
-  wish: SessionWish,
-): Promise<{ readonly transcript: Transcript; readonly session: Session }> {
-  const gone = new AbortController();
-  const onClose = (): void => {
-    gone.abort(new EarshotError('SESSION_CONFLICT', 'The client went away.'));
-  };
-  request.raw.socket.once('close', onClose);
-  const session = await services.openSession(request.caller, wish);
-  session.countBytes(file.length);
-  try {
-    const audio = await services.decode(chunksOf(file), { container: 'auto' }, gone.signal);
-    return { transcript: await transcribe(session, audio, { signal: gone.signal }), session };
-  } finally {
-    request.raw.socket.off('close', onClose);
-    void session.close('finished');
-  }
-}
-
 /** Checks the form's fields, and that the caller may have what they ask for. */
 function parseFields(services: HttpServices, caller: Principal, { file: upload, fields }: UploadedForm): Wish {
-  const values = parse(fieldsSchema, fields);
+  const values = parse(fieldsSchema, Object.fromEntries(fields));
   const url = filled(values.url);
   const callbackUrl = filled(values.callback_url);
   checkAddress(services, 'url', url);

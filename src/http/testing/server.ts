@@ -143,6 +143,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     usage: store.usage,
     audit: store.audit,
     maxInlineBytes: options.maxInlineBytes ?? 1024 * 1024,
+    maxOpenAiFileBytes: 2 * 1024 * 1024,
     maxUploadBytes: options.maxUploadBytes ?? 8 * 1024 * 1024,
     pageDir,
     ...options.services,
