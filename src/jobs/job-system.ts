@@ -9,6 +9,7 @@ import { CallbackSender } from './callback-sender.ts';
 import type { DescribeJob } from './job-description.ts';
 import { JobWorkers } from './job-workers.ts';
 import { Jobs } from './jobs.ts';
+import { deleteOrphanBlobs } from './orphan-blobs.ts';
 import { Retention } from './retention.ts';
 import { createJobRunner } from './run-job.ts';
 import type { WebhookSecrets } from './webhook-secrets.ts';
@@ -75,16 +76,28 @@ export function createJobSystem(options: JobSystemOptions): JobSystem {
       workers.drop(id);
     },
   });
+  let sweeping: Promise<void> = Promise.resolve();
   return {
     jobs,
     start: () => {
+      sweeping = sweep(options);
       workers.start();
       sender.start();
       retention?.start();
     },
     close: async () => {
       await workers.close();
-      await Promise.all([sender.close(), retention?.close()]);
+      await Promise.all([sender.close(), retention?.close(), sweeping]);
     },
   };
+}
+
+/** Never rejects. */
+async function sweep({ store, blobs, keepAudio, now, log }: JobSystemOptions): Promise<void> {
+  try {
+    const deleted = await deleteOrphanBlobs({ jobs: store.jobs, blobs, keepAudio, now });
+    if (deleted > 0) log.warn({ deleted }, 'audio that no job has was deleted');
+  } catch (error) {
+    log.error({ err: error }, 'audio that no job has could not be deleted');
+  }
 }

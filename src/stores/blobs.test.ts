@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { afterEach, beforeEach } from 'node:test';
@@ -58,6 +58,14 @@ test('what was deleted or never written is not found, and a name is never a path
     await blobs.delete(absent);
   }
   assert.deepEqual(await readdir(folder), ['secret']);
+});
+
+test('names can be had of what was written before a moment', async () => {
+  const old = await blobs.write(chunks('four'), { maxBytes: 10 });
+  await blobs.write(chunks('score'), { maxBytes: 10 });
+  await utimes(join(folder, old.name), 1000, 1000);
+  assert.deepEqual(await Array.fromAsync(blobs.names({ writtenBeforeMs: 1_000_001 })), [old.name]);
+  assert.deepEqual(await Array.fromAsync(blobs.names({ writtenBeforeMs: 1_000_000 })), []);
 });
 
 test('a start sweeps what a crash left unfinished, and only that', async () => {

@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EarshotError } from '../core/errors.ts';
 import type { BlobStore } from '../core/store/blobs.ts';
@@ -41,10 +41,22 @@ export async function openFolderBlobs(folder: string): Promise<BlobStore> {
     async delete(name) {
       if (NAME.test(name)) await rm(join(folder, name), { force: true });
     },
-    async *names() {
-      for (const entry of await readdir(folder)) if (NAME.test(entry)) yield entry;
+    async *names({ writtenBeforeMs } = { writtenBeforeMs: Infinity }) {
+      for (const entry of await readdir(folder)) {
+        if (NAME.test(entry) && (writtenBeforeMs === Infinity || (await isOlder(join(folder, entry), writtenBeforeMs)))) yield entry;
+      }
     },
   };
+}
+
+/** False for what has gone meanwhile. */
+async function isOlder(file: string, thanMs: number): Promise<boolean> {
+  try {
+    return (await stat(file)).mtimeMs < thanMs;
+  } catch (error) {
+    if (isAbsent(error)) return false;
+    throw error;
+  }
 }
 
 async function copy(bytes: AsyncIterable<Uint8Array>, file: FileHandle, maxBytes: number, signal?: AbortSignal): Promise<{ bytes: number; sha256: string }> {

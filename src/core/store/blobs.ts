@@ -6,6 +6,6 @@ export interface BlobStore {
   read(name: string): AsyncIterable<Uint8Array>;
   /** Idempotent. */
   delete(name: string): Promise<void>;
-  /** Names of all, in no order. */
-  names(): AsyncIterable<string>;
+  /** Names of all that were written before that moment, in no order. Default: of all. */
+  names(options?: { readonly writtenBeforeMs: number }): AsyncIterable<string>;
 }

@@ -112,6 +112,8 @@ export interface JobStore {
   cancel(tenantId: string, id: string, atMs: number): Promise<boolean>;
   /** Jobs of all tenants that ended before `beforeMs`, in any status, oldest first: what retention removes. */
   endedBefore(beforeMs: number, limit: number): Promise<readonly JobRecord[]>;
+  /** Names of the blobs that jobs of all tenants have: of those that have not ended, or with `ended` of those too. */
+  blobs(options: { readonly ended: boolean }): Promise<readonly string[]>;
   /** Waiting jobs, of one tenant or of all. */
   countQueued(tenantId?: string): Promise<number>;
   /** Due callbacks, not handed out again before `nowMs + leaseMs`. */

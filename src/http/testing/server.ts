@@ -47,6 +47,7 @@ export interface TestServer {
   readonly webSockets: WebSocketTransport;
   readonly tenancy: Tenancy;
   readonly store: Store;
+  readonly recorder: SessionRecorder;
   readonly enrolment: Enrolment;
   readonly blobs: BlobStore;
   /** What was logged, as `level message`. */
@@ -62,6 +63,8 @@ export interface TestServerOptions {
   readonly failedLoginsPerMinute?: number;
   readonly maxUploadBytes?: number;
   readonly maxQueuedJobs?: number;
+  /** Default true. */
+  readonly keepTranscripts?: boolean;
   readonly services?: Partial<HttpServices>;
 }
 
@@ -73,7 +76,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
   const recognizer = new FakeRecognizer({ maxSessions: options.maxSessions ?? 4 });
   const engine = new FakeEngine();
   let ids = 0;
-  const sessions = new Sessions({ clock, createId: () => `ses_${String((ids += 1))}`, createJobId: () => `job_live${String(ids)}`, createDetector: new FakeDetectors().create });
+  const sessions = new Sessions({ clock, createId: () => `ses_${String((ids += 1))}`, ...(options.keepTranscripts !== false && { createJobId: () => `job_live${String(ids)}` }), createDetector: new FakeDetectors().create });
   const { store, blobs, webhookSecrets } = await openTestStore(pageDir);
   const tenancy = createTenancy({
     store,
@@ -163,6 +166,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     webSockets,
     tenancy,
     store,
+    recorder,
     enrolment,
     blobs,
     logged,

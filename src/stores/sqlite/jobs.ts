@@ -103,6 +103,14 @@ export function jobStore(database: Database): JobStore {
     async endedBefore(beforeMs, limit) {
       return database.all<JobRow>(`SELECT ${COLUMNS} FROM jobs WHERE endedAtMs < :beforeMs ORDER BY endedAtMs, id LIMIT :limit`, { beforeMs, limit }).map(toJob);
     },
+    async blobs({ ended }) {
+      const rows = database.all<{ readonly blob: string }>(
+        `SELECT json_extract(source, '$.blob') AS blob FROM jobs
+         WHERE json_extract(source, '$.kind') = 'upload' AND (:ended = 1 OR status IN ('queued', 'running'))`,
+        { ended: Number(ended) },
+      );
+      return rows.map(({ blob }) => blob);
+    },
     async countQueued(tenantId) {
       return countQueued(database, tenantId ?? null);
     },

@@ -149,6 +149,20 @@ export const jobChecks: readonly StoreCheck[] = [
     },
   },
   {
+    name: 'the blobs of jobs are named, of all tenants, with or without those of jobs that have ended',
+    run: async ({ jobs }) => {
+      await jobs.add(job('a'));
+      await jobs.add(job('b', { tenantId: 't2' }));
+      await jobs.add(job('c', { status: 'failed', endedAtMs: NOW_MS, error: FAULT }));
+      await jobs.add(job('d', { source: { kind: 'url', url: 'https://example.com/d.wav' } }));
+      await jobs.add(job('e'));
+      await jobs.delete('t1', 'e');
+      await jobs.lease('w1', NOW_MS, LEASE_MS);
+      assert.deepEqual((await jobs.blobs({ ended: false })).toSorted(), ['blb_a', 'blb_b']);
+      assert.deepEqual((await jobs.blobs({ ended: true })).toSorted(), ['blb_a', 'blb_b', 'blb_c']);
+    },
+  },
+  {
     name: 'a callback is handed out when it is due, to one, and until it is settled',
     run: async ({ jobs }) => {
       await jobs.add(job('a'), { callback: CALLBACK });
