@@ -6,6 +6,7 @@ import type { WireMessage } from '../connection.ts';
 import type { Command, StreamDialect } from './dialect.ts';
 import { STREAM_DIALECTS } from './index.ts';
 import { DEEPGRAM_VECTORS } from './vectors/deepgram.ts';
+import { OPENAI_REALTIME_VECTORS } from './vectors/openai-realtime.ts';
 import { PULSE_VECTORS } from './vectors/pulse.ts';
 import { VOSK_VECTORS } from './vectors/vosk.ts';
 import { address, steady, type DialectVector } from './vectors/vector.ts';
@@ -13,6 +14,7 @@ import { address, steady, type DialectVector } from './vectors/vector.ts';
 /** Recorded conversations by dialect; a registered dialect without any fails here. */
 const VECTORS: Readonly<Record<string, readonly DialectVector[]>> = {
   deepgram: DEEPGRAM_VECTORS,
+  'openai-realtime': OPENAI_REALTIME_VECTORS,
   pulse: PULSE_VECTORS,
   vosk: VOSK_VECTORS,
 };
@@ -73,6 +75,7 @@ function replay(dialect: StreamDialect, vector: DialectVector): void {
     return;
   }
   const conversation = dialect.converse(address(dialect, vector));
+  if (vector.begins) assert.deepEqual(shown(conversation.begin?.() ?? []), vector.begins);
   if (vector.opening) assert.deepEqual(conversation.opening, vector.opening);
   for (const [index, step] of (vector.steps ?? []).entries()) {
     if ('client' in step) {

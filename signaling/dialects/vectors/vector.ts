@@ -19,6 +19,10 @@ export interface DialectVector {
   readonly path?: string;
   readonly params?: Readonly<Record<string, string>>;
   readonly query?: string;
+  /** Names in lower case. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** What follows before the first message. */
+  readonly begins?: readonly object[];
   /** What the address opens. */
   readonly opening?: object;
   /** What the address is refused with, and the fields named. */
@@ -29,12 +33,12 @@ export interface DialectVector {
 export const REQUEST_ID = '11111111-2222-4333-8444-555555555555';
 
 /** The address of a vector: its path (the dialect's first by default) and its query. */
-export function address(dialect: StreamDialect, vector: Pick<DialectVector, 'path' | 'params' | 'query'> = {}): DialectAddress {
+export function address(dialect: StreamDialect, vector: Pick<DialectVector, 'path' | 'params' | 'query' | 'headers'> = {}): DialectAddress {
   return {
     path: vector.path ?? dialect.paths[0] ?? '',
     params: vector.params ?? {},
     query: new URLSearchParams(vector.query),
-    headers: {},
+    headers: vector.headers ?? {},
     protocols: [],
     requestId: REQUEST_ID,
   };
@@ -58,5 +62,7 @@ export const HELLO_WORLD = {
 export function steady(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(steady);
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, typeof each === 'string' && /^\d{4}-\d\d-\d\dT.*Z$/.test(each) ? 'TIME' : steady(each)]));
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, isTimeOfDay(key, each) ? 'TIME' : steady(each)]));
 }
+
+const isTimeOfDay = (key: string, value: unknown): boolean => (typeof value === 'string' ? /^\d{4}-\d\d-\d\dT.*Z$/.test(value) : typeof value === 'number' && key === 'expires_at');

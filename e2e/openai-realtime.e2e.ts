@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { after, before, describe, it } from 'node:test';
+import { getCACertificates, setDefaultCACertificates } from 'node:tls';
+import { WebSocket } from 'ws';
+import { RealtimeClient } from './clients/openai-realtime.ts';
+import { transcribed } from './clients/rest.ts';
+import { TestServer } from './server.ts';
+import { rawSamples } from './speech.ts';
+import { tellStory } from './spoken.ts';
+import { wavFile } from './wav.ts';
+
+const SENTENCES = 3;
+/** What the native API ends utterances by. */
+const ENDPOINT_MS = 700;
+
+describe('OpenAI realtime, by the openai package', () => {
+  let server: TestServer;
+  let samples: Uint8Array;
+  let expected: readonly string[];
+
+  before(async () => {
+    server = await TestServer.start({ args: ['--tls'], untilReady: false });
+    const [, certificatePath = ''] = /Certificate\s+(\S+)/.exec(server.process.stdout) ?? [];
+    setDefaultCACertificates([...getCACertificates('default'), await readFile(certificatePath, 'utf8')]);
+    await server.ready();
+    const story = await tellStory();
+    samples = await rawSamples(story, 24_000);
+    expected = (await transcribed(server, wavFile(samples, { sampleRateHz: 24_000 }))).segments.map(({ text }) => text);
+    assert.equal(expected.length, SENTENCES);
+  });
+  after(() => server.stop());
+
+  it('turns that the server ends say what the native API says, in order', async () => {
+    const client = new RealtimeClient(server);
+    await client.configure(ENDPOINT_MS);
+    client.append(samples);
+    await client.completed(SENTENCES);
+    assert.deepEqual(client.transcripts, expected);
+    assert.deepEqual(client.deltas, expected);
+    const types = client.events.map(({ type }) => type);
+    assert.equal(types[0], 'session.created');
+    const items = client.of('input_audio_buffer.committed');
+    assert.deepEqual(items.map((event) => event['previous_item_id']), [null, ...items.slice(0, -1).map((event) => event['item_id'])]);
+    assert.deepEqual(client.of('input_audio_buffer.speech_started').map((event) => event['item_id']), items.map((event) => event['item_id']));
+    client.socket.close();
+  });
+
+  it('a commit gives one turn with all of it, and a second one says that there is nothing', async () => {
+    const client = new RealtimeClient(server);
+    await client.configure(null);
+    client.append(samples);
+    client.commit();
+    client.commit();
+    await client.completed(1);
+    client.append(samples.subarray(0, Math.floor(samples.length / 6) * 2));
+    client.commit();
+    await client.completed(2);
+    assert.equal(client.transcripts[0], expected.join(' '));
+    assert.equal(client.deltas[0], expected.join(' '));
+    assert.equal(client.transcripts[1], expected[0]);
+    const errors = client.of('error').map((event) => (event['error'] as { code: string }).code);
+    assert.deepEqual([client.of('input_audio_buffer.committed').length, errors], [2, ['input_audio_buffer_commit_empty']]);
+    assert.deepEqual([client.of('input_audio_buffer.speech_started').length, client.socket.socket.readyState], [0, WebSocket.OPEN]);
+    client.socket.close();
+  });
+
+  it('a browser shows its key as a subprotocol; a wrong one is refused in the vendor’s shape', async () => {
+    const url = `${server.url.replace('https', 'wss')}/v1/realtime?intent=transcription`;
+    const browser = new WebSocket(url, ['realtime', `openai-insecure-api-key.${server.apiKey}`]);
+    const [first] = (await once(browser, 'message')) as [Buffer];
+    assert.deepEqual([browser.protocol, (JSON.parse(first.toString()) as { type: string }).type], ['realtime', 'session.created']);
+    browser.close();
+
+    const stranger = new WebSocket(url, { headers: { authorization: 'Bearer wrong' } });
+    const [, response] = (await once(stranger, 'unexpected-response')) as [unknown, AsyncIterable<Buffer> & { statusCode?: number }];
+    const chunks: Buffer[] = [];
+    for await (const chunk of response) chunks.push(chunk);
+    const { error } = JSON.parse(Buffer.concat(chunks).toString()) as { error: { code: string } };
+    assert.deepEqual([response.statusCode, error.code], [401, 'invalid_api_key']);
+  });
+
+  it('leaves nothing behind', () => server.idle());
+});
