@@ -185,7 +185,7 @@ function silenceOf(turns: z.output<typeof turnDetectionSchema>): number {
 /** Names of models that this server knows as its own are taken at their word. */
 const isOwnModel = (model: string): boolean => model !== '' && model !== ANY_MODEL && !/^(gpt-|whisper-1$)/.test(model);
 
-const languageOf = (tag: string | null): string | null => tag?.split(/[-_]/)[0]?.toLowerCase() || null;
+const languageOf = (tag: string | null): string | null => /^[A-Za-z]+/.exec(tag ?? '')?.[0].toLowerCase() ?? null;
 
 /** A session for conversations says much that is of no use here; a session for transcription does not. */
 function known(session: unknown): unknown {
