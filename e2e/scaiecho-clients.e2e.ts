@@ -49,9 +49,10 @@ describe("ScaiEcho's sample clients", () => {
     const client = new StreamClient(socket);
     await once(socket, 'open');
     client.send(OPEN);
-    const { job_id: jobId, ...ready } = await client.frame('anything', () => true) as unknown as Record<string, unknown>;
+    const { job_id: jobId, session_id: sessionId, ...ready } = await client.frame('anything', () => true) as unknown as Record<string, unknown>;
     assert.deepEqual(ready, { type: 'ready', backend_used: 'A', model: 'pocketsphinx-en-us' });
     assert.match(String(jobId), /^job_/);
+    assert.match(String(sessionId), /^ses_/);
     for (const chunk of chunks(audio, CHUNK_BYTES)) client.send(chunk);
     client.send({ type: 'close' });
     assert.equal(await client.closeCode(), 1000);

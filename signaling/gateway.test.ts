@@ -60,7 +60,7 @@ const texts = (connection: FakeConnection): unknown[] => connection.sent.filter(
 test('open, audio, close: ready first, then deltas, then closed and 1000', async () => {
   const { connection, over, faults } = rig();
   connection.say(OPEN);
-  assert.deepEqual(await connection.received('ready'), { type: 'ready', backend_used: 'A', model: 'fake-model' });
+  assert.deepEqual(await connection.received('ready'), { type: 'ready', session_id: 'ses_1', backend_used: 'A', model: 'fake-model' });
   connection.say(bytesOf(joined(loud(1000), quiet(1000))), bytesOf(loud(500)), CLOSE);
   await over();
   assert.deepEqual(texts(connection), ['w0 w1', 'w4']);

@@ -45,7 +45,7 @@ export class ScaiEchoConversation implements Conversation {
   encode(event: NumberedEvent): readonly string[] {
     switch (event.type) {
       case 'session.ready':
-        return [JSON.stringify({ type: 'ready', backend_used: event.backend, model: event.model, ...(event.jobId !== undefined && { job_id: event.jobId }) })];
+        return [JSON.stringify({ type: 'ready', session_id: event.sessionId, backend_used: event.backend, model: event.model, ...(event.jobId !== undefined && { job_id: event.jobId }) })];
       case 'utterance.interim':
         return [JSON.stringify(delta(event.seq, event.utterance, false))];
       case 'utterance.final':

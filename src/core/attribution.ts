@@ -8,8 +8,8 @@ import type { SpeakerLabel, Utterance, Word } from './transcript.ts';
 export interface Attribution {
   /** Does it want to hear the speech itself? May turn false while the session runs; no audio is kept for it then. */
   readonly wantsAudio: boolean;
-  /** A lane begins. Called in order of their numbers. */
-  laneOpened(laneIndex: number): void;
+  /** A lane begins, of somebody whose name is known if there is one. Called in order of their numbers. */
+  laneOpened(laneIndex: number, name?: string): void;
   /** Whose the lane's interims are, where that is known without listening. */
   speakerOf(laneIndex: number): SpeakerLabel | undefined;
   /** The utterance with its speakers as far as they are known by now. `audio` is the utterance's, where it was wanted. */
@@ -47,11 +47,12 @@ export function withAttributedWords(utterance: Utterance, words: readonly Word[]
 
 /**
  * The default: where a session has several lanes, each is a speaker of its own, `SPEAKER_00` the first. Nobody's voice is looked
- * at. A session of one lane gets no labels.
+ * at. A session of one lane gets no labels. A lane with a name has that name, however many there are.
  */
 export class LaneAttribution implements Attribution {
   readonly wantsAudio = false;
   readonly #firstNumber: number;
+  readonly #names = new Map<number, string>();
   #lanes = 0;
 
   /** `firstNumber`: number of the first lane's label. Default 0. */
@@ -59,11 +60,14 @@ export class LaneAttribution implements Attribution {
     this.#firstNumber = firstNumber;
   }
 
-  laneOpened(laneIndex: number): void {
+  laneOpened(laneIndex: number, name?: string): void {
     this.#lanes = Math.max(this.#lanes, laneIndex + 1);
+    if (name !== undefined) this.#names.set(laneIndex, name);
   }
 
   speakerOf(laneIndex: number): SpeakerLabel | undefined {
+    const name = this.#names.get(laneIndex);
+    if (name !== undefined) return { label: name, speakerId: null };
     return this.#lanes > 1 ? unknownSpeaker(this.#firstNumber + laneIndex) : undefined;
   }
 

@@ -23,4 +23,8 @@ export interface TokenLimits {
   readonly maxSessions: number | null;
   /** Longest session; null: the tenant's limit. */
   readonly maxSessionSeconds: number | null;
+  /** There if the token is for nothing but reading this one session. It has no permissions then. */
+  readonly sessionId?: string;
+  /** Who holds it, for those who read what is said. */
+  readonly name?: string;
 }

@@ -75,7 +75,7 @@ export interface BudgetWarning {
  */
 export type TranscriptEvent =
   /** The recognizer has taken the session. */
-  | { readonly type: 'session.ready'; readonly backend: string; readonly model: string; readonly jobId?: string }
+  | { readonly type: 'session.ready'; readonly sessionId: string; readonly backend: string; readonly model: string; readonly jobId?: string }
   /** A lane was added; nothing of that lane comes before it. */
   | { readonly type: 'lane.opened'; readonly laneIndex: number; readonly label: string }
   /** Speech began on a lane. Never twice without a `speech.ended` between. */
@@ -116,4 +116,17 @@ const BEGINS_UNSPACED = /^[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]
 /** The text of words: one blank between two, but none inside Chinese and Japanese. */
 export function textOf(words: readonly Word[]): string {
   return words.reduce((text, word) => (text === '' || (ENDS_UNSPACED.test(text) && BEGINS_UNSPACED.test(word.text)) ? text + word.text : `${text} ${word.text}`), '');
+}
+
+/** The event of a lane that began so much after the session's first audio, in the session's time. What was heard is counted as it is. */
+export function delayed(event: TranscriptEvent, offsetSamples: number): TranscriptEvent {
+  if (offsetSamples === 0) return event;
+  if (event.type === 'speech.started' || event.type === 'speech.ended') return { ...event, atSample: event.atSample + offsetSamples };
+  if (event.type !== 'utterance.interim' && event.type !== 'utterance.final') return event;
+  const move = <T extends { readonly startSample: number; readonly endSample: number }>(each: T): T => ({
+    ...each,
+    startSample: each.startSample + offsetSamples,
+    endSample: each.endSample + offsetSamples,
+  });
+  return { ...event, utterance: { ...move(event.utterance), words: event.utterance.words.map(move) } };
 }

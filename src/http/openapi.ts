@@ -39,7 +39,7 @@ export function errorCodesOf(permission: RoutePermission, schema: FastifySchema)
   const codes = new Set<ErrorCode>(schema.errors ?? []);
   const add = (...more: ErrorCode[]): void => more.forEach((code) => codes.add(code));
   if (permission !== 'public') add('AUTH_TOKEN_MISSING', 'AUTH_TOKEN_INVALID', 'SESSION_EXPIRED', 'RATE_LIMITED');
-  if (permission !== 'public' && permission !== 'any') add('AUTH_INSUFFICIENT_SCOPE');
+  if (permission !== 'public') add('AUTH_INSUFFICIENT_SCOPE');
   const hasBody = schema.body !== undefined || schema.form !== undefined;
   if (hasBody || schema.querystring !== undefined) add('VALIDATION_ERROR');
   if (hasBody) add('MESSAGE_MALFORMED', 'MESSAGE_TOO_LARGE');
@@ -66,7 +66,7 @@ function socketOperation({ path, permission, schema }: SocketRoute): Json {
 }
 
 function headOf(method: string, path: string, permission: RoutePermission, schema: FastifySchema): Json {
-  const needs = { public: 'Needs no key.', any: 'Needs a key.' }[permission as string] ?? `Needs the permission \`${permission}\`.`;
+  const needs = { public: 'Needs no key.', any: 'Needs a key.', view: 'Needs the permission `scaiecho:transcribe`, or the share token of the session.' }[permission as string] ?? `Needs the permission \`${permission}\`.`;
   const parameters = [...parametersOf('path', schema.params ?? paramsOf(path)), ...parametersOf('query', schema.querystring)];
   return {
     operationId: `${method.toLowerCase()}${path.replaceAll(/[^a-zA-Z0-9]+(.)?/g, (_all, next: string | undefined) => next?.toUpperCase() ?? '')}`,

@@ -30,6 +30,8 @@ interface Caller {
   readonly secret?: string;
   readonly permissions: readonly Permission[];
   readonly refusal?: string;
+  /** Was given a link to one session. */
+  readonly views?: boolean;
 }
 
 interface Outcome {
@@ -79,6 +81,7 @@ async function recordsOf(tenantId: string): Promise<Readonly<Record<string, Read
     [`${BASE}/speakers`]: { id: speakerId },
     [`${BASE}/transcribe/jobs`]: { id: job.job_id },
     [`${BASE}/webrtc/sessions`]: { id: data.session_id },
+    [`${BASE}/sessions`]: { id: data.session_id },
     [`${BASE}/keys`]: { id: record.id },
     [`${BASE}/tenant-secrets`]: { name: 'relay' },
   };
@@ -138,12 +141,18 @@ async function callers(tenantId: string): Promise<Caller[]> {
   const { record } = await make(PERMISSIONS);
   const mint = (permissions: readonly Permission[], ttlSeconds: number) => tokens.mint(record, { permissions, ttlSeconds, maxSessions: null, maxSessionSeconds: null });
   for (const permission of TOKEN_PERMISSIONS) list.push({ name: `a token with ${permission}`, secret: (await mint([permission], 600)).token, permissions: [permission] });
+  const shared = await tokens.mint(record, { permissions: [], ttlSeconds: 600, maxSessions: null, maxSessionSeconds: null, sessionId: 'ses_shared' });
+  list.push({ name: 'a share token', secret: shared.token, permissions: [], views: true });
   list.push({ name: 'a token past its time', secret: (await mint(['scaiecho:transcribe'], -10)).token, permissions: [], refusal: 'SESSION_EXPIRED' });
   return list;
 }
 
-const isLetIn = ({ permission }: Route, caller: Caller): boolean =>
-  permission === 'public' || (caller.refusal === undefined && (permission === 'any' || caller.permissions.includes(permission)));
+function isLetIn({ permission }: Route, { refusal, permissions, views = false }: Caller): boolean {
+  if (permission === 'public') return true;
+  if (refusal !== undefined) return false;
+  if (permission === 'view') return views || permissions.includes('scaiecho:transcribe');
+  return permission === 'any' ? !views : permissions.includes(permission);
+}
 
 test('every route lets in whom it should, and refuses everybody else with the reason', async () => {
   const cells: string[] = [];

@@ -5,8 +5,11 @@ import type { Permission, Principal } from '../core/principal.ts';
 import { credentialsOf, type ReadSecret } from './credentials.ts';
 import type { HttpServices } from './services.ts';
 
-/** What a route asks of its caller: a permission, any valid key, or nothing. */
-export type RoutePermission = Permission | 'any' | 'public';
+/**
+ * What a route asks of its caller: a permission, any valid key, or nothing. `view` reads one session: whoever may transcribe may, and the token
+ * that was made for that session, which gets in nowhere else.
+ */
+export type RoutePermission = Permission | 'view' | 'any' | 'public';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -25,8 +28,11 @@ declare module 'fastify' {
 
 /** Lets a caller through, or throws `AUTH_INSUFFICIENT_SCOPE`. */
 export function requirePermission(caller: Principal, permission: RoutePermission): void {
-  if (permission === 'public' || permission === 'any' || caller.permissions.has(permission)) return;
-  throw new EarshotError('AUTH_INSUFFICIENT_SCOPE', `This needs the permission ${permission}.`);
+  const onlyReads = caller.token?.sessionId !== undefined;
+  if (permission === 'public' || (permission === 'any' && !onlyReads) || (permission === 'view' && onlyReads)) return;
+  if (permission === 'any') throw new EarshotError('AUTH_INSUFFICIENT_SCOPE', 'The token is for reading one session.');
+  const needed = permission === 'view' ? 'scaiecho:transcribe' : permission;
+  if (!caller.permissions.has(needed)) throw new EarshotError('AUTH_INSUFFICIENT_SCOPE', `This needs the permission ${needed}.`);
 }
 
 /** A route as the permission tests and the documentation see it. */

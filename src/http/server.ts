@@ -19,10 +19,12 @@ import { tenantSecretRoutes } from './routes/tenant-secrets.ts';
 import { tokenRoutes } from './routes/tokens.ts';
 import { transcribeRoutes } from './routes/transcribe.ts';
 import { usageRoutes } from './routes/usage.ts';
+import { viewerRoutes, viewerSocket } from './routes/viewers.ts';
 import { webhookSecretRoutes } from './routes/webhook-secret.ts';
 import { webrtcRoutes } from './routes/webrtc.ts';
 import { type HttpServices, type Log } from './services.ts';
 import { acceptUpgrades } from './upgrades.ts';
+import { ViewerFrames } from './viewer-frames.ts';
 
 const MAX_JSON_BYTES = 256 * 1024;
 const CERTIFICATE_CHECK_MS = 6 * 3_600_000;
@@ -49,7 +51,8 @@ export async function createHttpServer(services: HttpServices): Promise<Routes> 
   });
   await pageRoutes(app, services);
   const routes = guardRoutes(app, services);
-  const sockets = socketRoutes(services);
+  const frames = new ViewerFrames();
+  const sockets = [...socketRoutes(services), viewerSocket(services, frames)];
   documentationRoutes(app, routes, sockets);
   healthRoutes(app, services);
   await transcribeRoutes(app, services);
@@ -57,6 +60,7 @@ export async function createHttpServer(services: HttpServices): Promise<Routes> 
   webhookSecretRoutes(app, services);
   openAiRoutes(app, services);
   webrtcRoutes(app, services);
+  viewerRoutes(app, services, frames);
   keyRoutes(app, services);
   tokenRoutes(app, services);
   tenantPolicyRoutes(app, services);

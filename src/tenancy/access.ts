@@ -46,7 +46,7 @@ export class Access {
   /** Rejects with `AUTH_TOKEN_MISSING`, `AUTH_TOKEN_INVALID`, `SESSION_EXPIRED` or `RATE_LIMITED`. */
   async authenticate(credentials: Credentials): Promise<Principal> {
     const caller = credentials.secret === undefined ? this.#withoutKey(credentials) : await this.#withSecret(credentials.secret, credentials.address ?? '');
-    this.#options.requests.take(`${caller.tenantId}/${caller.keyId}`, 'Too many requests with this key.');
+    this.#options.requests.take(`${caller.tenantId}/${spender(caller)}`, 'Too many requests with this key.');
     return caller;
   }
 
@@ -87,6 +87,9 @@ function isLocalRequest(credentials: Credentials): boolean {
   if (!LOOPBACK_NAMES.has(hostname(host))) return false;
   return credentials.origin === undefined || credentials.origin === `http://${host}` || credentials.origin === `https://${host}`;
 }
+
+/** Whose requests are counted together. The crowd behind a share link uses up its own, not its owner's. */
+const spender = ({ keyId, token }: Principal): string => (token?.sessionId === undefined ? keyId : token.id);
 
 /** An IPv4 address, or the first 64 bits of an IPv6 address: one subscriber has all the rest. */
 function networkOf(address: string): string {

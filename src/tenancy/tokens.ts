@@ -50,7 +50,7 @@ export class Tokens {
     const nowMs = this.#nowMs();
     const expiresAtMs = Math.min(nowMs + wish.ttlSeconds * 1000, key.expiresAtMs ?? Infinity);
     const permissions = [...new Set(wish.permissions)];
-    const token = await new SignJWT({ scope: permissions.join(' '), max_sessions: wish.maxSessions, max_session_seconds: wish.maxSessionSeconds })
+    const token = await new SignJWT({ scope: permissions.join(' '), max_sessions: wish.maxSessions, max_session_seconds: wish.maxSessionSeconds, session: wish.sessionId, name: wish.name })
       .setProtectedHeader({ alg: ALGORITHM, typ: 'JWT', kid: `${key.tenantId}/${key.id}` })
       .setIssuer(ISSUER)
       .setJti(id)
@@ -72,7 +72,8 @@ export class Tokens {
       const { payload } = await jwtVerify(token, secretOf, { algorithms: [ALGORITHM], issuer: ISSUER, currentDate: new Date(this.#nowMs()), requiredClaims: ['exp', 'jti'] });
       const scope = typeof payload['scope'] === 'string' ? payload['scope'].split(' ') : [];
       const permissions = key?.permissions.filter((permission) => scope.includes(permission)) ?? [];
-      const limits = { id: payload.jti ?? '', maxSessions: numberOr(payload['max_sessions']), maxSessionSeconds: numberOr(payload['max_session_seconds']) };
+      const { session: sessionId, name } = payload;
+      const limits = { id: payload.jti ?? '', maxSessions: numberOr(payload['max_sessions']), maxSessionSeconds: numberOr(payload['max_session_seconds']), ...(typeof sessionId === 'string' && { sessionId }), ...(typeof name === 'string' && { name }) };
       if (key) return { key, permissions, limits };
     } catch (error) {
       if (error instanceof EarshotError) throw error;

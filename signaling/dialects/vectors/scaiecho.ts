@@ -113,7 +113,7 @@ const interimWords = utterance.words.map(({ text, startSample, endSample }) => (
 
 /** The events of one session in the order of their numbers, from 1. */
 export const SERVER_VECTORS: readonly ServerVector[] = [
-  { event: { type: 'session.ready', backend: 'A', model: 'm1' }, frames: [{ type: 'ready', backend_used: 'A', model: 'm1' }] },
+  { event: { type: 'session.ready', sessionId: 'ses_1', backend: 'A', model: 'm1' }, frames: [{ type: 'ready', session_id: 'ses_1', backend_used: 'A', model: 'm1' }] },
   { event: { type: 'lane.opened', laneIndex: 1, label: 'x' }, frames: [] },
   { event: { type: 'speech.started', laneIndex: 1, atSample: 8000 }, frames: [{ type: 'speech_started', seq: 3, lane: 1, time: 0.5 }] },
   {

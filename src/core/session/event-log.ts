@@ -26,7 +26,8 @@ export class EventLog {
   /** Highest number of an event that fell off the tail; superseded interims do not count. */
   #droppedThroughSeq = 0;
   #ended = false;
-  #changed = Promise.withResolvers<void>();
+  /** Wakes the readers that have seen everything. */
+  readonly #waiting = new Set<() => void>();
 
   constructor(options: EventLogOptions = {}) {
     this.#maxEvents = options.maxEvents ?? 10_000;
@@ -35,6 +36,11 @@ export class EventLog {
 
   get lastSeq(): number {
     return this.#lastSeq;
+  }
+
+  /** `session.closed` is in. */
+  get ended(): boolean {
+    return this.#ended;
   }
 
   /** Appends an event and wakes the readers. `session.closed` ends the log; what comes after it is ignored. */
@@ -50,33 +56,37 @@ export class EventLog {
       if (dropped) this.#droppedThroughSeq = dropped.seq;
     }
     this.#ended = event.type === 'session.closed';
-    const { resolve } = this.#changed;
-    this.#changed = Promise.withResolvers<void>();
-    resolve();
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const wake of waiting) wake();
   }
 
   /**
    * Events with `seq > afterSeq` in order, live until `session.closed` or until `signal` aborts.
-   * Throws `RESUME_GAP` where events that the reader has not seen are gone, and `VALIDATION_ERROR` for a number not yet reached.
+   * Throws `RESUME_GAP` where events that the reader has not seen are gone, and `VALIDATION_ERROR` for a number not yet reached:
+   * at once, and the former also while it reads, if it falls that far behind.
    */
-  async *read(afterSeq: number, signal?: AbortSignal): AsyncGenerator<NumberedEvent, void, void> {
+  read(afterSeq: number, signal?: AbortSignal): AsyncGenerator<NumberedEvent, void, void> {
     if (afterSeq > this.#lastSeq) {
       throw new EarshotError('VALIDATION_ERROR', `Event ${String(afterSeq)} does not exist yet.`, {
         details: [{ field: 'after_seq', message: `at most ${String(this.#lastSeq)}` }],
       });
     }
-    const aborted = Promise.withResolvers<void>();
+    this.#checkKept(afterSeq);
+    return this.#follow(afterSeq, signal);
+  }
+
+  async *#follow(afterSeq: number, signal: AbortSignal | undefined): AsyncGenerator<NumberedEvent, void, void> {
+    let wake: () => void = () => undefined;
     const onAbort = (): void => {
-      aborted.resolve();
+      wake();
     };
     signal?.addEventListener('abort', onAbort, { once: true });
     try {
       let seenSeq = afterSeq;
       const bornAfterSeq = this.#lastSeq;
       while (signal?.aborted !== true) {
-        if (seenSeq < this.#droppedThroughSeq) {
-          throw new EarshotError('RESUME_GAP', `Events up to ${String(this.#droppedThroughSeq)} are no longer kept.`);
-        }
+        this.#checkKept(seenSeq);
         const event = this.#events[this.#indexAfter(seenSeq)];
         if (event) {
           seenSeq = event.seq;
@@ -86,12 +96,21 @@ export class EventLog {
         } else if (this.#ended) {
           return;
         } else {
-          await Promise.race([this.#changed.promise, aborted.promise]);
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+            this.#waiting.add(wake);
+          });
         }
       }
     } finally {
       signal?.removeEventListener('abort', onAbort);
+      this.#waiting.delete(wake);
     }
+  }
+
+  #checkKept(seenSeq: number): void {
+    if (seenSeq >= this.#droppedThroughSeq) return;
+    throw new EarshotError('RESUME_GAP', `Events up to ${String(this.#droppedThroughSeq)} are no longer kept.`);
   }
 
   #observeDelivery(event: NumberedEvent): void {

@@ -318,3 +318,23 @@ test('a client that waits for a busy recognizer is not idle; once it is heard, t
   clock.advance(1200);
   assert.equal((await ended()).error?.code, 'SESSION_IDLE');
 });
+
+test('who joins later is told in the session’s time under the given name, and pays for no more than was heard', async () => {
+  const { clock, session, events, ended } = rig();
+  session.addLane(new FedSource().pcm(joined(loud(1000), quiet(1000))).end(), 'a', { speaker: 'Alice', joins: true });
+  await settle();
+  clock.advance(30_000);
+  session.addLane(new FedSource().pcm(joined(loud(1000), quiet(1000))).end(), 'b', { speaker: 'Bob', joins: true });
+  await session.settled();
+  const told = events.flatMap((event) => (event.type === 'utterance.final' ? [[event.utterance.speaker?.label, event.utterance.words[0]?.speaker?.label, event.utterance.startSample >= 480_000]] : []));
+  assert.deepEqual(told, [['Alice', 'Alice', false], ['Bob', 'Bob', true]]);
+  const bob = events.find((event) => event.type === 'utterance.final' && event.utterance.laneIndex === 1);
+  const alice = events.find((event) => event.type === 'utterance.final' && event.utterance.laneIndex === 0);
+  assert.ok(bob?.type === 'utterance.final' && alice?.type === 'utterance.final');
+  assert.equal(bob.utterance.words[0]!.startSample - alice.utterance.words[0]!.startSample, 480_000);
+  const started = events.flatMap((event) => (event.type === 'speech.started' ? [event.atSample >= 480_000] : []));
+  assert.deepEqual(started, [false, true]);
+  void session.close('finished');
+  const { lanes } = await ended();
+  assert.deepEqual(lanes.map(({ heardSamples }) => heardSamples), [32_000, 32_000]);
+});

@@ -1,5 +1,5 @@
 import { type Attribution, LaneAttribution } from '../attribution.ts';
-import type { AudioSource, LaneAudio } from '../audio.ts';
+import { type AudioSource, type LaneAudio, msToSamples } from '../audio.ts';
 import type { Clock } from '../clock.ts';
 import { EarshotError, toEarshotError } from '../errors.ts';
 import type { RecognizerCapabilities, RecognizerLease } from '../recognizer.ts';
@@ -7,7 +7,7 @@ import type { SpeechDetectorFactory } from '../speech-detector.ts';
 import type { ObserveStage } from '../stages.ts';
 import type { Writing } from '../text-options.ts';
 import type { BackendLetter } from '../store/tenants.ts';
-import type { BudgetWarning, CloseReason, LaneTotals, NumberedEvent, TranscriptEvent, Utterance } from '../transcript.ts';
+import { type BudgetWarning, type CloseReason, delayed, type LaneTotals, type NumberedEvent, type TranscriptEvent, type Utterance } from '../transcript.ts';
 import type { EndpointingOptions } from './endpointing.ts';
 import { EventLog } from './event-log.ts';
 import { Lane, type LaneOptions } from './lane.ts';
@@ -63,6 +63,17 @@ export interface SessionDependencies {
   readonly observe?: ObserveStage;
 }
 
+/** How a lane takes part in its session. */
+export interface LanePart {
+  /** Who speaks on it, where that is known: its words are given to that name. */
+  readonly speaker?: string;
+  /**
+   * It joins lanes that may have begun before it: its times count from the first audio of the session instead of its own, as near as
+   * audio arrives. Default false.
+   */
+  readonly joins?: boolean;
+}
+
 /** Asked before each piece of audio is heard; false ends its lane there, with nothing more heard. */
 export type IntakeGate = (samples: number) => boolean | Promise<boolean>;
 
@@ -100,6 +111,8 @@ export class Session {
   #lastAudioMs: number;
   /** Pieces of audio that lanes have taken and not yet heard out. */
   #beingHeard = 0;
+  /** When the first audio came. */
+  #firstAudioMs: number | undefined;
   #audioBytes: number | null = null;
   #gate: IntakeGate | undefined;
   #endpointing: EndpointingOptions;
@@ -122,7 +135,7 @@ export class Session {
       void this.fail(new EarshotError('SESSION_TOO_LONG', 'The session reached its longest allowed duration.'));
     });
     this.#watchIdle();
-    this.#log.append({ type: 'session.ready', backend: this.backend, model: this.model, ...(this.jobId !== undefined && { jobId: this.jobId }) });
+    this.#log.append({ type: 'session.ready', sessionId: this.id, backend: this.backend, model: this.model, ...(this.jobId !== undefined && { jobId: this.jobId }) });
     deps.place.onChange?.((to) => {
       this.#log.append({ type: 'backend.changed', from: this.backend, to: to.backend, model: to.model });
       this.#serving = to;
@@ -158,6 +171,11 @@ export class Session {
     return this.#closed.promise;
   }
 
+  /** `session.closed` is in the log. */
+  get ended(): boolean {
+    return this.#log.ended;
+  }
+
   /** Per lane, what was heard so far; once the session is closed, what `session.closed` told. */
   totals(): readonly LaneTotals[] {
     return this.#finalTotals ?? this.#lanes.map((lane) => lane.totals());
@@ -183,14 +201,14 @@ export class Session {
   }
 
   /** Starts reading `source`. Throws `SESSION_CONFLICT` once the session is closing, `VALIDATION_ERROR` above `maxLanes`. */
-  addLane(source: AudioSource, label: string): void {
+  addLane(source: AudioSource, label: string, part: LanePart = {}): void {
     const index = this.#lanes.length;
     try {
       if (this.#state !== 'open') throw new EarshotError('SESSION_CONFLICT', 'The session is closing.');
       if (index >= this.#deps.limits.maxLanes) {
         throw new EarshotError('VALIDATION_ERROR', `A session has at most ${String(this.#deps.limits.maxLanes)} lanes.`);
       }
-      this.#startLane(index, source, label);
+      this.#startLane(index, source, label, part);
     } catch (error) {
       source.close();
       throw error;
@@ -259,12 +277,16 @@ export class Session {
     return this.closed;
   }
 
-  #startLane(index: number, source: AudioSource, label: string): void {
-    this.#attribution.laneOpened(index);
+  #startLane(index: number, source: AudioSource, label: string, part: LanePart): void {
+    this.#attribution.laneOpened(index, part.speaker);
+    let offsetSamples = 0;
+    const onFirstAudio = (afterMs: number): void => {
+      if (part.joins === true) offsetSamples = msToSamples(afterMs);
+    };
     const options: LaneOptions = {
       index,
       attribution: this.#attribution,
-      source: this.#observed(source),
+      source: this.#observed(source, onFirstAudio),
       lease: this.#deps.place.lease,
       detector: this.#deps.createDetector(),
       endpointing: this.#endpointing,
@@ -276,7 +298,7 @@ export class Session {
         this.#segmentsByLanguage.set(code, (this.#segmentsByLanguage.get(code) ?? 0) + 1);
       },
       emit: (event) => {
-        this.#log.append(this.#written(event));
+        this.#log.append(this.#written(delayed(event, offsetSamples)));
       },
     };
     // Who listens to voices needs them in the order in which they spoke.
@@ -299,9 +321,15 @@ export class Session {
   }
 
   /** Notes when audio arrives (gaps are not audio), and lets through what the gate allows. */
-  #observed(source: AudioSource): AudioSource {
+  #observed(source: AudioSource, onFirstAudio: (afterMs: number) => void): AudioSource {
     const gate = this.#gate;
+    let isFirst = true;
     const take = (item: LaneAudio): (() => void) => {
+      if (isFirst) {
+        const nowMs = this.#deps.clock.nowMs();
+        onFirstAudio(nowMs - (this.#firstAudioMs ??= nowMs));
+        isFirst = false;
+      }
       if (item.kind !== 'pcm') return () => undefined;
       this.#beingHeard += 1;
       return () => {

@@ -8,6 +8,7 @@ import type { SpeechDetectorFactory } from '../speech-detector.ts';
 import type { ObserveStage } from '../stages.ts';
 import type { Writing, WritingFactory } from '../text-options.ts';
 import type { EndpointingOptions } from './endpointing.ts';
+import { RecentSessions } from './recent-sessions.ts';
 import { Session, SESSION_LIMITS, type SessionLimits, type SessionPlace } from './session.ts';
 
 export interface SessionRequest {
@@ -51,14 +52,23 @@ const RECORDING_LIMITS: Partial<SessionLimits> = { maxDurationMs: 12 * 3600_000,
 export class Sessions {
   readonly #options: SessionsOptions;
   readonly #sessions = new Map<string, Session>();
+  readonly #ended: RecentSessions;
   #stopping = false;
 
   constructor(options: SessionsOptions) {
     this.#options = options;
+    this.#ended = new RecentSessions(options.clock);
   }
 
   get size(): number {
     return this.#sessions.size;
+  }
+
+  /** The tenant's session: open, or spoken live and just ended. Throws `NOT_FOUND`, also for another tenant's. */
+  find(id: string, tenantId: string): Session {
+    const session = this.#sessions.get(id) ?? this.#ended.get(id);
+    if (session?.tenantId !== tenantId) throw new EarshotError('NOT_FOUND', 'No such session.');
+    return session;
   }
 
   /** Opens a session before any audio flows. Throws `SERVER_STOPPING`, or what `admit` throws. */
@@ -83,7 +93,10 @@ export class Sessions {
       ...(observe && { observe }),
     });
     this.#sessions.set(session.id, session);
-    void session.closed.then(() => this.#sessions.delete(session.id));
+    void session.closed.then(() => {
+      this.#sessions.delete(session.id);
+      if (request.recorded !== true) this.#ended.add(session);
+    });
     return session;
   }
 

@@ -87,7 +87,7 @@ test('a control socket joins its session where it left it, and only its own', as
   const control = `${BASE}/webrtc/sessions/${session.id}/control`;
   const first = join(control);
   await once(first.socket, 'message');
-  assert.deepEqual(first.frames, [{ type: 'ready', backend_used: 'A', model: 'fake-model' }]);
+  assert.deepEqual(first.frames, [{ type: 'ready', session_id: session.id, backend_used: 'A', model: 'fake-model' }]);
   first.socket.terminate();
   await first.closed;
   await session.flush();
