@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { after, before, describe, it } from 'node:test';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
+import { OpenAI } from 'openai';
 import { WebSocket } from 'ws';
 import { RealtimeClient } from './clients/openai-realtime.ts';
 import { transcribed } from './clients/rest.ts';
@@ -79,6 +80,23 @@ describe('OpenAI realtime, by the openai package', () => {
     for await (const chunk of response) chunks.push(chunk);
     const { error } = JSON.parse(Buffer.concat(chunks).toString()) as { error: { code: string } };
     assert.deepEqual([response.statusCode, error.code], [401, 'invalid_api_key']);
+  });
+
+  it('a client secret opens sessions with what it was made with, and makes no others', async () => {
+    const client = new OpenAI({ apiKey: server.apiKey, baseURL: `${server.url}/v1` });
+    const { value, session } = await client.realtime.clientSecrets.create({
+      expires_after: { anchor: 'created_at', seconds: 60 },
+      session: { type: 'transcription', audio: { input: { format: { type: 'audio/pcmu' }, transcription: { language: 'en' } } } },
+    });
+    const holder = new RealtimeClient(server, value);
+    await holder.seen('session.created');
+    const [created] = holder.of('session.created');
+    assert.deepEqual((created?.['session'] as { audio: object }).audio, (session as { audio: object }).audio);
+    holder.socket.close();
+    await assert.rejects(new OpenAI({ apiKey: value, baseURL: `${server.url}/v1` }).realtime.clientSecrets.create({}), /client secret is made from a key/);
+    const browser = new WebSocket(`${server.url.replace('https', 'wss')}/v1/realtime`, ['realtime', `openai-insecure-api-key.${value}`]);
+    await once(browser, 'open');
+    browser.close();
   });
 
   it('leaves nothing behind', () => server.idle());

@@ -3,10 +3,9 @@ import { samplesToMs } from '../../src/core/audio.ts';
 import type { NumberedEvent } from '../../src/core/transcript.ts';
 import type { WireMessage } from '../connection.ts';
 import type { Command, Conversation, DialectAddress, Farewell, StreamDialect } from './dialect.ts';
-import { authorization, jsonObject } from './fields.ts';
+import { jsonObject } from './fields.ts';
 import { openaiError, openaiRefusal } from './openai-error.ts';
 import {
-  DEFAULT_SETTINGS,
   endpointingOf,
   fixedField,
   legacySessionObject,
@@ -17,9 +16,9 @@ import {
   requestOf,
   sessionObject,
 } from './openai-realtime-settings.ts';
+import { openaiCredential, settingsOfSecret } from './openai-secret.ts';
 import { RealtimeTurns, type ServerEvent } from './openai-realtime-turns.ts';
 
-const KEY_PROTOCOL = 'openai-insecure-api-key.';
 const LEGACY_PROTOCOL = 'openai-beta.realtime-v1';
 /** Less than this cannot be committed. */
 const MIN_COMMIT_MS = 100;
@@ -31,8 +30,7 @@ const SESSION_SECONDS = 3 * 3600;
 export const OPENAI_REALTIME: StreamDialect = {
   id: 'openai-realtime',
   paths: ['/v1/realtime'],
-  credential: ({ headers, protocols }) =>
-    authorization(headers, 'Bearer') ?? protocols.find((protocol) => protocol.startsWith(KEY_PROTOCOL))?.slice(KEY_PROTOCOL.length),
+  credential: openaiCredential,
   // A browser drops the connection if its key comes back, or if nothing does.
   subprotocol: (offered) => offered.find((protocol) => protocol === 'realtime'),
   upgradeHeaders: (requestId) => ({ 'x-request-id': requestId }),
@@ -54,7 +52,7 @@ class RealtimeConversation implements Conversation {
   readonly #prefix: string;
   readonly #identity: object;
   readonly #turns: RealtimeTurns;
-  #settings = DEFAULT_SETTINGS;
+  #settings: RealtimeSettings;
   #opened = false;
   #events = 0;
   #appendedMs = 0;
@@ -63,6 +61,7 @@ class RealtimeConversation implements Conversation {
 
   constructor({ requestId, query, headers, protocols }: DialectAddress) {
     this.#isLegacy = query.get('intent') === 'transcription' && (headers['openai-beta'] === 'realtime=v1' || protocols.includes(LEGACY_PROTOCOL));
+    this.#settings = settingsOfSecret({ headers, protocols });
     this.#prefix = requestId.replaceAll('-', '').slice(0, 16);
     this.#identity = { id: `sess_${this.#prefix}`, expires_at: Math.floor(Date.now() / 1000) + SESSION_SECONDS };
     this.#turns = new RealtimeTurns({ prefix: this.#prefix, isManual: this.#isManual, hasCreatedEvents: this.#isLegacy });

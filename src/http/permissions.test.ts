@@ -118,7 +118,7 @@ async function ask(route: Route, path: string, secret: string | undefined): Prom
     return { status: 101 };
   }
   const body = JSON.parse(await text(refusal[1])) as Partial<ErrorAnswer>;
-  return { status: refusal[1].statusCode ?? 0, code: body.error?.code };
+  return { status: refusal[1].statusCode ?? 0, code: nativeCode(body) };
 }
 
 /** Other protocols have codes of their own. */

@@ -9,6 +9,7 @@ import { healthRoutes } from './routes/health.ts';
 import { jobRoutes } from './routes/jobs.ts';
 import { keyRoutes } from './routes/keys.ts';
 import { openAiRoutes } from './routes/openai.ts';
+import { openaiSecretRoutes } from './routes/openai-secrets.ts';
 import { pageRoutes } from './routes/page.ts';
 import { guardRoutes } from './permissions.ts';
 import { type Routes, withZod } from './route-schema.ts';
@@ -63,6 +64,7 @@ export async function createHttpServer(services: HttpServices): Promise<Routes> 
   viewerRoutes(app, services, frames);
   keyRoutes(app, services);
   tokenRoutes(app, services);
+  openaiSecretRoutes(app, services);
   tenantPolicyRoutes(app, services);
   tenantSecretRoutes(app, services);
   usageRoutes(app, services);
