@@ -18,7 +18,7 @@ import type { ObserveStage } from './core/stages.ts';
 import { Sessions } from './core/session/sessions.ts';
 import type { TenantStore } from './core/store/tenants.ts';
 import { CERTIFICATE_FILE, certificateFromFiles, type CertificateSource, selfSignedCertificate } from './http/certificate.ts';
-import { jobJson } from './http/job-json.ts';
+import { describeJob } from './http/describe-job.ts';
 import { createHttpServer } from './http/server.ts';
 import { createJobSystem } from './jobs/job-system.ts';
 import { SessionRecorder } from './jobs/session-recorder.ts';
@@ -180,7 +180,7 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
     decode: core.decode,
     outbound: new Outbound({ allowedNetworks: config.outboundNetworks }),
     secrets: webhookSecrets,
-    describe: jobJson,
+    describe: describeJob,
     workers: config.jobWorkers ?? availableParallelism(),
     maxQueuedJobs: config.maxQueuedJobs,
     maxUploadBytes: config.maxUploadBytes,

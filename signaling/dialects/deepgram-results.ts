@@ -46,7 +46,7 @@ const REFUSALS: Readonly<Record<number, readonly [number, string]>> = {
 
 /** A refusal in the vendor's shape, before the upgrade or in answer to a request. */
 export function deepgramError(error: EarshotError, requestId: string): HttpRefusal {
-  const [status, code] = error.code.startsWith('AUDIO_') ? [400, 'PAYLOAD_ERROR'] : (REFUSALS[error.rule.httpStatus] ?? [500, 'INTERNAL_SERVER_ERROR']);
+  const [status, code] = error.code.startsWith('AUDIO_') && error.rule.httpStatus !== 413 ? [400, 'PAYLOAD_ERROR'] : (REFUSALS[error.rule.httpStatus] ?? [500, 'INTERNAL_SERVER_ERROR']);
   return {
     status,
     headers: {

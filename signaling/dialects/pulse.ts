@@ -166,8 +166,8 @@ function streamOptions({ path, query, params }: DialectAddress): StreamOptions {
 
 /** The unified path needs a model that streams; the older ones have it in the path, or do not look. */
 function checkModel(model: string | null | undefined, isRequired: boolean): void {
-  if (isRequired && (model === null || model === '')) throw invalid([{ field: 'model', message: 'required' }]);
   if (model === 'pulse-pro') {
     throw invalid([{ field: 'model', message: 'pulse-pro does not stream; POST the file to /waves/v1/stt/?model=pulse-pro' }]);
   }
+  if (isRequired && model !== 'pulse') throw invalid([{ field: 'model', message: 'required: pulse' }]);
 }

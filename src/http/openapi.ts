@@ -40,7 +40,7 @@ export function errorCodesOf(permission: RoutePermission, schema: FastifySchema)
   const add = (...more: ErrorCode[]): void => more.forEach((code) => codes.add(code));
   if (permission !== 'public') add('AUTH_TOKEN_MISSING', 'AUTH_TOKEN_INVALID', 'SESSION_EXPIRED', 'RATE_LIMITED');
   if (permission !== 'public') add('AUTH_INSUFFICIENT_SCOPE');
-  const hasBody = schema.body !== undefined || schema.form !== undefined;
+  const hasBody = schema.body !== undefined || schema.form !== undefined || schema.recording === true;
   if (hasBody || schema.querystring !== undefined) add('VALIDATION_ERROR');
   if (hasBody) add('MESSAGE_MALFORMED', 'MESSAGE_TOO_LARGE');
   if (schema.params !== undefined) add('NOT_FOUND');
@@ -52,8 +52,10 @@ function httpOperation({ method, path, permission, schema }: ListedRoute): Json 
   return {
     ...headOf(method, path, permission, schema),
     ...(schema.body !== undefined && { requestBody: jsonBody(schema.body as z.ZodType) }),
+    ...(schema.recording === true && { requestBody: RECORDING }),
     ...(schema.form !== undefined && { requestBody: { required: true, content: { 'multipart/form-data': { schema: jsonSchema(schema.form, 'input') } } } }),
-    responses: { ...successes(schema), ...failures(errorCodesOf(permission, schema)) },
+    // A route that refuses in a shape of its own says so in its schema.
+    responses: { ...failures(errorCodesOf(permission, schema)), ...successes(schema) },
   };
 }
 
@@ -130,6 +132,15 @@ function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): ObjectSchema {
   // The document says once which dialect of JSON Schema it speaks.
   return { ...z.toJSONSchema(schema, { io, unrepresentable: 'any' }), $schema: undefined } as ObjectSchema;
 }
+
+/** The body of routes that take a recording as it is, or the address of one. */
+const RECORDING: Json = {
+  required: true,
+  content: {
+    'application/octet-stream': { schema: { type: 'string', format: 'binary' } },
+    'application/json': { schema: { type: 'object', required: ['url'], properties: { url: { type: 'string', format: 'uri' } } } },
+  },
+};
 
 const templateOf = (path: string): string => path.replaceAll(/:(\w+)/g, '{$1}');
 

@@ -19,6 +19,8 @@ declare module 'fastify' {
     tag?: string;
     /** Parts of a `multipart/form-data` body, which the handler reads and checks. A file is `file(...)`. */
     form?: z.ZodObject;
+    /** The body is a recording of any media type, or JSON with the `url` of one; the handler reads it. */
+    recording?: boolean;
     /** Other media types that the route answers with besides JSON. */
     texts?: readonly string[];
     /** What can go wrong besides what any route of this kind has ({@link import('./openapi.ts')} adds that). */

@@ -4,6 +4,7 @@ import fastify, { type FastifyReply, type FastifyRequest } from 'fastify';
 import { EarshotError } from '../core/errors.ts';
 import type { CertificateSource } from './certificate.ts';
 import { errorBody, httpError } from './envelope.ts';
+import { deepgramRoutes } from './routes/deepgram.ts';
 import { documentationRoutes } from './routes/documentation.ts';
 import { healthRoutes } from './routes/health.ts';
 import { jobRoutes } from './routes/jobs.ts';
@@ -11,6 +12,7 @@ import { keyRoutes } from './routes/keys.ts';
 import { openAiRoutes } from './routes/openai.ts';
 import { openaiSecretRoutes } from './routes/openai-secrets.ts';
 import { pageRoutes } from './routes/page.ts';
+import { pulseRoutes } from './routes/pulse.ts';
 import { guardRoutes } from './permissions.ts';
 import { type Routes, withZod } from './route-schema.ts';
 import { socketRoutes } from './routes/sockets.ts';
@@ -69,6 +71,8 @@ export async function createHttpServer(services: HttpServices): Promise<Routes> 
   tenantSecretRoutes(app, services);
   usageRoutes(app, services);
   speakerRoutes(app, services);
+  await deepgramRoutes(app, services);
+  await pulseRoutes(app, services);
   acceptUpgrades(app.server, services, sockets);
   return app;
 }

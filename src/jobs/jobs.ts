@@ -5,6 +5,7 @@ import type { BlobStore } from '../core/store/blobs.ts';
 import type { JobFilter, JobRecord, JobRequest, JobSource, JobStore } from '../core/store/jobs.ts';
 import type { Page, PageRequest } from '../core/store/page.ts';
 import type { Outbound } from '../outbound/outbound.ts';
+import { openUrl } from './url-audio.ts';
 
 export interface JobsOptions {
   readonly store: JobStore;
@@ -31,6 +32,11 @@ export class Jobs {
   /** What is wrong with an address that a client names, for audio or a callback; for people. */
   addressRefusal(address: string): string | undefined {
     return this.#options.outbound.refusal(address);
+  }
+
+  /** The audio at an address, for who does not want a job; see `openUrl` for what goes wrong. */
+  async openUrl(url: string, maxBytes: number, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
+    return (await openUrl(this.#options.outbound, url, maxBytes, signal)).bytes;
   }
 
   /** Refuses early what `submit` would refuse after a long upload: throws `QUOTA_EXCEEDED`. */

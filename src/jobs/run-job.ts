@@ -55,7 +55,7 @@ export function createJobRunner(options: JobRunnerOptions): RunJob {
     try {
       signal.throwIfAborted();
       const counted = new CountedAudio(await openAudio(job, options, signal), progress);
-      const audio = await options.decode(counted, { container: 'auto' }, signal);
+      const audio = await options.decode(counted, job.request.format ?? { container: 'auto' }, signal);
       const transcript = await transcribe(session, audio, { signal });
       const outcome = {
         transcript,

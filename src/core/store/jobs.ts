@@ -1,6 +1,8 @@
+import type { AudioFormat } from '../audio.ts';
 import type { BackendPreference, TransportKind } from '../admission.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { Transcript } from '../session/transcribe.ts';
+import type { TextOptions } from '../text-options.ts';
 import type { Page, PageRequest } from './page.ts';
 import type { BackendLetter } from './tenants.ts';
 import type { UsageRecord } from './usage.ts';
@@ -22,6 +24,10 @@ export interface JobRequest {
   readonly backendPreference?: BackendPreference;
   readonly chunkSeconds?: number;
   readonly diarize?: boolean;
+  /** How the text is written. */
+  readonly text?: TextOptions;
+  /** What is known of the audio before it is read. Default: nothing. */
+  readonly format?: AudioFormat;
   readonly callbackUrl?: string;
   /** The wire protocol that made the job, where its answers have a shape of their own (`gladia`, `audiopod`). */
   readonly dialect?: string;

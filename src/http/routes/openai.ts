@@ -74,8 +74,8 @@ export function openAiRoutes(app: Routes, services: HttpServices): void {
         if (!upload) throw invalid([{ field: 'file', message: 'required' }]);
         const size = upload.kind === 'held' ? upload.bytes.length : upload.size;
         if (size === 0) throw new EarshotError('AUDIO_EMPTY', 'The file is empty.');
-        const bytes = upload.kind === 'held' ? chunksOf(upload.bytes) : services.blobs.read(upload.blob);
-        recognition = await recognizeUpload(services, request, { bytes, size }, await wishOf(services, request.caller, wanted));
+        const open = (): AsyncIterable<Uint8Array> => (upload.kind === 'held' ? chunksOf(upload.bytes) : services.blobs.read(upload.blob));
+        recognition = await recognizeUpload(services, request, { open }, await wishOf(services, request.caller, wanted));
         if (wanted.stream) return await reply.type('text/event-stream').header('cache-control', 'no-cache').send(Readable.from(streamed(recognition, wanted)));
         const transcript = await recognition.transcript;
         if (wanted.format === 'text' || wanted.format === 'srt' || wanted.format === 'vtt') {

@@ -87,7 +87,7 @@ export async function transcribeRoutes(app: Routes, services: HttpServices): Pro
       if (wish.isJob || upload.file?.kind === 'stored') return queue(services, request, reply, upload.file, wish);
       if (!upload.file) throw invalid([{ field: 'file', message: 'required: the audio file, or `url`' }]);
       const { bytes } = upload.file;
-      const { session, transcript: whole } = await recognizeUpload(services, request, { bytes: chunksOf(bytes), size: bytes.length }, wish.session);
+      const { session, transcript: whole } = await recognizeUpload(services, request, { open: () => chunksOf(bytes) }, wish.session);
       const transcript = await whole;
       if (request.query.format !== 'json') {
         const { mediaType, text } = exported(transcript, request.query);

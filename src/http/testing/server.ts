@@ -27,7 +27,7 @@ import { Metering } from '../../tenancy/metering.ts';
 import { Outbound } from '../../outbound/outbound.ts';
 import { DataKey } from '../../tenancy/sealing.ts';
 import { createTenancy, type Tenancy } from '../../tenancy/tenancy.ts';
-import { jobJson } from '../job-json.ts';
+import { describeJob } from '../describe-job.ts';
 import { createHttpServer } from '../server.ts';
 import type { HttpServices } from '../services.ts';
 import { demandTruthfulAnswers } from './truthful-answers.ts';
@@ -116,7 +116,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     decode: rawDecoder,
     outbound,
     secrets: webhookSecrets,
-    describe: jobJson,
+    describe: describeJob,
     workers: 1,
     maxQueuedJobs: options.maxQueuedJobs ?? 10,
     maxUploadBytes: options.maxUploadBytes ?? 8 * 1024 * 1024,
