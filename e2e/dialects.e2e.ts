@@ -39,6 +39,13 @@ const deepgramWords = (messages: readonly Message[]): Heard =>
     .flatMap((message) => spelled((message['channel'] as { alternatives: { words: TimedWord[] }[] }).alternatives[0]?.words ?? []));
 
 const SPEAKERS: readonly Speaker[] = [
+  {
+    name: 'audiopod',
+    path: '/api/v1/transcription/stream',
+    hello: { type: 'start', language: 'en', diarize: false, sample_rate: 16_000, channels: 1 },
+    goodbye: { type: 'end' },
+    words: (messages) => messages.filter((message) => message['type'] === 'final').flatMap((message) => spelled(message['words'] as TimedWord[])),
+  },
   { name: 'deepgram', path: '/v1/listen?model=nova-3&encoding=linear16&sample_rate=16000&endpointing=700', goodbye: { type: 'CloseStream' }, words: deepgramWords },
   { name: 'deepgram with a container', path: '/v1/listen?model=nova-3&endpointing=700', goodbye: { type: 'CloseStream' }, words: deepgramWords },
   {

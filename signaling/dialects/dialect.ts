@@ -33,6 +33,15 @@ export interface Farewell {
   readonly reason?: string;
 }
 
+/** A session as a client may know of it. */
+export interface OpenedSession {
+  readonly id: string;
+  /** Of the job that it becomes; null where nothing is kept. */
+  readonly jobNumber: number | null;
+  /** Longest it may be, as far as limits and budgets tell now; whole seconds. */
+  readonly maxSeconds: number;
+}
+
 /**
  * One client's side of a wire protocol: a pure codec with a memory of its own, no sockets, no timers.
  * `decode` throws `EarshotError` for what the protocol does not allow.
@@ -44,6 +53,8 @@ export interface Conversation {
   readonly openTimeoutMs?: number;
   /** What is done before the first message. */
   begin?(): readonly Command[];
+  /** Called once the session is open, before any of its events; where it is absent, none of this is looked up. */
+  opened?(session: OpenedSession): void;
   decode(message: WireMessage): readonly Command[];
   encode(event: NumberedEvent): readonly string[];
   fail(error: EarshotError): Farewell;

@@ -5,6 +5,7 @@ import { EarshotError, type ErrorCode } from '../../src/core/errors.ts';
 import type { WireMessage } from '../connection.ts';
 import type { Command, StreamDialect } from './dialect.ts';
 import { STREAM_DIALECTS } from './index.ts';
+import { AUDIOPOD_VECTORS } from './vectors/audiopod.ts';
 import { DEEPGRAM_VECTORS } from './vectors/deepgram.ts';
 import { OPENAI_REALTIME_VECTORS } from './vectors/openai-realtime.ts';
 import { PULSE_VECTORS } from './vectors/pulse.ts';
@@ -13,6 +14,7 @@ import { address, steady, type DialectVector } from './vectors/vector.ts';
 
 /** Recorded conversations by dialect; a registered dialect without any fails here. */
 const VECTORS: Readonly<Record<string, readonly DialectVector[]>> = {
+  audiopod: AUDIOPOD_VECTORS,
   deepgram: DEEPGRAM_VECTORS,
   'openai-realtime': OPENAI_REALTIME_VECTORS,
   pulse: PULSE_VECTORS,
@@ -78,7 +80,15 @@ function replay(dialect: StreamDialect, vector: DialectVector): void {
   if (vector.begins) assert.deepEqual(shown(conversation.begin?.() ?? []), vector.begins);
   if (vector.opening) assert.deepEqual(conversation.opening, vector.opening);
   for (const [index, step] of (vector.steps ?? []).entries()) {
-    if ('client' in step) {
+    if ('opened' in step) {
+      conversation.opened?.(step.opened);
+    } else if ('refused' in step) {
+      const message = typeof step.client === 'string' ? step.client : binary(step.client.binary);
+      assert.throws(() => conversation.decode(message), { code: step.refused }, `step ${String(index)}`);
+    } else if ('error' in step) {
+      const { messages, closeCode } = conversation.fail(new EarshotError(step.error, 'x'));
+      assert.deepEqual([messages.map((text) => steady(JSON.parse(text))), closeCode], [step.frames, step.closeCode], `step ${String(index)}`);
+    } else if ('client' in step) {
       const message = typeof step.client === 'string' ? step.client : binary(step.client.binary);
       assert.deepEqual(shown(conversation.decode(message)), step.commands, `step ${String(index)}`);
     } else {

@@ -86,6 +86,18 @@ export class Jobs {
     return job;
   }
 
+  /** As in {@link JobStore}. */
+  numbers(tenantId: string, ids: readonly string[]): Promise<readonly number[]> {
+    return this.#options.store.numbers(tenantId, ids);
+  }
+
+  /** Throws `NOT_FOUND` for a number that was not given. */
+  async idOf(tenantId: string, number: number): Promise<string> {
+    const id = await this.#options.store.idOf(tenantId, number);
+    if (id === undefined) throw new EarshotError('NOT_FOUND', 'No such job.');
+    return id;
+  }
+
   list(tenantId: string, filter: JobFilter, page: PageRequest): Promise<Page<JobRecord>> {
     return this.#options.store.list(tenantId, filter, page);
   }

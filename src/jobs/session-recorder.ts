@@ -15,6 +15,15 @@ export interface SessionRecorderOptions {
   readonly log: { warn(fields: object, message: string): void; error(fields: object, message: string): void };
 }
 
+/** A live session of this process whose job is not written yet. */
+export interface RecordedSession {
+  readonly session: Session;
+  /** Milliseconds since 1970. */
+  readonly startedAtMs: number;
+  /** Never rejects. */
+  readonly written: Promise<void>;
+}
+
 const DEFAULT_MAX_WORDS = 300_000;
 
 type Closed = Extract<NumberedEvent, { readonly type: 'session.closed' }>;
@@ -26,6 +35,7 @@ type Closed = Extract<NumberedEvent, { readonly type: 'session.closed' }>;
 export class SessionRecorder {
   readonly #options: SessionRecorderOptions;
   readonly #writing = new Set<Promise<void>>();
+  readonly #live = new Map<string, RecordedSession>();
 
   constructor(options: SessionRecorderOptions) {
     this.#options = options;
@@ -36,9 +46,20 @@ export class SessionRecorder {
     Promise.resolve((session) => {
       if (session?.jobId === undefined || wish.priority !== 'live') return;
       const startedAtMs = this.#options.now();
-      const writing = this.#follow(session, caller, wish, startedAtMs).finally(() => this.#writing.delete(writing));
+      const { jobId } = session;
+      const writing = this.#follow(session, caller, wish, startedAtMs).finally(() => {
+        this.#writing.delete(writing);
+        this.#live.delete(jobId);
+      });
       this.#writing.add(writing);
+      this.#live.set(jobId, { session, startedAtMs, written: writing });
     });
+
+  /** The session that is to become this job, until it is written; undefined for all others. */
+  following(tenantId: string, jobId: string): RecordedSession | undefined {
+    const found = this.#live.get(jobId);
+    return found?.session.tenantId === tenantId ? found : undefined;
+  }
 
   /** Keeps the transcript of a recording that was answered at once. Resolves when it can be asked for; never rejects. */
   async record(session: Session, caller: Principal, wish: SessionWish, transcript: Transcript, audioBytes: number, startedAtMs: number): Promise<void> {

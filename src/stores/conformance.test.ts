@@ -42,6 +42,13 @@ const FAULTS: Readonly<Record<string, { readonly caughtBy: RegExp; readonly brea
     caughtBy: /^completing leaves/,
     breakIt: (store) => ({ ...store, usage: { ...store.usage, sum: async () => [{ calls: 0, heardSamples: 0, speechSamples: 0, audioBytes: 0, durationMs: 0 }] } }),
   },
+  'a job has another number each time': {
+    caughtBy: /^a job has a number/,
+    breakIt: (store) => {
+      let last = 100;
+      return { ...store, jobs: { ...store.jobs, numbers: async (_tenant, ids) => ids.map(() => (last += 1)) } };
+    },
+  },
   'a callback is forgotten': {
     caughtBy: /^completing leaves/,
     breakIt: (store) => ({ ...store, jobs: { ...store.jobs, complete: (id, owner, outcome, usage, atMs) => store.jobs.complete(id, owner, outcome, usage, atMs) } }),

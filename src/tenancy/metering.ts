@@ -4,8 +4,9 @@ import type { Clock } from '../core/clock.ts';
 import type { Principal } from '../core/principal.ts';
 import type { Session } from '../core/session/session.ts';
 import type { Store } from '../core/store.ts';
-import type { BudgetLimit, UsageRecord } from '../core/store/usage.ts';
-import { budgetLimit, BudgetTab, RESERVATION_MS } from './budget-tab.ts';
+import type { UsageRecord } from '../core/store/usage.ts';
+import { BudgetTab, RESERVATION_MS } from './budget-tab.ts';
+import { budgetsOf } from './budgets.ts';
 
 export interface MeteringOptions {
   readonly store: Pick<Store, 'tenants' | 'keys' | 'usage'>;
@@ -34,7 +35,7 @@ export class Metering {
     const { usage } = this.#options.store;
     const startAtMs = this.#now();
     const startMs = this.#options.clock.nowMs();
-    const limits = await this.#limits(caller, startAtMs);
+    const limits = await budgetsOf(this.#options.store, caller, startAtMs);
     const id = `res_${randomUUID()}`;
     const tab = limits.length === 0 ? undefined : new BudgetTab({ usage, clock: this.#options.clock, now: this.#now, id, limits });
     await tab?.open();
@@ -56,15 +57,6 @@ export class Metering {
   /** Resolves when every session so far is settled: those that go on are waited for. */
   async settled(): Promise<void> {
     while (this.#settling.size > 0) await Promise.all(this.#settling);
-  }
-
-  async #limits({ tenantId, keyId }: Principal, atMs: number): Promise<BudgetLimit[]> {
-    const { tenants, keys } = this.#options.store;
-    const [policy, key] = await Promise.all([tenants.policy(tenantId), keys.get(tenantId, keyId)]);
-    const limits: BudgetLimit[] = [];
-    if (policy?.budget) limits.push(budgetLimit('tenant', tenantId, policy.budget, atMs));
-    if (key?.budget) limits.push(budgetLimit('key', keyId, key.budget, atMs));
-    return limits;
   }
 
   #settle(work: () => Promise<void>, session: Session | undefined): void {

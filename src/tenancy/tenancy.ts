@@ -1,8 +1,11 @@
 import type { AdmissionGuard } from '../core/admission.ts';
 import type { Clock } from '../core/clock.ts';
+import type { Principal } from '../core/principal.ts';
 import type { Store } from '../core/store.ts';
+import type { BudgetLimit } from '../core/store/usage.ts';
 import { Access, type AccessOptions } from './access.ts';
 import { ApiKeys } from './api-keys.ts';
+import { budgetsOf } from './budgets.ts';
 import { TenantPolicies } from './policies.ts';
 import { RateLimit } from './rate-limit.ts';
 import type { DataKey } from './sealing.ts';
@@ -31,6 +34,7 @@ export interface Tenancy {
   readonly policies: TenantPolicies;
   readonly secrets: TenantSecrets;
   readonly sessionLimits: AdmissionGuard;
+  readonly budgets: (caller: Principal, atMs: number) => Promise<readonly BudgetLimit[]>;
 }
 
 export function createTenancy({ store, dataKey, clock, nowMs = Date.now, ...options }: TenancyOptions): Tenancy {
@@ -50,5 +54,6 @@ export function createTenancy({ store, dataKey, clock, nowMs = Date.now, ...opti
     policies,
     secrets: new TenantSecrets(store.tenants, dataKey.sealer('tenant secrets'), store.audit, nowMs),
     sessionLimits: createSessionLimits({ policyOf: (tenantId) => policies.of(tenantId), clock }),
+    budgets: (caller, atMs) => budgetsOf(store, caller, atMs),
   };
 }

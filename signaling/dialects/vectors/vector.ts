@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../../../src/core/errors.ts';
 import type { TranscriptEvent } from '../../../src/core/transcript.ts';
-import type { DialectAddress, StreamDialect } from '../dialect.ts';
+import type { DialectAddress, OpenedSession, StreamDialect } from '../dialect.ts';
 
 /** A binary frame, one character a byte. */
 export interface BinaryFrame {
@@ -10,6 +10,11 @@ export interface BinaryFrame {
 /** What comes from the client or from the session, in order, and what follows from each. */
 export type Step =
   | { readonly client: string | BinaryFrame; readonly commands: readonly object[] }
+  | { readonly client: string | BinaryFrame; readonly refused: ErrorCode }
+  /** The session that an `open` led to. */
+  | { readonly opened: OpenedSession }
+  /** The last words over this error. */
+  | { readonly error: ErrorCode; readonly frames: readonly object[]; readonly closeCode: number }
   | { readonly event: TranscriptEvent; readonly frames: readonly object[] };
 
 /** One recorded conversation of a dialect. */

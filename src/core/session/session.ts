@@ -162,6 +162,11 @@ export class Session {
     return [...this.#segmentsByLanguage].sort(([, one], [, other]) => other - one)[0]?.[0];
   }
 
+  /** Longest life; then it ends with `SESSION_TOO_LONG`. */
+  get maxDurationMs(): number {
+    return this.#deps.limits.maxDurationMs;
+  }
+
   get lastSeq(): number {
     return this.#log.lastSeq;
   }

@@ -120,6 +120,13 @@ export interface JobStore {
   endedBefore(beforeMs: number, limit: number): Promise<readonly JobRecord[]>;
   /** Names of the blobs that jobs of all tenants have: of those that have not ended, or with `ended` of those too. */
   blobs(options: { readonly ended: boolean }): Promise<readonly string[]>;
+  /**
+   * Numbers of jobs, for protocols whose ids are integers: given from 1 when first asked for, kept while the job is, never used twice.
+   * A live session's job has its number before it is written.
+   */
+  numbers(tenantId: string, ids: readonly string[]): Promise<readonly number[]>;
+  /** The job's id by its number; the job itself may still be missing. */
+  idOf(tenantId: string, number: number): Promise<string | undefined>;
   /** Waiting jobs, of one tenant or of all. */
   countQueued(tenantId?: string): Promise<number>;
   /** Due callbacks, not handed out again before `nowMs + leaseMs`. */

@@ -6,6 +6,7 @@ import { serveControl, serveStream } from '../../../signaling/gateway.ts';
 import { EarshotError } from '../../core/errors.ts';
 import type { Principal } from '../../core/principal.ts';
 import type { Session } from '../../core/session/session.ts';
+import { openIntroduced } from '../introduction.ts';
 import { RECOGNITION_ERRORS, SESSION_ERRORS } from '../route-schema.ts';
 import { NATIVE_BASE, type HttpServices } from '../services.ts';
 import type { AcceptedSocket, SocketRoute } from '../upgrades.ts';
@@ -67,7 +68,7 @@ function dialectRoute(services: HttpServices, dialect: StreamDialect, path: stri
 /** One client with one session; opened before the upgrade where the address says all that it takes. */
 async function stream(services: HttpServices, caller: Principal, conversation: Conversation): Promise<AcceptedSocket> {
   const openSession = (request: StreamRequest): Promise<Session> =>
-    services.openSession(caller, { ...request, transport: 'websocket', priority: 'live' });
+    openIntroduced(services, caller, conversation, { ...request, transport: 'websocket', priority: 'live' });
   const session = conversation.opening && (await openSession(conversation.opening));
   return {
     serve: (connection) =>

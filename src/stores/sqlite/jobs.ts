@@ -114,7 +114,26 @@ export function jobStore(database: Database): JobStore {
     async countQueued(tenantId) {
       return countQueued(database, tenantId ?? null);
     },
+    ...numberVerbs(database),
     ...callbackVerbs(database),
+  };
+}
+
+function numberVerbs(database: Database): Pick<JobStore, 'numbers' | 'idOf'> {
+  const numberOf = (tenantId: string, id: string): number => {
+    const find = (): number | undefined => database.get<{ number: number }>('SELECT number FROM jobNumbers WHERE jobId = :id AND tenantId = :tenantId', { id, tenantId })?.number;
+    const known = find();
+    if (known !== undefined) return known;
+    database.insert('jobNumbers', { jobId: id, tenantId });
+    return find() ?? 0;
+  };
+  return {
+    async numbers(tenantId, ids) {
+      return database.transaction(() => ids.map((id) => numberOf(tenantId, id)));
+    },
+    async idOf(tenantId, number) {
+      return database.get<{ jobId: string }>('SELECT jobId FROM jobNumbers WHERE number = :number AND tenantId = :tenantId', { number, tenantId })?.jobId;
+    },
   };
 }
 

@@ -104,4 +104,11 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE speakers ADD COLUMN consentBlob TEXT NOT NULL DEFAULT '';
   CREATE INDEX speakersPending ON speakers (createdAtMs, id) WHERE status = 'pending';
   `,
+  `
+  -- For protocols whose job ids are integers. A number is older than its job where that is still being spoken.
+  CREATE TABLE jobNumbers (number INTEGER PRIMARY KEY AUTOINCREMENT, jobId TEXT NOT NULL UNIQUE, tenantId TEXT NOT NULL) STRICT;
+  CREATE TRIGGER jobNumbersGone AFTER DELETE ON jobs BEGIN
+    DELETE FROM jobNumbers WHERE jobId = old.id;
+  END;
+  `,
 ];

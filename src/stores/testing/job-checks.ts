@@ -163,6 +163,20 @@ export const jobChecks: readonly StoreCheck[] = [
     },
   },
   {
+    name: 'a job has a number from when it is asked for, its own, and never again once the job is deleted',
+    run: async ({ jobs }) => {
+      const [first = 0, second = 0] = await jobs.numbers('t1', ['a', 'b']);
+      assert.ok(Number.isSafeInteger(first) && first > 0 && second > first);
+      await jobs.add(job('b'));
+      assert.deepEqual(await jobs.numbers('t1', ['b', 'a']), [second, first]);
+      assert.deepEqual([await jobs.idOf('t1', second), await jobs.idOf('t2', second), await jobs.idOf('t1', 0)], ['b', undefined, undefined]);
+      await jobs.delete('t1', 'b');
+      assert.equal(await jobs.idOf('t1', second), undefined);
+      const [third = 0] = await jobs.numbers('t2', ['c']);
+      assert.ok(third > second);
+    },
+  },
+  {
     name: 'a callback is handed out when it is due, to one, and until it is settled',
     run: async ({ jobs }) => {
       await jobs.add(job('a'), { callback: CALLBACK });
