@@ -7,7 +7,7 @@ import { roundedTo, seconds } from './fields.ts';
 const CREDITS_PER_MINUTE = 220;
 
 /** What audio costs at the vendor's rate, in whole credits. */
-export const credits = (samples: number): number => Math.ceil((samples / SAMPLE_RATE_HZ / 60) * CREDITS_PER_MINUTE);
+export const credits = (samples: number, whole: (credits: number) => number = Math.ceil): number => whole((samples / SAMPLE_RATE_HZ / 60) * CREDITS_PER_MINUTE);
 
 /** The vendor's word, in the names of its live and of its batch answers at once. */
 export function audioPodWord(word: Word): object {

@@ -21,7 +21,7 @@ export const AUDIOPOD: StreamDialect = {
   id: 'audiopod',
   paths: [`${AUDIOPOD_BASE}/stream`],
   credential: audioPodSecret,
-  converse: (address) => new AudioPodConversation(address),
+  converse: () => new AudioPodConversation(),
   refuse: audioPodRefusal,
 };
 
@@ -36,16 +36,12 @@ export function audioPodSecret({ headers, query }: Pick<DialectAddress, 'headers
 
 /** `start`, audio, `end`; every answer but the first, `ready`, may be missing. Audio beyond the longest duration is not heard. */
 class AudioPodConversation implements Conversation {
-  #session: OpenedSession;
+  #session: OpenedSession = { jobNumber: null, maxSeconds: MAX_SECONDS };
   #leftBytes = Infinity;
   #started = false;
   #ended = false;
   #tooLong = false;
   #heardSamples: number | undefined;
-
-  constructor({ requestId }: DialectAddress) {
-    this.#session = { id: requestId, jobNumber: null, maxSeconds: MAX_SECONDS };
-  }
 
   opened(session: OpenedSession): void {
     this.#session = session;
@@ -97,7 +93,7 @@ class AudioPodConversation implements Conversation {
   #messages(event: NumberedEvent): readonly object[] {
     switch (event.type) {
       case 'session.ready':
-        return [{ type: 'ready', job_id: this.#session.jobNumber, session_id: this.#session.id, taste: false, max_duration_seconds: this.#session.maxSeconds }];
+        return [{ type: 'ready', job_id: this.#session.jobNumber, session_id: event.sessionId, taste: false, max_duration_seconds: this.#session.maxSeconds }];
       case 'utterance.interim':
         return [{ type: 'partial', text: event.utterance.text }];
       case 'utterance.final':

@@ -33,9 +33,8 @@ export interface Farewell {
   readonly reason?: string;
 }
 
-/** A session as a client may know of it. */
+/** What a session's events do not tell of it. */
 export interface OpenedSession {
-  readonly id: string;
   /** Of the job that it becomes; null where nothing is kept. */
   readonly jobNumber: number | null;
   /** Longest it may be, as far as limits and budgets tell now; whole seconds. */

@@ -59,8 +59,15 @@ async function recordsOf(tenantId: string): Promise<Readonly<Record<string, Read
   const created = await fetch(`${server.url}${BASE}/webrtc/sessions`, { method: 'POST', headers: { authorization: `Bearer ${secret}` } });
   const { data } = (await created.json()) as { data: { session_id: string } };
   const url = 'http://127.0.0.1:1/a.wav';
-  const queued = await fetch(`${server.url}${BASE}/transcribe`, { method: 'POST', headers: { authorization: `Bearer ${secret}`, 'content-type': 'application/json' }, body: JSON.stringify({ url }) });
-  const job = ((await queued.json()) as { data: { job_id: string } }).data;
+  const queue = async (): Promise<string> => {
+    const queued = await fetch(`${server.url}${BASE}/transcribe`, { method: 'POST', headers: { authorization: `Bearer ${secret}`, 'content-type': 'application/json' }, body: JSON.stringify({ url }) });
+    return ((await queued.json()) as { data: { job_id: string } }).data.job_id;
+  };
+  const job = await queue();
+  // One of its own, for both are deleted.
+  const [number] = await server.store.jobs.numbers(tenantId, [await queue()]);
+  const audioPodJob = { id: String(number), index: '0' };
+  const audioPod = '/api/v1/transcription';
   const speakerId = `spk_${tenantId}`;
   await server.store.speakers.add({
     id: speakerId,
@@ -79,7 +86,8 @@ async function recordsOf(tenantId: string): Promise<Readonly<Record<string, Read
   });
   return {
     [`${BASE}/speakers`]: { id: speakerId },
-    [`${BASE}/transcribe/jobs`]: { id: job.job_id },
+    [`${BASE}/transcribe/jobs`]: { id: job },
+    ...Object.fromEntries(['jobs', 'status', 'transcript', 'result'].map((name) => [`${audioPod}/${name}`, audioPodJob])),
     [`${BASE}/webrtc/sessions`]: { id: data.session_id },
     [`${BASE}/sessions`]: { id: data.session_id },
     [`${BASE}/keys`]: { id: record.id },

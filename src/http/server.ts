@@ -5,6 +5,7 @@ import { EarshotError } from '../core/errors.ts';
 import type { CertificateSource } from './certificate.ts';
 import { errorBody, httpError } from './envelope.ts';
 import { deepgramRoutes } from './routes/deepgram.ts';
+import { audioPodRoutes } from './routes/audiopod.ts';
 import { documentationRoutes } from './routes/documentation.ts';
 import { healthRoutes } from './routes/health.ts';
 import { jobRoutes } from './routes/jobs.ts';
@@ -62,6 +63,7 @@ export async function createHttpServer(services: HttpServices): Promise<Routes> 
   jobRoutes(app, services);
   webhookSecretRoutes(app, services);
   openAiRoutes(app, services);
+  audioPodRoutes(app, services);
   webrtcRoutes(app, services);
   viewerRoutes(app, services, frames);
   keyRoutes(app, services);

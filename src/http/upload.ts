@@ -17,6 +17,8 @@ export interface UploadLimits {
   readonly maxHeldBytes: number;
   /** Files over this size are refused with `AUDIO_TOO_LARGE`. */
   readonly maxUploadBytes: number;
+  /** What the file's part may be called. Default: `file`. */
+  readonly names?: readonly string[];
 }
 
 /** Fields and part headers around the file. */
@@ -29,17 +31,18 @@ export const MAX_ENVELOPE_BYTES = 64 * 1024;
 export async function readForm(request: FastifyRequest, blobs: BlobStore, limits: UploadLimits): Promise<UploadedForm> {
   const declared = Number(request.headers['content-length'] ?? 0);
   if (declared > limits.maxUploadBytes + MAX_ENVELOPE_BYTES) throw tooLarge(limits.maxUploadBytes);
+  const { names = ['file'] } = limits;
   const fields = new URLSearchParams();
   let file: UploadedFile | undefined;
   try {
     for await (const part of request.parts({ limits: { fileSize: limits.maxUploadBytes + 1, files: 2 } })) {
       if (part.type === 'field') {
         fields.append(part.fieldname, typeof part.value === 'string' ? part.value : '');
-      } else if (part.fieldname === 'file' && !file) {
+      } else if (names.includes(part.fieldname) && !file) {
         file = await receive(part.file, blobs, limits);
       } else {
         part.file.resume();
-        throw invalid([{ field: part.fieldname, message: 'one file, named `file`' }]);
+        throw invalid([{ field: part.fieldname, message: `one file, named \`${names[0] ?? ''}\`` }]);
       }
     }
     return { file, fields };

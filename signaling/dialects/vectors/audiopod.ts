@@ -1,12 +1,12 @@
 import type { ErrorCode } from '../../../src/core/errors.ts';
-import { HELLO_WORLD, REQUEST_ID, type DialectVector, type Step } from './vector.ts';
+import { HELLO_WORLD, type DialectVector, type Step } from './vector.ts';
 
 const START = '{"type":"start","language":"en","diarize":false,"sample_rate":16000,"channels":1}';
 const FORMAT = { container: 'raw', encoding: 's16', sampleRateHz: 16_000, channels: 1 };
 const opened = (more: object = {}): object => ({ type: 'open', request: { format: FORMAT, progressMs: 5000, ...more } });
-const SESSION = { id: 'ses_1', jobNumber: 1234, maxSeconds: 10_800 } as const;
+const SESSION = { jobNumber: 1234, maxSeconds: 10_800 } as const;
 const READY = { type: 'ready', job_id: 1234, session_id: 'ses_1', taste: false, max_duration_seconds: 10_800 };
-const ready = { type: 'session.ready', backend: 'A', model: 'm', jobId: 'job_1' } as const;
+const ready = { type: 'session.ready', sessionId: 'ses_1', backend: 'A', model: 'm', jobId: 'job_1' } as const;
 const closed = (heardSamples: number) => ({ type: 'session.closed', reason: 'finished', lanes: [{ laneIndex: 0, heardSamples, speechSamples: 0, gapSamples: 0 }] }) as const;
 const words = [
   { word: 'hello', start: 1, end: 1.3, confidence: 0.9, probability: 0.9 },
@@ -45,7 +45,7 @@ export const AUDIOPOD_VECTORS: readonly DialectVector[] = [
     name: 'credits are whole, and rounded up; nothing kept has no number',
     steps: [
       { client: '{"type":"start"}', commands: [opened()] },
-      { event: ready, frames: [{ ...READY, job_id: null, session_id: REQUEST_ID }] },
+      { event: ready, frames: [{ ...READY, job_id: null }] },
       { event: { type: 'lane.progress', laneIndex: 0, heardSamples: 1 }, frames: [{ type: 'usage', credits_used: 1 }] },
       { event: closed(0), frames: [{ type: 'completed', job_id: null, credits_used: 0, streamed_seconds: 0, transcript_path: null }] },
     ],
