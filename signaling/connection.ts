@@ -10,8 +10,12 @@ export interface Connection {
   readonly messages: AsyncIterable<WireMessage>;
   /** Resolves when the client is gone, by whichever side. */
   readonly closed: Promise<void>;
+  /** How the client closed, once it is gone: its close code; 1006 where the connection was lost without one. */
+  readonly closeCode: number | undefined;
   /** Hands a text frame over; resolves when the client has read enough of what was sent before (or is gone). */
   send(text: string): Promise<void>;
+  /** Resolves with true once the client has received everything sent so far, with false if it is gone before. */
+  confirm(): Promise<boolean>;
   /**
    * Sends a close frame after what was sent; drops the connection if the client does not answer in time. Idempotent.
    * `messages` ends at once.

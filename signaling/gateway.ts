@@ -1,9 +1,8 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { AudioDecoder } from '../src/core/audio.ts';
-import { BoundedQueue } from '../src/core/bounded-queue.ts';
 import { EarshotError, toEarshotError } from '../src/core/errors.ts';
 import type { ObserveStage } from '../src/core/stages.ts';
 import type { Session } from '../src/core/session/session.ts';
+import { AudioIntake } from './audio-intake.ts';
 import type { Connection } from './connection.ts';
 import type { Command, Conversation, StreamRequest } from './dialects/dialect.ts';
 
@@ -21,13 +20,6 @@ export interface GatewayServices {
   readonly observe?: ObserveStage;
 }
 
-/** Audio that a client sent, and when it came; or its wish at this place among the audio. */
-type Arrived = { readonly type: 'audio'; readonly bytes: Uint8Array; readonly atMs: number } | Extract<Command, { readonly type: 'flush' | 'endpointing' }>;
-
-/** Encoded audio that may wait for the decoder; then the client is paused. */
-const MAX_QUEUED_AUDIO_BYTES = 512 * 1024;
-/** A wish in the queue counts as so many bytes, so that wishes alone fill it too. */
-const WISH_WEIGHT = 1024;
 const OPEN_TIMEOUT_MS = 30_000;
 
 /**
@@ -82,19 +74,17 @@ class Stream {
   readonly #connection: Connection;
   readonly #conversation: Conversation;
   readonly #services: GatewayServices;
-  readonly #audio = new BoundedQueue<Arrived>({ maxWeight: MAX_QUEUED_AUDIO_BYTES, weigh: (item) => (item.type === 'audio' ? item.bytes.length : WISH_WEIGHT) });
+  readonly #audio: AudioIntake;
   readonly #stop = new AbortController();
   /** Rejects with what ended the session before its time. */
   readonly #failure = Promise.withResolvers<never>();
   #session: Session | undefined;
-  #hasLanes = false;
-  /** The client went away without having said that it was done. */
-  #abandoned = false;
 
   constructor(connection: Connection, conversation: Conversation, services: GatewayServices) {
     this.#connection = connection;
     this.#conversation = conversation;
     this.#services = services;
+    this.#audio = new AudioIntake({ decode: services.decode, signal: this.#stop.signal, ...(services.observe && { observe: services.observe }) });
     this.#failure.promise.catch(() => undefined);
   }
 
@@ -105,8 +95,7 @@ class Stream {
     try {
       await Promise.race([this.#read(), this.#failure.promise]);
       // The client is gone: what it sent is still heard, though nobody reads the answer here.
-      this.#abandoned = !this.#audio.ended;
-      this.#audio.end();
+      this.#audio.end('abandoned');
       await this.#session?.closed;
     } catch (error) {
       await this.#fail(toEarshotError(error));
@@ -134,14 +123,14 @@ class Stream {
         await this.#open(command.request);
         return;
       case 'audio':
-        await this.#audio.push({ type: 'audio', bytes: command.bytes, atMs: performance.now() });
+        await this.#audio.push(command.bytes);
         return;
       case 'finish':
-        this.#audio.end();
+        this.#audio.end('finished');
         return;
       case 'flush':
       case 'endpointing':
-        await this.#audio.push(command);
+        await this.#audio.wish(command);
         return;
       case 'send':
         for (const text of command.messages) await this.#connection.send(text);
@@ -161,35 +150,7 @@ class Stream {
     }
     this.#session = session;
     deliver(this.#connection, this.#conversation, session, 0, this.#stop.signal).catch(this.#failure.reject);
-    void this.#hear(session, request);
-  }
-
-  async #hear(session: Session, request: StreamRequest): Promise<void> {
-    try {
-      const audio = await this.#services.decode(this.#takeAudio(), request.format, this.#stop.signal);
-      for (const [index, lane] of audio.lanes.entries()) session.addLane(lane, `channel ${String(index)}`);
-      this.#hasLanes = true;
-      await session.settled();
-      await session.close(this.#abandoned ? 'abandoned' : 'finished');
-    } catch (error) {
-      await session.destroy(toEarshotError(error));
-    }
-  }
-
-  async *#takeAudio(): AsyncGenerator<Uint8Array, void, void> {
-    for await (const item of this.#audio) {
-      if (item.type === 'audio') {
-        this.#services.observe?.('queue', performance.now() - item.atMs);
-        this.#session?.countBytes(item.bytes.length);
-        yield item.bytes;
-      } else {
-        // The decoder asks for more once the lanes hold all that it was given: the wish is for what came before, and nothing after.
-        // If there are no lanes yet, they are about to be, or there is not enough audio for any.
-        if (!this.#hasLanes) await nextTurn();
-        if (item.type === 'flush') void this.#session?.flush();
-        else this.#session?.setEndpointing(item.options);
-      }
-    }
+    void this.#audio.feed(session, request.format);
   }
 
   async #fail(error: EarshotError): Promise<void> {

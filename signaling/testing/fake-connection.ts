@@ -7,6 +7,8 @@ export class FakeConnection implements Connection {
   readonly closed: Promise<void>;
   readonly sent: Record<string, unknown>[] = [];
   closeCode: number | undefined;
+  /** Answers pings. */
+  confirms = true;
   readonly #gone = Promise.withResolvers<void>();
   #unread: PromiseWithResolvers<void> | undefined;
   #watchers: (() => void)[] = [];
@@ -22,8 +24,9 @@ export class FakeConnection implements Connection {
     }
   }
 
-  /** The client is gone without a word. */
-  leave(): void {
+  /** The client is gone: without a word, or with a close frame. */
+  leave(code = 1006): void {
+    this.closeCode ??= code;
     this.messages.end();
     this.#gone.resolve();
     this.#unread?.resolve();
@@ -41,8 +44,13 @@ export class FakeConnection implements Connection {
   }
 
   close(code: number): void {
-    this.closeCode ??= code;
-    this.leave();
+    this.leave(code);
+  }
+
+  async confirm(): Promise<boolean> {
+    if (this.confirms) return true;
+    await this.closed;
+    return false;
   }
 
   /** Resolves with the first frame of this type, sent already or later. */

@@ -84,6 +84,10 @@ class WebSocketConnection implements Connection {
   readonly #queue: BoundedQueue<WireMessage>;
   /** Something was heard since the last ping. */
   #answered = true;
+  #closeCode: number | undefined;
+  /** Answers that are awaited, by what their pings carry. */
+  readonly #confirmations = new Map<string, (received: boolean) => void>();
+  #pings = 0;
 
   constructor(socket: WebSocket, options: Required<WebSocketOptions>) {
     this.#socket = socket;
@@ -97,20 +101,38 @@ class WebSocketConnection implements Connection {
       this.#ping();
     }, options.pingIntervalMs);
     this.closed = new Promise((resolve) => {
-      socket.once('close', () => {
+      socket.once('close', (code) => {
         clearInterval(pingTimer);
+        this.#closeCode = code;
         this.#queue.end();
+        for (const answer of this.#confirmations.values()) answer(false);
         resolve();
       });
     });
     socket.on('message', (data, isBinary) => {
       this.#receive(data, isBinary);
     });
-    socket.on('pong', () => {
+    socket.on('pong', (data) => {
       this.#answered = true;
+      const name = data.toString('latin1');
+      this.#confirmations.get(name)?.(true);
+      this.#confirmations.delete(name);
     });
     // A broken frame or connection: the library closes it, and `close` follows.
     socket.on('error', () => undefined);
+  }
+
+  get closeCode(): number | undefined {
+    return this.#closeCode;
+  }
+
+  confirm(): Promise<boolean> {
+    if (this.#socket.readyState !== WebSocket.OPEN) return Promise.resolve(false);
+    const name = String((this.#pings += 1));
+    return new Promise((resolve) => {
+      this.#confirmations.set(name, resolve);
+      this.#socket.ping(name);
+    });
   }
 
   async send(text: string): Promise<void> {

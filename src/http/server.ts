@@ -7,6 +7,7 @@ import { errorBody, httpError } from './envelope.ts';
 import { deepgramRoutes } from './routes/deepgram.ts';
 import { audioPodRoutes } from './routes/audiopod.ts';
 import { documentationRoutes } from './routes/documentation.ts';
+import { gladiaRoutes, gladiaSocket } from './routes/gladia.ts';
 import { healthRoutes } from './routes/health.ts';
 import { jobRoutes } from './routes/jobs.ts';
 import { keyRoutes } from './routes/keys.ts';
@@ -75,7 +76,9 @@ export async function createHttpServer(services: HttpServices): Promise<Routes> 
   speakerRoutes(app, services);
   await deepgramRoutes(app, services);
   await pulseRoutes(app, services);
-  acceptUpgrades(app.server, services, sockets);
+  gladiaRoutes(app, services);
+  // Described with the list of sessions, which has the same address.
+  acceptUpgrades(app.server, services, [...sockets, gladiaSocket(services)]);
   return app;
 }
 

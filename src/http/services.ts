@@ -7,12 +7,15 @@ import type { AuditStore } from '../core/store/audit.ts';
 import type { UsageStore } from '../core/store/usage.ts';
 import type { BlobStore } from '../core/store/blobs.ts';
 import type { TranscriptStore } from '../core/store/transcripts.ts';
+import type { BlobStore } from '../core/store/blobs.ts';
+import type { JobStore } from '../core/store/jobs.ts';
 import type { Dispatcher } from '../dispatch/dispatcher.ts';
 import type { Jobs } from '../jobs/jobs.ts';
 import type { SessionRecorder } from '../jobs/session-recorder.ts';
 import type { WebhookSecrets } from '../jobs/webhook-secrets.ts';
 import type { StageHistograms } from '../observability/stage-histograms.ts';
 import type { Enrolment } from '../speakers/enrolment.ts';
+import type { LiveSessions } from './gladia/live-sessions.ts';
 import type { Tenancy } from '../tenancy/tenancy.ts';
 import type { CertificateSource } from './certificate.ts';
 
@@ -31,6 +34,10 @@ export interface HttpServices {
   readonly stages: StageHistograms;
   readonly usage: UsageStore;
   readonly audit: AuditStore;
+  readonly jobStore: JobStore;
+  readonly blobs: BlobStore;
+  /** Live sessions of Gladia's clients. */
+  readonly gladia: LiveSessions;
   /** Largest upload answered in the same response, in bytes. */
   readonly maxInlineBytes: number;
   /** Largest upload of all, in bytes: what is over the inline limit becomes a job. */

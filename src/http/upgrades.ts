@@ -32,6 +32,8 @@ export interface SocketRoute {
   readonly permission: RoutePermission;
   /** For the documentation. The query is not checked by it: `open` does that. */
   readonly schema: FastifySchema & { readonly summary: string };
+  /** Who is asking, where the address says it without a key; throws what refuses it. */
+  readonly callerOf?: (address: DialectAddress) => Principal;
   /** Where the client's secret is. Default: `Authorization: Bearer` or `?token=`. */
   readonly credential?: (address: DialectAddress) => string | undefined;
   /** Default: the native envelope. */
@@ -55,7 +57,7 @@ export function acceptUpgrades(server: Server, services: HttpServices, routes: r
       refuse = route.refuse ?? refusal;
       const address = { path: route.path, params, query: url.searchParams, headers: request.headers, protocols: offeredProtocols(request.headers), requestId };
       const readSecret = route.credential && (() => route.credential?.(address));
-      const caller = await services.tenancy.access.authenticate(credentialsOf(request, readSecret));
+      const caller = route.callerOf?.(address) ?? (await services.tenancy.access.authenticate(credentialsOf(request, readSecret)));
       requirePermission(caller, route.permission);
       upgrade(services, { request, socket, head }, await route.open({ ...address, caller }));
     };

@@ -100,6 +100,8 @@ export interface JobStore {
    */
   add(job: JobRecord, options?: JobAddition): Promise<void>;
   get(tenantId: string, id: string): Promise<JobRecord | undefined>;
+  /** Puts `extra` of the request in place of what was there. False if there is no such job. */
+  annotate(tenantId: string, id: string, extra: Readonly<Record<string, unknown>>): Promise<boolean>;
   list(tenantId: string, filter: JobFilter, page: PageRequest): Promise<Page<JobRecord>>;
   /** False if there is none. A running job is lost to its worker at once. */
   delete(tenantId: string, id: string): Promise<boolean>;

@@ -45,6 +45,10 @@ export function jobStore(database: Database): JobStore {
       );
       return toPage(rows, page.limit, toJob, ({ createdAtMs, id }) => ({ afterAtMs: createdAtMs, afterId: id }));
     },
+    async annotate(tenantId, id, extra) {
+      const sql = "UPDATE jobs SET request = json_set(request, '$.extra', json(:extra)) WHERE id = :id AND tenantId = :tenantId";
+      return database.run(sql, { tenantId, id, extra: JSON.stringify(extra) }) > 0;
+    },
     async delete(tenantId, id) {
       return change('DELETE FROM jobs WHERE id = :id AND tenantId = :tenantId', { tenantId, id }, () => {
         endReservation(database, id);

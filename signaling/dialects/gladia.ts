@@ -1,0 +1,217 @@
+import { samplesToSeconds } from '../../src/core/audio.ts';
+import type { EarshotError } from '../../src/core/errors.ts';
+import type { NumberedEvent, Utterance } from '../../src/core/transcript.ts';
+import type { ByteRange } from '../audio-ledger.ts';
+import type { WireMessage } from '../connection.ts';
+import type { ResumableConversation } from '../resumable-stream.ts';
+import type { Command, Farewell } from './dialect.ts';
+import { jsonObject, roundedTo, seconds } from './fields.ts';
+import { flagsOf, frameBytesOf, type GladiaInit, type MessageFlags } from './gladia-init.ts';
+import { gladiaResult, gladiaTranscription, gladiaUtterance, NO_LANGUAGE_MODEL } from './gladia-results.ts';
+
+export interface GladiaConversationOptions {
+  readonly sessionId: string;
+  readonly init: GladiaInit;
+  /** The language of what is heard, as far as it is known. */
+  readonly language: () => string | undefined;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+/** Messages kept of a session for its record; later ones only go to the client. */
+const MAX_KEPT_MESSAGES = 20_000;
+/** Binary audio in JSON. */
+const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
+
+/**
+ * Gladia's live session (v2), over all of its connections.
+ *
+ *   start_session, start_recording, [speech_start, transcript..., speech_end]..., stop_recording (answered at once), the last transcripts,
+ *   end_recording, post_transcript, post_summarization, post_final_transcript, end_session
+ */
+export class GladiaConversation implements ResumableConversation {
+  /** Every message that a record of the session has, as JSON text. */
+  readonly messages: string[] = [];
+  readonly utterances: Utterance[] = [];
+  readonly #options: GladiaConversationOptions;
+  readonly #flags: MessageFlags;
+  readonly #bytesPerSecond: number;
+  /** Utterances so far, per channel, and the number of each by its id. */
+  readonly #counts: number[] = [];
+  readonly #numbers = new Map<string, number>();
+  #receivedBytes = 0;
+  #heardSamples = 0;
+  #recording = false;
+  #stoppedAtMs: number | undefined;
+
+  constructor(options: GladiaConversationOptions) {
+    this.#options = options;
+    this.#flags = flagsOf(options.init);
+    this.#bytesPerSecond = frameBytesOf(options.init) * options.init.sample_rate;
+  }
+
+  /** Audio that came, repetitions not counted, in seconds. */
+  get recordingSeconds(): number {
+    return roundedTo(this.#receivedBytes / this.#bytesPerSecond, 3);
+  }
+
+  /** So many new bytes came. */
+  received(bytes: number): void {
+    this.#receivedBytes += bytes;
+  }
+
+  begin(): readonly Command[] {
+    return this.#send(this.#lifecycle('start_session'));
+  }
+
+  decode(message: WireMessage): readonly Command[] {
+    if (typeof message !== 'string') return message.length === 0 ? [] : this.#audio(message);
+    const control = jsonObject(message);
+    if (control?.['type'] === 'stop_recording') return this.#stop();
+    if (control?.['type'] !== 'audio_chunk') return this.#send(this.#refused('The message is not one that is known here.'));
+    const { chunk } = (control['data'] ?? {}) as { readonly chunk?: unknown };
+    if (typeof chunk !== 'string' || !BASE64.test(chunk)) return this.#send(this.#refused('data.chunk is not audio in base64.'));
+    return this.#audio(Buffer.from(chunk, 'base64'));
+  }
+
+  acknowledge([from, to]: ByteRange): readonly string[] {
+    const at = (bytes: number): number => roundedTo(bytes / this.#bytesPerSecond, 6);
+    return this.#written(this.#flags.receive_acknowledgments, 'audio_chunk', {
+      acknowledged: true,
+      error: null,
+      data: { byte_range: [from, to], time_range: [at(from), at(to)] },
+    });
+  }
+
+  encode(event: NumberedEvent): readonly string[] {
+    switch (event.type) {
+      case 'speech.started':
+        return this.#speech('speech_start', event);
+      case 'speech.ended':
+        return this.#speech('speech_end', event);
+      case 'utterance.interim':
+        return this.#written(this.#flags.receive_partial_transcripts, 'transcript', { data: this.#transcript(event.utterance, false) });
+      case 'utterance.final':
+        return this.#final(event.utterance);
+      case 'lane.progress':
+        this.#heardSamples = Math.max(this.#heardSamples, event.heardSamples);
+        return [];
+      case 'session.closed':
+        return this.#ending(event);
+      default:
+        return [];
+    }
+  }
+
+  fail(error: EarshotError): Farewell {
+    return { messages: [], closeCode: closeCodeOf(error), reason: `${error.code}: ${error.message}` };
+  }
+
+  #audio(bytes: Uint8Array): readonly Command[] {
+    const started = this.#recording ? [] : this.#send(this.#lifecycle('start_recording'));
+    this.#recording = true;
+    return [...started, { type: 'audio', bytes }];
+  }
+
+  #stop(): readonly Command[] {
+    this.#stoppedAtMs ??= this.#options.now();
+    const left = Math.max(0, this.recordingSeconds - samplesToSeconds(this.#heardSamples));
+    const data = { recording_duration: this.recordingSeconds, recording_left_to_process: roundedTo(left, 3) };
+    const answer = this.#written(this.#flags.receive_acknowledgments, 'stop_recording', { acknowledged: true, error: null, data });
+    return [...this.#send(answer), { type: 'finish' }];
+  }
+
+  #speech(type: 'speech_start' | 'speech_end', { laneIndex, atSample }: { readonly laneIndex: number; readonly atSample: number }): readonly string[] {
+    return this.#kept(this.#written(this.#flags.receive_speech_events, type, { data: { time: seconds(atSample), channel: laneIndex } }));
+  }
+
+  #final(utterance: Utterance): readonly string[] {
+    // It only takes back partial transcripts, for which the vendor has no word.
+    if (utterance.words.length === 0) return [];
+    this.utterances.push(utterance);
+    const data = this.#transcript(utterance, true);
+    this.#numbers.delete(utterance.id);
+    return this.#kept([...this.#written(this.#flags.receive_final_transcripts, 'transcript', { data }), ...this.#addOns()]);
+  }
+
+  #transcript(utterance: Utterance, isFinal: boolean): object {
+    return { id: this.#idOf(utterance), is_final: isFinal, utterance: gladiaUtterance(utterance, this.#options.language()) };
+  }
+
+  /** `00_00000003`: channel, and number among the utterances of the channel. */
+  #idOf({ id, laneIndex }: Utterance): string {
+    const next = this.#counts[laneIndex] ?? 0;
+    const number = this.#numbers.get(id) ?? next;
+    if (number === next) this.#counts[laneIndex] = next + 1;
+    this.#numbers.set(id, number);
+    return `${String(laneIndex).padStart(2, '0')}_${String(number).padStart(8, '0')}`;
+  }
+
+  /** What was asked for and cannot be had, once per utterance (and language). */
+  #addOns(): readonly string[] {
+    const { realtime_processing: asked } = this.#options.init;
+    const types = [
+      ...(asked?.translation ? (asked.translation_config?.target_languages ?? ['']).map(() => 'translation') : []),
+      ...(asked?.named_entity_recognition ? ['named_entity_recognition'] : []),
+      ...(asked?.sentiment_analysis ? ['sentiment_analysis'] : []),
+    ];
+    return types.flatMap((type) => this.#failed(this.#flags.receive_realtime_processing_events, type));
+  }
+
+  #ending(event: NumberedEvent & { readonly type: 'session.closed' }): readonly string[] {
+    const wanted = this.#flags.receive_post_processing_events;
+    const heardSamples = Math.max(0, ...event.lanes.map((lane) => lane.heardSamples));
+    const language = this.#options.language();
+    return this.#kept([
+      ...this.#lifecycle('end_recording', { data: { recording_duration: this.recordingSeconds } }),
+      ...this.#written(wanted, 'post_transcript', { data: gladiaTranscription(this.utterances, language) }),
+      ...(this.#options.init.post_processing?.summarization ? this.#failed(wanted, 'post_summarization') : []),
+      ...this.#written(wanted, 'post_final_transcript', { data: this.result(seconds(heardSamples)) }),
+      ...this.#lifecycle('end_session'),
+    ]);
+  }
+
+  /** The results of the session, as they are kept. */
+  result(durationSeconds: number): object {
+    const tookSeconds = this.#stoppedAtMs === undefined ? 0 : roundedTo((this.#options.now() - this.#stoppedAtMs) / 1000, 3);
+    return gladiaResult(this.#options.init, { utterances: this.utterances, language: this.#options.language(), durationSeconds, tookSeconds });
+  }
+
+  #lifecycle(type: string, content: object = {}): readonly string[] {
+    return this.#written(this.#flags.receive_lifecycle_events, type, content);
+  }
+
+  #failed(wanted: boolean, type: string): readonly string[] {
+    return this.#written(wanted && this.#flags.receive_errors, type, { error: NO_LANGUAGE_MODEL, data: null });
+  }
+
+  #refused(message: string): readonly string[] {
+    const wanted = this.#flags.receive_acknowledgments && this.#flags.receive_errors;
+    return this.#written(wanted, 'audio_chunk', { acknowledged: false, error: { message }, data: null });
+  }
+
+  #written(wanted: boolean, type: string, content: object): readonly string[] {
+    if (!wanted) return [];
+    return [JSON.stringify({ type, session_id: this.#options.sessionId, created_at: new Date(this.#options.now()).toISOString(), ...content })];
+  }
+
+  #kept(texts: readonly string[]): readonly string[] {
+    if (this.messages.length + texts.length <= MAX_KEPT_MESSAGES) this.messages.push(...texts);
+    return texts;
+  }
+
+  #send(messages: readonly string[]): readonly Command[] {
+    return messages.length === 0 ? [] : [{ type: 'send', messages }];
+  }
+}
+
+/**
+ * The vendor's clients come back at once after any code but 1000, 1001 and 4400 to 4499: what cannot be mended gets one of these.
+ * A server that stops says 1012: 1001 would be final.
+ */
+function closeCodeOf({ code, rule }: EarshotError): number {
+  if (code === 'AUDIO_EMPTY') return 1000;
+  if (code === 'SERVER_STOPPING') return 1012;
+  if (code === 'SESSION_TOO_LONG') return 4408;
+  return rule.httpStatus < 500 ? 4000 + rule.httpStatus : 4424;
+}

@@ -1,0 +1,337 @@
+import type { AudioDecoder } from '../src/core/audio.ts';
+import type { Clock } from '../src/core/clock.ts';
+import { EarshotError, toEarshotError } from '../src/core/errors.ts';
+import type { Session } from '../src/core/session/session.ts';
+import type { ObserveStage } from '../src/core/stages.ts';
+import { AudioIntake } from './audio-intake.ts';
+import { AudioLedger, type ByteRange } from './audio-ledger.ts';
+import type { Connection } from './connection.ts';
+import type { Command, Conversation, Farewell, StreamRequest } from './dialects/dialect.ts';
+import { Outbox } from './outbox.ts';
+
+/** A conversation whose client tells by what it repeats what it has not been told was received. It lives as long as the session. */
+export interface ResumableConversation extends Conversation {
+  /** These bytes need not be sent again. */
+  acknowledge(range: ByteRange): readonly string[];
+}
+
+export interface ResumableStreamOptions {
+  readonly conversation: ResumableConversation;
+  readonly session: Session;
+  readonly format: StreamRequest['format'];
+  /** Bytes of one sample of all channels. */
+  readonly frameBytes: number;
+  /** Whether the client is told what arrived. */
+  readonly acknowledging: boolean;
+  readonly decode: AudioDecoder;
+  readonly clock: Clock;
+  /** Told of what ended the session before its time. */
+  readonly onFault: (error: EarshotError) => void;
+  /** Given every new byte of audio, in order. */
+  readonly onAudio?: (bytes: Uint8Array) => void;
+  /** Awaited with what ended the session before its time once that has told its last, before the client is let go. Never rejects. */
+  readonly beforeEnd?: (fault: EarshotError | undefined) => Promise<void>;
+  readonly observe?: ObserveStage;
+  readonly patience?: Partial<Patience>;
+}
+
+/** How long a session waits for its client, in ms; then it hears out what it has. */
+export interface Patience {
+  /** For the first connection. Default 120 s. */
+  readonly joinMs: number;
+  /** After a lost connection; also for a client that has not received the end. Default 60 s. */
+  readonly lostMs: number;
+  /** After a connection that the client closed as one that goes away (1001). Default 5 s. */
+  readonly awayMs: number;
+  /** For any message on a connection. Default 60 s. */
+  readonly idleMs: number;
+}
+
+const PATIENCE: Patience = { joinMs: 120_000, lostMs: 60_000, awayMs: 5000, idleMs: 60_000 };
+/** Close code of a connection in whose place the client has made another. */
+const REPLACED = 4409;
+/** Time that a client has, once it is back, to repeat what it does not know to be received. */
+const REPETITION_MS = 300;
+const GOING_AWAY = 1001;
+const NORMAL = 1000;
+
+/** One connection of the client, while it is the newest. */
+interface Attachment {
+  readonly connection: Connection;
+  /** Next place of the outbox to be sent. */
+  next: number;
+  /** Acknowledgements to be sent, which another connection does not need. */
+  acks: { readonly upTo: number; readonly texts: readonly string[] }[];
+  /** The last that was sent. */
+  acked: number;
+  wake: () => void;
+}
+
+/**
+ * A session whose client comes and goes: it owns conversation, audio and messages, and connections are lent to it.
+ *
+ *   waiting <---- lost, gone away -----> attached ------ finish, close 1000, idle -----> ending -----> over
+ *      |                                                                                  ^
+ *      +------------------------------- patience ran out ---------------------------------+
+ *
+ * Audio that comes again after a loss is recognized and heard once ({@link AudioLedger}). Messages are kept until the client has
+ * answered a ping after them, and come again on the next connection: at least once, with the ids that they had.
+ */
+export class ResumableStream {
+  /** Resolves when the client has had the last word, or will not fetch it any more. */
+  readonly over: Promise<void>;
+  readonly session: Session;
+  readonly #options: ResumableStreamOptions;
+  readonly #conversation: ResumableConversation;
+  readonly #patience: Patience;
+  readonly #ledger: AudioLedger;
+  readonly #intake: AudioIntake;
+  readonly #outbox = new Outbox();
+  readonly #stop = new AbortController();
+  /** Where in the outbox each acknowledgement was sent: who has seen it has seen the messages before. */
+  #marks: { readonly ack: number; readonly place: number }[] = [];
+  #markedAck = 0;
+  readonly #done = Promise.withResolvers<void>();
+  #current: Attachment | undefined;
+  #joined = false;
+  #feeding = false;
+  /** The client wants no more audio to be taken, or will not come back. */
+  #finished = false;
+  /** How connections are closed once everything is sent. */
+  #farewell: Pick<Farewell, 'closeCode' | 'reason'> | undefined;
+  #cancelTimer: () => void = () => undefined;
+
+  constructor(options: ResumableStreamOptions) {
+    this.#options = options;
+    this.#conversation = options.conversation;
+    this.session = options.session;
+    this.#patience = { ...PATIENCE, ...options.patience };
+    this.#ledger = new AudioLedger({ frameBytes: options.frameBytes, acknowledging: options.acknowledging });
+    this.#intake = new AudioIntake({ decode: options.decode, signal: this.#stop.signal, ...(options.observe && { observe: options.observe }) });
+    this.over = this.#done.promise;
+    void this.#listen();
+    this.#wait(this.#patience.joinMs);
+  }
+
+  /** A connection has the client now. */
+  get attached(): boolean {
+    return this.#current !== undefined;
+  }
+
+  /** Serves the connection, in place of any before it. Resolves when it is gone. */
+  async attach(connection: Connection): Promise<void> {
+    this.#current?.connection.close(REPLACED, 'replaced by a newer connection');
+    const attachment: Attachment = { connection, next: this.#outbox.start, acks: [], acked: 0, wake: () => undefined };
+    this.#current = attachment;
+    if (this.#joined) this.#ledger.resume();
+    else this.#do(this.#conversation.begin?.() ?? []).catch(() => undefined);
+    this.#joined = true;
+    this.#watchIdle();
+    const talking = this.#talk(attachment);
+    await this.#read(attachment);
+    await connection.closed;
+    if (this.#current === attachment) this.#detach(connection.closeCode);
+    attachment.wake();
+    await talking;
+  }
+
+  /** The server stops: nothing is waited for any longer. */
+  close(): void {
+    this.#cancelTimer();
+    this.#done.resolve();
+  }
+
+  #detach(closeCode: number | undefined): void {
+    this.#current = undefined;
+    if (this.#farewell && (closeCode === NORMAL || this.#farewell.closeCode !== NORMAL)) {
+      this.close();
+      return;
+    }
+    // The client has said that it will not be back: what it sent is heard out in the background.
+    if (closeCode === NORMAL) void this.#finish('finished');
+    this.#wait(closeCode === GOING_AWAY ? this.#patience.awayMs : this.#patience.lostMs);
+  }
+
+  /** For the client's next connection, or for it to fetch the end. */
+  #wait(ms: number): void {
+    this.#cancelTimer();
+    this.#cancelTimer = this.#options.clock.setTimer(ms, () => {
+      if (this.#farewell) this.close();
+      else {
+        void this.#finish('abandoned');
+        this.#wait(this.#patience.lostMs);
+      }
+    });
+  }
+
+  #watchIdle(): void {
+    this.#cancelTimer();
+    this.#cancelTimer = this.#options.clock.setTimer(this.#patience.idleMs, () => void this.#finish('abandoned'));
+  }
+
+  async #read(attachment: Attachment): Promise<void> {
+    const { connection } = attachment;
+    try {
+      for await (const message of connection.messages) {
+        if (this.#current !== attachment) return;
+        this.#watchIdle();
+        await this.#do(this.#conversation.decode(message));
+      }
+    } catch (error) {
+      await this.session.destroy(toEarshotError(error));
+    }
+  }
+
+  async #do(commands: readonly Command[]): Promise<void> {
+    for (const command of commands) {
+      if (command.type === 'audio') await this.#hear(command.bytes);
+      else if (command.type === 'send') this.#say(command.messages);
+      else if (command.type === 'finish') await this.#finish('finished');
+      else if (command.type === 'flush' || command.type === 'endpointing') await this.#intake.wish(command);
+      else if (command.type === 'keep-alive') this.session.keepAlive();
+    }
+  }
+
+  async #hear(bytes: Uint8Array): Promise<void> {
+    if (this.#finished) {
+      this.#acknowledgeRepetition(bytes);
+      return;
+    }
+    const taken = this.#take(this.#ledger.take(bytes));
+    this.#acknowledge();
+    this.#current?.wake();
+    await taken;
+  }
+
+  /** After the end only what came before may come again. */
+  #acknowledgeRepetition(bytes: Uint8Array): void {
+    if (!this.#ledger.undecided) return;
+    this.#ledger.take(bytes);
+    this.#acknowledge();
+  }
+
+  async #take(fresh: Uint8Array): Promise<void> {
+    if (fresh.length === 0 || this.#intake.ended) return;
+    this.#options.onAudio?.(fresh);
+    const room = this.#intake.push(fresh);
+    if (!this.#feeding) void this.#intake.feed(this.session, this.#options.format);
+    this.#feeding = true;
+    await room;
+  }
+
+  #acknowledge(): void {
+    const attachment = this.#current;
+    const range = this.#ledger.acknowledge();
+    if (!range || !attachment) return;
+    attachment.acks.push({ upTo: range[1], texts: this.#conversation.acknowledge(range) });
+    attachment.wake();
+  }
+
+  async #finish(reason: 'finished' | 'abandoned'): Promise<void> {
+    if (this.#finished) return;
+    this.#finished = true;
+    await this.#take(this.#ledger.settle());
+    this.#intake.end(reason);
+    // Nothing was sent: there is nothing to decode.
+    if (!this.#feeding) await this.session.close(reason);
+  }
+
+  #say(texts: readonly string[]): void {
+    this.#outbox.put(texts);
+    this.#current?.wake();
+  }
+
+  /** Everything that the session tells, to its end. Never rejects. */
+  async #listen(): Promise<void> {
+    let fault: EarshotError | undefined;
+    try {
+      for await (const event of this.session.events()) {
+        // Nobody waits for what will be replaced.
+        if (event.type === 'utterance.interim' && !this.#current) continue;
+        this.#say(this.#conversation.encode(event));
+        if (event.type === 'session.closed' && event.error) fault = new EarshotError(event.error.code, event.error.message);
+      }
+    } catch (error) {
+      fault = toEarshotError(error);
+    }
+    await this.#options.beforeEnd?.(fault);
+    this.#end(fault);
+  }
+
+  #end(fault: EarshotError | undefined): void {
+    this.#finished = true;
+    this.#stop.abort(new EarshotError('SESSION_CONFLICT', 'The stream has ended.'));
+    this.#intake.discard();
+    if (fault) {
+      this.#options.onFault(fault);
+      const { messages, ...rest } = this.#conversation.fail(fault);
+      this.#outbox.put(messages);
+      this.#farewell = rest;
+    } else this.#farewell = { closeCode: NORMAL, reason: 'finished' };
+    if (this.#current) this.#current.wake();
+    else this.#wait(this.#patience.lostMs);
+  }
+
+  /** Messages that may not have been received wait a moment: what the client repeats tells which of them it has. */
+  async #skipReceived(attachment: Attachment): Promise<void> {
+    if (this.#outbox.start === this.#outbox.end || !this.#options.acknowledging) return;
+    let late = false;
+    const cancel = this.#options.clock.setTimer(REPETITION_MS, () => {
+      late = true;
+      attachment.wake();
+    });
+    while (this.#ledger.undecided && !late && this.#current === attachment) await new Promise<void>((resolve) => (attachment.wake = resolve));
+    cancel();
+    if (!late) this.#forgetReceived();
+    attachment.next = this.#outbox.start;
+  }
+
+  #forgetReceived(): void {
+    const seen = this.#marks.findLast(({ ack }) => ack <= this.#ledger.seenAck);
+    if (seen) this.#outbox.confirm(seen.place);
+    this.#marks = this.#marks.filter(({ ack }) => ack > this.#ledger.seenAck);
+  }
+
+  /** Sends until the connection is gone or everything is said. */
+  async #talk(attachment: Attachment): Promise<void> {
+    const { connection } = attachment;
+    let confirming = false;
+    let confirmed = attachment.next;
+    let confirmedAck = 0;
+    const confirm = async (): Promise<void> => {
+      const { next, acked } = attachment;
+      if (confirming || (next === confirmed && acked === confirmedAck)) return;
+      confirming = true;
+      const received = await connection.confirm();
+      confirming = false;
+      if (!received) return;
+      this.#outbox.confirm((confirmed = next));
+      this.#ledger.confirm((confirmedAck = acked));
+      this.#forgetReceived();
+      if (this.#current !== attachment) return;
+      this.#acknowledge();
+      attachment.wake();
+    };
+    await this.#skipReceived(attachment);
+    while (this.#current === attachment) {
+      const woken = new Promise<void>((resolve) => (attachment.wake = resolve));
+      for (const { upTo, texts } of attachment.acks.splice(0)) {
+        for (const text of texts) await connection.send(text);
+        attachment.acked = upTo;
+        // One that is told again proves nothing new.
+        if (upTo > this.#markedAck) this.#marks.push({ ack: upTo, place: attachment.next });
+        this.#markedAck = Math.max(this.#markedAck, upTo);
+      }
+      while (attachment.next < this.#outbox.end && this.#current === attachment) {
+        attachment.next += 1;
+        await connection.send(this.#outbox.at(attachment.next - 1));
+      }
+      void confirm();
+      if (this.#farewell && attachment.next === this.#outbox.end) {
+        connection.close(this.#farewell.closeCode, this.#farewell.reason ?? '');
+        return;
+      }
+      await woken;
+    }
+  }
+}

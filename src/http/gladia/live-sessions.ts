@@ -1,0 +1,179 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import type { Connection } from '../../../signaling/connection.ts';
+import { GladiaConversation } from '../../../signaling/dialects/gladia.ts';
+import { flagsOf, formatOf, frameBytesOf, requestOf, type GladiaInit } from '../../../signaling/dialects/gladia-init.ts';
+import { ResumableStream } from '../../../signaling/resumable-stream.ts';
+import type { OpenSession } from '../../core/admission.ts';
+import { samplesToMs, type AudioDecoder } from '../../core/audio.ts';
+import { systemClock } from '../../core/clock.ts';
+import { EarshotError } from '../../core/errors.ts';
+import type { Principal } from '../../core/principal.ts';
+import type { ObserveStage } from '../../core/stages.ts';
+import type { BlobStore } from '../../core/store/blobs.ts';
+import type { JobRecord, JobStore } from '../../core/store/jobs.ts';
+import type { Log } from '../services.ts';
+import { AudioRecorder, type Recording } from './recording.ts';
+
+export interface LiveSessionsOptions {
+  readonly openSession: OpenSession;
+  readonly decode: AudioDecoder;
+  readonly jobs: Pick<JobStore, 'add'>;
+  readonly blobs: BlobStore;
+  readonly log: Log;
+  readonly observe: ObserveStage;
+}
+
+/** A live session of a Gladia client, from `POST /v2/live` until its client has had the last word. */
+export interface LiveSession {
+  readonly id: string;
+  /** What the socket's address shows. */
+  readonly token: string;
+  readonly caller: Principal;
+  readonly init: GladiaInit;
+  readonly createdAtMs: number;
+  readonly stream: ResumableStream;
+  readonly conversation: GladiaConversation;
+  customMetadata: Readonly<Record<string, unknown>>;
+}
+
+/** Kept in the job, for answers in the vendor's shape. */
+export interface GladiaRecord {
+  readonly init: GladiaInit;
+  readonly customMetadata: Readonly<Record<string, unknown>>;
+  readonly result: object;
+  readonly messages: readonly string[];
+}
+
+/** Close code of a socket that comes after the end. */
+const FINISHED = 4403;
+/** Tokens of sessions that have ended, so that their clients are told so. */
+const MAX_ENDED = 1000;
+
+/** Sessions that were begun with `POST /v2/live` and whose sockets come and go. */
+export class LiveSessions {
+  readonly #options: LiveSessionsOptions;
+  readonly #byToken = new Map<string, LiveSession>();
+  readonly #ended = new Map<string, Principal>();
+
+  constructor(options: LiveSessionsOptions) {
+    this.#options = options;
+  }
+
+  /** Takes a place for the session at once; throws what refuses it. */
+  async begin(caller: Principal, init: GladiaInit): Promise<LiveSession> {
+    const id = randomUUID();
+    const session = await this.#options.openSession(caller, { ...requestOf(init), transport: 'websocket', priority: 'live' });
+    const conversation = new GladiaConversation({ sessionId: id, init, language: () => session.language, now: Date.now });
+    const recorder = new AudioRecorder(this.#options.blobs);
+    const createdAtMs = Date.now();
+    const stream = new ResumableStream({
+      conversation,
+      session,
+      format: formatOf(init),
+      frameBytes: frameBytesOf(init),
+      acknowledging: flagsOf(init).receive_acknowledgments,
+      decode: this.#options.decode,
+      clock: systemClock,
+      observe: this.#options.observe,
+      onAudio: (bytes) => {
+        conversation.received(bytes.length);
+        recorder.take(bytes);
+      },
+      beforeEnd: async (fault) => this.#keep(live, await recorder.end(), fault),
+      onFault: (error) => {
+        if (error.rule.httpStatus >= 500) this.#options.log.warn({ code: error.code, err: error.cause }, 'live session failed');
+      },
+    });
+    const live: LiveSession = { id, token: randomBytes(32).toString('base64url'), caller, init, createdAtMs, stream, conversation, customMetadata: init.custom_metadata ?? {} };
+    this.#byToken.set(live.token, live);
+    void stream.over.then(() => {
+      this.#forget(live);
+    });
+    return live;
+  }
+
+  /** Whose session the token opens. Throws `AUTH_TOKEN_MISSING` or `AUTH_TOKEN_INVALID`. */
+  callerOf(token: string | null): Principal {
+    if (token === null) throw new EarshotError('AUTH_TOKEN_MISSING', 'The address has no token: use the one that POST /v2/live answered.');
+    const caller = this.#byToken.get(token)?.caller ?? this.#ended.get(token);
+    if (!caller) throw new EarshotError('AUTH_TOKEN_INVALID', 'No session has this token.');
+    return caller;
+  }
+
+  /** Serves the client's next connection. */
+  async attach(token: string, connection: Connection): Promise<void> {
+    const live = this.#byToken.get(token);
+    if (live) await live.stream.attach(connection);
+    else connection.close(FINISHED, 'the session has ended');
+  }
+
+  /** Those of the tenant that are not over yet, newest first. */
+  of(tenantId: string): readonly LiveSession[] {
+    return [...this.#byToken.values()].filter(({ caller }) => caller.tenantId === tenantId).reverse();
+  }
+
+  find(tenantId: string, id: string): LiveSession | undefined {
+    return this.of(tenantId).find((live) => live.id === id);
+  }
+
+  /** The server stops: sessions have been ended by their owner, and clients that are away are not waited for. */
+  close(): void {
+    for (const { stream } of this.#byToken.values()) stream.close();
+  }
+
+  #forget({ token, caller }: LiveSession): void {
+    this.#byToken.delete(token);
+    this.#ended.set(token, caller);
+    const [oldest] = this.#ended.keys();
+    if (this.#ended.size > MAX_ENDED && oldest !== undefined) this.#ended.delete(oldest);
+  }
+
+  /** Writes the session down as a job. Never rejects: who is connected still gets the words. */
+  async #keep(live: LiveSession, recording: Recording | undefined, fault: EarshotError | undefined): Promise<void> {
+    try {
+      const job = jobOf(live, recording, fault);
+      const { utterances } = live.conversation;
+      const { session } = live.stream;
+      const numbers = { backend: session.backend, languageDetected: job.languageDetected, audioMs: job.audioMs ?? 0, audioBytes: job.audioBytes };
+      const transcript = {
+        utterances: utterances.toSorted((a, b) => a.startSample - b.startSample || a.laneIndex - b.laneIndex),
+        backend: session.backend,
+        model: session.model,
+        ...(session.language !== undefined && { language: session.language }),
+        durationMs: numbers.audioMs,
+      };
+      await this.#options.jobs.add(job, job.status === 'completed' ? { outcome: { transcript, ...numbers } } : {});
+    } catch (err) {
+      this.#options.log.error({ sessionId: live.stream.session.id, err }, 'a live session could not be kept');
+    }
+  }
+}
+
+function jobOf(live: LiveSession, recording: Recording | undefined, fault: EarshotError | undefined): JobRecord {
+  const { session } = live.stream;
+  // A session without any audio ended well.
+  const error = fault && fault.code !== 'AUDIO_EMPTY' ? { code: fault.code, message: fault.message } : null;
+  const durationMs = samplesToMs(Math.max(0, ...session.totals().map((lane) => lane.heardSamples)));
+  const { language } = requestOf(live.init);
+  const record: GladiaRecord = { init: live.init, customMetadata: live.customMetadata, result: live.conversation.result(durationMs / 1000), messages: live.conversation.messages };
+  const endedAtMs = Date.now();
+  return {
+    id: live.id,
+    tenantId: live.caller.tenantId,
+    keyId: live.caller.keyId,
+    source: recording ? { kind: 'upload', ...recording } : { kind: 'live', transport: 'websocket' },
+    request: { dialect: 'gladia', ...(language !== undefined && { language }), extra: { ...record } },
+    status: error && live.conversation.utterances.length === 0 ? 'failed' : 'completed',
+    progress: 1,
+    attempts: 1,
+    dueAtMs: live.createdAtMs,
+    createdAtMs: live.createdAtMs,
+    startedAtMs: live.createdAtMs,
+    endedAtMs,
+    backend: session.backend,
+    languageDetected: session.language ?? null,
+    audioMs: durationMs,
+    audioBytes: recording?.bytes ?? session.audioBytes,
+    error,
+  };
+}
