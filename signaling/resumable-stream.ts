@@ -64,6 +64,11 @@ interface Attachment {
   acks: { readonly upTo: number; readonly texts: readonly string[] }[];
   /** The last that was sent. */
   acked: number;
+  /** Up to where it is known that the client received. */
+  confirmed: { readonly next: number; readonly acked: number };
+  confirming: boolean;
+  /** The client did not repeat anything soon. */
+  late: boolean;
   wake: () => void;
 }
 
@@ -80,6 +85,8 @@ interface Attachment {
 export class ResumableStream {
   /** Resolves when the client has had the last word, or will not fetch it any more. */
   readonly over: Promise<void>;
+  /** Resolves when the session has told its last. */
+  readonly ended: Promise<void>;
   readonly session: Session;
   readonly #options: ResumableStreamOptions;
   readonly #conversation: ResumableConversation;
@@ -97,6 +104,8 @@ export class ResumableStream {
   #feeding = false;
   /** The client wants no more audio to be taken, or will not come back. */
   #finished = false;
+  /** The client has closed for good: it will not fetch the end. */
+  #left = false;
   /** How connections are closed once everything is sent. */
   #farewell: Pick<Farewell, 'closeCode' | 'reason'> | undefined;
   #cancelTimer: () => void = () => undefined;
@@ -109,7 +118,7 @@ export class ResumableStream {
     this.#ledger = new AudioLedger({ frameBytes: options.frameBytes, acknowledging: options.acknowledging });
     this.#intake = new AudioIntake({ decode: options.decode, signal: this.#stop.signal, ...(options.observe && { observe: options.observe }) });
     this.over = this.#done.promise;
-    void this.#listen();
+    this.ended = this.#listen();
     this.#wait(this.#patience.joinMs);
   }
 
@@ -121,7 +130,9 @@ export class ResumableStream {
   /** Serves the connection, in place of any before it. Resolves when it is gone. */
   async attach(connection: Connection): Promise<void> {
     this.#current?.connection.close(REPLACED, 'replaced by a newer connection');
-    const attachment: Attachment = { connection, next: this.#outbox.start, acks: [], acked: 0, wake: () => undefined };
+    this.#left = false;
+    const next = this.#outbox.start;
+    const attachment: Attachment = { connection, next, acks: [], acked: 0, confirmed: { next, acked: 0 }, confirming: false, late: false, wake: () => undefined };
     this.#current = attachment;
     if (this.#joined) this.#ledger.resume();
     else this.#do(this.#conversation.begin?.() ?? []).catch(() => undefined);
@@ -148,8 +159,11 @@ export class ResumableStream {
       return;
     }
     // The client has said that it will not be back: what it sent is heard out in the background.
-    if (closeCode === NORMAL) void this.#finish('finished');
-    this.#wait(closeCode === GOING_AWAY ? this.#patience.awayMs : this.#patience.lostMs);
+    if (closeCode === NORMAL) {
+      this.#left = true;
+      this.#cancelTimer();
+      void this.#finish('finished');
+    } else this.#wait(closeCode === GOING_AWAY ? this.#patience.awayMs : this.#patience.lostMs);
   }
 
   /** For the client's next connection, or for it to fetch the end. */
@@ -269,20 +283,20 @@ export class ResumableStream {
       this.#farewell = rest;
     } else this.#farewell = { closeCode: NORMAL, reason: 'finished' };
     if (this.#current) this.#current.wake();
+    else if (this.#left) this.close();
     else this.#wait(this.#patience.lostMs);
   }
 
   /** Messages that may not have been received wait a moment: what the client repeats tells which of them it has. */
   async #skipReceived(attachment: Attachment): Promise<void> {
     if (this.#outbox.start === this.#outbox.end || !this.#options.acknowledging) return;
-    let late = false;
     const cancel = this.#options.clock.setTimer(REPETITION_MS, () => {
-      late = true;
+      attachment.late = true;
       attachment.wake();
     });
-    while (this.#ledger.undecided && !late && this.#current === attachment) await new Promise<void>((resolve) => (attachment.wake = resolve));
+    while (this.#ledger.undecided && !attachment.late && this.#current === attachment) await new Promise<void>((resolve) => (attachment.wake = resolve));
     cancel();
-    if (!late) this.#forgetReceived();
+    this.#forgetReceived();
     attachment.next = this.#outbox.start;
   }
 
@@ -294,44 +308,50 @@ export class ResumableStream {
 
   /** Sends until the connection is gone or everything is said. */
   async #talk(attachment: Attachment): Promise<void> {
-    const { connection } = attachment;
-    let confirming = false;
-    let confirmed = attachment.next;
-    let confirmedAck = 0;
-    const confirm = async (): Promise<void> => {
-      const { next, acked } = attachment;
-      if (confirming || (next === confirmed && acked === confirmedAck)) return;
-      confirming = true;
-      const received = await connection.confirm();
-      confirming = false;
-      if (!received) return;
-      this.#outbox.confirm((confirmed = next));
-      this.#ledger.confirm((confirmedAck = acked));
-      this.#forgetReceived();
-      if (this.#current !== attachment) return;
-      this.#acknowledge();
-      attachment.wake();
-    };
     await this.#skipReceived(attachment);
     while (this.#current === attachment) {
       const woken = new Promise<void>((resolve) => (attachment.wake = resolve));
-      for (const { upTo, texts } of attachment.acks.splice(0)) {
-        for (const text of texts) await connection.send(text);
-        attachment.acked = upTo;
-        // One that is told again proves nothing new.
-        if (upTo > this.#markedAck) this.#marks.push({ ack: upTo, place: attachment.next });
-        this.#markedAck = Math.max(this.#markedAck, upTo);
-      }
-      while (attachment.next < this.#outbox.end && this.#current === attachment) {
-        attachment.next += 1;
-        await connection.send(this.#outbox.at(attachment.next - 1));
-      }
-      void confirm();
+      await this.#sendAll(attachment);
+      void this.#confirm(attachment);
       if (this.#farewell && attachment.next === this.#outbox.end) {
-        connection.close(this.#farewell.closeCode, this.#farewell.reason ?? '');
+        attachment.connection.close(this.#farewell.closeCode, this.#farewell.reason ?? '');
         return;
       }
       await woken;
     }
+  }
+
+  async #sendAll(attachment: Attachment): Promise<void> {
+    const { connection } = attachment;
+    for (const { upTo, texts } of attachment.acks.splice(0)) {
+      for (const text of texts) await connection.send(text);
+      attachment.acked = upTo;
+      // One that is told again proves nothing new.
+      if (upTo > this.#markedAck) this.#marks.push({ ack: upTo, place: attachment.next });
+      this.#markedAck = Math.max(this.#markedAck, upTo);
+    }
+    while (attachment.next < this.#outbox.end && this.#current === attachment) {
+      // What was confirmed meanwhile, by a word from an older connection, is not kept any more.
+      const place = Math.max(attachment.next, this.#outbox.start);
+      attachment.next = place + 1;
+      await connection.send(this.#outbox.at(place));
+    }
+  }
+
+  /** Asks whether everything sent so far was received; one question at a time. */
+  async #confirm(attachment: Attachment): Promise<void> {
+    const { next, acked, confirmed } = attachment;
+    if (attachment.confirming || (next === confirmed.next && acked === confirmed.acked)) return;
+    attachment.confirming = true;
+    const received = await attachment.connection.confirm();
+    attachment.confirming = false;
+    if (!received) return;
+    attachment.confirmed = { next, acked };
+    this.#outbox.confirm(next);
+    if (acked > 0) this.#ledger.confirm(acked);
+    this.#forgetReceived();
+    if (this.#current !== attachment) return;
+    this.#acknowledge();
+    attachment.wake();
   }
 }

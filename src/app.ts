@@ -19,6 +19,7 @@ import { Sessions } from './core/session/sessions.ts';
 import type { TenantStore } from './core/store/tenants.ts';
 import { CERTIFICATE_FILE, certificateFromFiles, type CertificateSource, selfSignedCertificate } from './http/certificate.ts';
 import { describeJob } from './http/describe-job.ts';
+import { LiveSessions } from './http/gladia/live-sessions.ts';
 import { createHttpServer } from './http/server.ts';
 import { createJobSystem } from './jobs/job-system.ts';
 import { SessionRecorder } from './jobs/session-recorder.ts';
@@ -192,6 +193,7 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
   });
   const webrtc = new WebRtcSessions({ engine, clock: systemClock });
   const webSockets = new WebSocketTransport();
+  const gladia = new LiveSessions({ openSession, decode: core.decode, jobs: data.store.jobs, blobs: data.blobs, observe: stages.observe, log });
   const certificate = certificateOf(config);
   const server = await createHttpServer({
     tenancy,
@@ -208,6 +210,7 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
     decode: core.decode,
     enrolment,
     webSockets,
+    gladia,
     log,
     stages,
     usage: data.store.usage,
@@ -224,6 +227,8 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
     await jobSystem.close();
     await enrolment.close();
     await core.close();
+    await gladia.settled();
+    gladia.close();
     webrtc.close();
     await engine.close();
     webSockets.close();

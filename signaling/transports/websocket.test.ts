@@ -217,3 +217,24 @@ test('the transport drops what is open', async () => {
   await connection.closed;
   assert.equal(await closed, 1006);
 });
+
+test('what was sent is confirmed once the client has it, and never if it is gone before', async () => {
+  const { client, connection } = await connected();
+  const heard: string[] = [];
+  client.on('message', (data: Buffer) => heard.push(data.toString()));
+  void connection.send('first');
+  assert.equal(await connection.confirm(), true);
+  assert.deepEqual(heard, ['first']);
+  client.terminate();
+  assert.equal(await connection.confirm(), false);
+  await connection.closed;
+  assert.equal(connection.closeCode, 1006);
+  assert.equal(await connection.confirm(), false);
+});
+
+test('the client’s close code is told', async () => {
+  const { client, connection } = await connected();
+  client.close(1001);
+  await connection.closed;
+  assert.equal(connection.closeCode, 1001);
+});

@@ -16,6 +16,8 @@ export interface SessionWish {
   readonly priority: RecognizerPriority;
   /** The job that the session works for, where there is one already. */
   readonly jobId?: string;
+  /** The transport writes the session down by itself. Default false. */
+  readonly recordsItself?: boolean;
   /** ISO 639-1 code that the client expects, if it says so. */
   readonly language?: string;
   /** Name of an installed model; default: the best fitting. */

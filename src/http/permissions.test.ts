@@ -84,7 +84,28 @@ async function recordsOf(tenantId: string): Promise<Readonly<Record<string, Read
     expiresAtMs: null,
     erasedAtMs: null,
   });
+  const live = `live-${tenantId}`;
+  await server.store.jobs.add({
+    id: live,
+    tenantId,
+    keyId: record.id,
+    source: { kind: 'live', transport: 'websocket' },
+    request: { dialect: 'gladia', extra: { init: {}, customMetadata: {}, result: {}, messages: [] } },
+    status: 'completed',
+    progress: 1,
+    attempts: 1,
+    dueAtMs: 0,
+    createdAtMs: 0,
+    startedAtMs: 0,
+    endedAtMs: 0,
+    backend: 'A',
+    languageDetected: null,
+    audioMs: 0,
+    audioBytes: null,
+    error: null,
+  });
   return {
+    '/v2/live': { id: live },
     [`${BASE}/speakers`]: { id: speakerId },
     [`${BASE}/transcribe/jobs`]: { id: job },
     ...Object.fromEntries(['jobs', 'status', 'transcript', 'result'].map((name) => [`${audioPod}/${name}`, audioPodJob])),
@@ -189,7 +210,7 @@ test('another tenant’s records are as absent as those that never were', async 
     const path = filled(route, own);
     assert.doesNotMatch(path, /missing/, `${route.path} has no record in this test: add one to recordsOf`);
     const theirs = await ask(route, path, secret);
-    assert.ok(theirs.status === 404 || theirs.status === 422, `${route.method} ${path}: ${String(theirs.status)}`);
+    assert.ok([400, 404, 422].includes(theirs.status), `${route.method} ${path}: ${String(theirs.status)}`);
     assert.deepEqual(theirs, await ask(route, filled(route, {}), secret), path);
   }
 });
@@ -198,6 +219,6 @@ test('and they are still there for their own', async () => {
   const { secret } = await keys.create(OPERATOR, 'acme', { name: 'own', permissions: PERMISSIONS, expiresAtMs: null, budget: null });
   for (const route of routes.filter((each) => namesRecord(each) && each.method === 'DELETE')) {
     const { status } = await ask(route, filled(route, own), secret);
-    assert.ok(status === 204 || status === 200, `${route.path}: ${String(status)}`);
+    assert.ok([200, 202, 204].includes(status), `${route.path}: ${String(status)}`);
   }
 });

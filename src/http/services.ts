@@ -7,8 +7,6 @@ import type { AuditStore } from '../core/store/audit.ts';
 import type { UsageStore } from '../core/store/usage.ts';
 import type { BlobStore } from '../core/store/blobs.ts';
 import type { TranscriptStore } from '../core/store/transcripts.ts';
-import type { BlobStore } from '../core/store/blobs.ts';
-import type { JobStore } from '../core/store/jobs.ts';
 import type { Dispatcher } from '../dispatch/dispatcher.ts';
 import type { Jobs } from '../jobs/jobs.ts';
 import type { SessionRecorder } from '../jobs/session-recorder.ts';
@@ -34,8 +32,6 @@ export interface HttpServices {
   readonly stages: StageHistograms;
   readonly usage: UsageStore;
   readonly audit: AuditStore;
-  readonly jobStore: JobStore;
-  readonly blobs: BlobStore;
   /** Live sessions of Gladia's clients. */
   readonly gladia: LiveSessions;
   /** Largest upload answered in the same response, in bytes. */

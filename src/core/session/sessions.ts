@@ -104,7 +104,7 @@ export class Sessions {
   open(caller: Principal, wish: SessionWish, request: Pick<SessionRequest, 'admit' | 'limits'>): Session {
     const attribution = this.#attributionFor(caller, wish);
     const writing = wish.text && this.#options.createWriting?.(wish.text);
-    const jobId = wish.jobId ?? this.#options.createJobId?.();
+    const jobId = wish.jobId ?? (wish.recordsItself ? undefined : this.#options.createJobId?.());
     const recorded = wish.priority === 'batch';
     return this.create({
       ...request,

@@ -17,7 +17,7 @@ import { AudioRecorder, type Recording } from './recording.ts';
 export interface LiveSessionsOptions {
   readonly openSession: OpenSession;
   readonly decode: AudioDecoder;
-  readonly jobs: Pick<JobStore, 'add'>;
+  readonly jobs: JobStore;
   readonly blobs: BlobStore;
   readonly log: Log;
   readonly observe: ObserveStage;
@@ -51,18 +51,21 @@ const MAX_ENDED = 1000;
 
 /** Sessions that were begun with `POST /v2/live` and whose sockets come and go. */
 export class LiveSessions {
+  /** Where the sessions that have ended are. */
+  readonly jobs: JobStore;
   readonly #options: LiveSessionsOptions;
   readonly #byToken = new Map<string, LiveSession>();
   readonly #ended = new Map<string, Principal>();
 
   constructor(options: LiveSessionsOptions) {
     this.#options = options;
+    this.jobs = options.jobs;
   }
 
   /** Takes a place for the session at once; throws what refuses it. */
   async begin(caller: Principal, init: GladiaInit): Promise<LiveSession> {
     const id = randomUUID();
-    const session = await this.#options.openSession(caller, { ...requestOf(init), transport: 'websocket', priority: 'live' });
+    const session = await this.#options.openSession(caller, { ...requestOf(init), transport: 'websocket', priority: 'live', recordsItself: true });
     const conversation = new GladiaConversation({ sessionId: id, init, language: () => session.language, now: Date.now });
     const recorder = new AudioRecorder(this.#options.blobs);
     const createdAtMs = Date.now();
@@ -116,7 +119,12 @@ export class LiveSessions {
     return this.of(tenantId).find((live) => live.id === id);
   }
 
-  /** The server stops: sessions have been ended by their owner, and clients that are away are not waited for. */
+  /** Resolves once every session that has ended, or is ending, is written down. */
+  async settled(): Promise<void> {
+    await Promise.all([...this.#byToken.values()].map(({ stream }) => stream.ended));
+  }
+
+  /** The server stops: clients that are away are not waited for. */
   close(): void {
     for (const { stream } of this.#byToken.values()) stream.close();
   }
@@ -142,7 +150,7 @@ export class LiveSessions {
         ...(session.language !== undefined && { language: session.language }),
         durationMs: numbers.audioMs,
       };
-      await this.#options.jobs.add(job, job.status === 'completed' ? { outcome: { transcript, ...numbers } } : {});
+      await this.jobs.add(job, job.status === 'completed' ? { outcome: { transcript, ...numbers } } : {});
     } catch (err) {
       this.#options.log.error({ sessionId: live.stream.session.id, err }, 'a live session could not be kept');
     }

@@ -122,7 +122,7 @@ function changingRoutes(app: Routes, services: HttpServices): void {
     const metadata = request.body.custom_metadata;
     if (JSON.stringify(metadata).length > MAX_METADATA_BYTES) throw new EarshotError('MESSAGE_TOO_LARGE', 'The metadata is over 100 kB.');
     const { ended, running } = await found(services, request.caller, request.params.id);
-    if (ended) await services.jobStore.annotate(request.caller.tenantId, ended.id, { ...recordOf(ended), customMetadata: metadata });
+    if (ended) await services.gladia.jobs.annotate(request.caller.tenantId, ended.id, { ...recordOf(ended), customMetadata: metadata });
     else running.customMetadata = metadata;
     return reply.status(204).send();
   });
@@ -131,7 +131,7 @@ function changingRoutes(app: Routes, services: HttpServices): void {
   app.delete('/v2/live/:id', remove, async (request, reply) => {
     const { ended } = await found(services, request.caller, request.params.id);
     if (!ended) throw new EarshotError('SESSION_CONFLICT', 'The session is still going on.');
-    await services.jobStore.delete(request.caller.tenantId, ended.id);
+    await services.gladia.jobs.delete(request.caller.tenantId, ended.id);
     if (ended.source.kind === 'upload') await services.blobs.delete(ended.source.blob);
     return reply.status(202).send();
   });
@@ -151,8 +151,8 @@ export function gladiaSocket({ gladia }: HttpServices): SocketRoute {
 
 type Found = { readonly ended: JobRecord; readonly running?: undefined } | { readonly ended?: undefined; readonly running: LiveSession };
 
-async function found({ gladia, jobStore }: HttpServices, { tenantId }: Principal, id: string): Promise<Found> {
-  const ended = await jobStore.get(tenantId, id);
+async function found({ gladia }: HttpServices, { tenantId }: Principal, id: string): Promise<Found> {
+  const ended = await gladia.jobs.get(tenantId, id);
   if (ended?.request.dialect === 'gladia') return { ended };
   const running = gladia.find(tenantId, id);
   if (running) return { running };
@@ -160,13 +160,13 @@ async function found({ gladia, jobStore }: HttpServices, { tenantId }: Principal
 }
 
 /** The caller's sessions that pass the filters, newest first, `count` at most. */
-async function jobsOf({ gladia, jobStore }: HttpServices, { tenantId }: Principal, filters: z.output<typeof listQuery>, count: number): Promise<readonly LiveJob[]> {
+async function jobsOf({ gladia }: HttpServices, { tenantId }: Principal, filters: z.output<typeof listQuery>, count: number): Promise<readonly LiveJob[]> {
   const jobs: LiveJob[] = [];
   const passes = filterOf(filters);
   let looked = 0;
   let after: string | undefined;
   do {
-    const page = await jobStore.list(tenantId, { dialect: 'gladia' }, { limit: PAGE, ...(after !== undefined && { after }) });
+    const page = await gladia.jobs.list(tenantId, { dialect: 'gladia' }, { limit: PAGE, ...(after !== undefined && { after }) });
     jobs.push(...page.items.map(endedJob).filter(passes));
     looked += page.items.length;
     after = page.next;

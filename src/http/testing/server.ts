@@ -28,6 +28,7 @@ import { Outbound } from '../../outbound/outbound.ts';
 import { DataKey } from '../../tenancy/sealing.ts';
 import { createTenancy, type Tenancy } from '../../tenancy/tenancy.ts';
 import { describeJob } from '../describe-job.ts';
+import { LiveSessions } from '../gladia/live-sessions.ts';
 import { createHttpServer } from '../server.ts';
 import type { HttpServices } from '../services.ts';
 import { demandTruthfulAnswers } from './truthful-answers.ts';
@@ -126,6 +127,8 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     now: Date.now,
     log: logs,
   });
+  const stages = new StageHistograms();
+  const gladia = new LiveSessions({ openSession, decode: rawDecoder, jobs: store.jobs, blobs, observe: stages.observe, log: logs });
   const app = await createHttpServer({
     tenancy,
     sessions,
@@ -142,7 +145,8 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     enrolment,
     webSockets,
     log: logs,
-    stages: new StageHistograms(),
+    stages,
+    gladia,
     usage: store.usage,
     audit: store.audit,
     maxInlineBytes: options.maxInlineBytes ?? 1024 * 1024,
@@ -171,6 +175,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     blobs,
     logged,
     close: async () => {
+      gladia.close();
       webrtc.close();
       webSockets.close();
       await system.close();

@@ -22,6 +22,16 @@ export const jobChecks: readonly StoreCheck[] = [
     },
   },
   {
+    name: 'what a dialect keeps in a job can be changed, by its tenant alone',
+    run: async ({ jobs }) => {
+      const kept = job('a', { request: { dialect: 'gladia', extra: { room: 1, more: [null] } } });
+      await jobs.add(kept);
+      assert.deepEqual([await jobs.annotate('t2', 'a', {}), await jobs.annotate('t1', 'b', {})], [false, false]);
+      assert.equal(await jobs.annotate('t1', 'a', { room: 'two' }), true);
+      assert.deepEqual(await jobs.get('t1', 'a'), { ...kept, request: { dialect: 'gladia', extra: { room: 'two' } } });
+    },
+  },
+  {
     name: 'jobs are listed newest first, page by page, by status and dialect',
     run: async ({ jobs }) => {
       // Three at the same moment: the order is the same in every page all the same.
