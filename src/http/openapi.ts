@@ -35,12 +35,13 @@ export function openApiDocument(routes: readonly ListedRoute[], sockets: readonl
 }
 
 /** Every code that a route can answer with: its own, and what all of its kind have. */
-export function errorCodesOf(permission: RoutePermission, schema: FastifySchema): ErrorCode[] {
+export function errorCodesOf(method: string, permission: RoutePermission, schema: FastifySchema): ErrorCode[] {
   const codes = new Set<ErrorCode>(schema.errors ?? []);
   const add = (...more: ErrorCode[]): void => more.forEach((code) => codes.add(code));
   if (permission !== 'public') add('AUTH_TOKEN_MISSING', 'AUTH_TOKEN_INVALID', 'SESSION_EXPIRED', 'RATE_LIMITED');
   if (permission !== 'public') add('AUTH_INSUFFICIENT_SCOPE');
-  const hasBody = schema.body !== undefined || schema.form !== undefined || schema.recording === true;
+  // A body is read, and may be refused, where none was asked for too.
+  const hasBody = !['GET', 'HEAD', 'SOCKET'].includes(method);
   if (hasBody || schema.querystring !== undefined) add('VALIDATION_ERROR');
   if (hasBody) add('MESSAGE_MALFORMED', 'MESSAGE_TOO_LARGE');
   if (schema.params !== undefined) add('NOT_FOUND');
@@ -55,7 +56,7 @@ function httpOperation({ method, path, permission, schema }: ListedRoute): Json 
     ...(schema.recording === true && { requestBody: RECORDING }),
     ...(schema.form !== undefined && { requestBody: { required: true, content: { 'multipart/form-data': { schema: jsonSchema(schema.form, 'input') } } } }),
     // A route that refuses in a shape of its own says so in its schema.
-    responses: { ...failures(errorCodesOf(permission, schema)), ...successes(schema) },
+    responses: { ...failures(errorCodesOf(method, permission, schema)), ...successes(schema) },
   };
 }
 
@@ -63,7 +64,7 @@ function socketOperation({ path, permission, schema }: SocketRoute): Json {
   return {
     ...headOf('SOCKET', path, permission, schema),
     'x-websocket': true,
-    responses: { 101: { description: 'The connection is a WebSocket from here on.' }, ...failures(errorCodesOf(permission, schema)) },
+    responses: { 101: { description: 'The connection is a WebSocket from here on.' }, ...failures(errorCodesOf('SOCKET', permission, schema)) },
   };
 }
 

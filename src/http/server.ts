@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import type { Duplex } from 'node:stream';
 import type { Server as TlsServer } from 'node:tls';
 import fastify, { type FastifyReply, type FastifyRequest } from 'fastify';
 import { EarshotError } from '../core/errors.ts';
 import type { CertificateSource } from './certificate.ts';
 import { errorBody, httpError } from './envelope.ts';
+import { answerRaw } from './raw-answer.ts';
 import { deepgramRoutes } from './routes/deepgram.ts';
 import { audioPodRoutes } from './routes/audiopod.ts';
 import { documentationRoutes } from './routes/documentation.ts';
@@ -44,6 +46,10 @@ export async function createHttpServer(services: HttpServices): Promise<Routes> 
     // A proxy on this machine that ends TLS says so; others are not believed.
     trustProxy: 'loopback',
     routerOptions: { ignoreTrailingSlash: true },
+    frameworkErrors: (error, request, reply) => {
+      void sendError(error, request, reply, services.log);
+    },
+    clientErrorHandler: refuseConnection,
   }));
   if (services.certificate) keepCertificate(app, services.certificate, services.log);
   app.setErrorHandler((error, request, reply) => sendError(error, request, reply, services.log));
@@ -99,6 +105,19 @@ function keepCertificate(app: Routes, certificate: CertificateSource, log: Log):
     clearInterval(timer);
     done();
   });
+}
+
+/** Bytes that are no HTTP. */
+function refuseConnection(cause: NodeJS.ErrnoException, socket: Duplex): void {
+  if (cause.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const error =
+    cause.code === 'HPE_HEADER_OVERFLOW'
+      ? new EarshotError('MESSAGE_TOO_LARGE', 'The head of the request is too large.')
+      : new EarshotError('MESSAGE_MALFORMED', 'This is not HTTP, or it did not come in time.');
+  answerRaw(socket, { status: error.rule.httpStatus, headers: {}, body: errorBody(error, `req_${randomUUID()}`) });
 }
 
 function sendError(thrown: unknown, request: FastifyRequest, reply: FastifyReply, log: Log): FastifyReply {

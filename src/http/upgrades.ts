@@ -9,6 +9,7 @@ import { EarshotError, toEarshotError } from '../core/errors.ts';
 import type { Principal } from '../core/principal.ts';
 import { credentialsOf, offeredProtocols } from './credentials.ts';
 import { errorBody } from './envelope.ts';
+import { answerRaw } from './raw-answer.ts';
 import { requirePermission, type RoutePermission } from './permissions.ts';
 import type { HttpServices } from './services.ts';
 
@@ -62,7 +63,7 @@ export function acceptUpgrades(server: Server, services: HttpServices, routes: r
       upgrade(services, { request, socket, head }, await route.open({ ...address, caller }));
     };
     take().catch((thrown: unknown) => {
-      answer(socket, refuse(toEarshotError(thrown), requestId));
+      answerRaw(socket, refuse(toEarshotError(thrown), requestId));
     });
   });
 }
@@ -103,18 +104,6 @@ function refusal(error: EarshotError, requestId: string): HttpRefusal {
     headers: error.retryAfterSeconds === undefined ? {} : { 'retry-after': String(error.retryAfterSeconds) },
     body: errorBody(error, `req_${requestId}`),
   };
-}
-
-function answer(socket: Duplex, { status, headers, body }: HttpRefusal): void {
-  const text = JSON.stringify(body);
-  const head = [
-    `HTTP/1.1 ${String(status)} Refused`,
-    'content-type: application/json; charset=utf-8',
-    `content-length: ${String(Buffer.byteLength(text))}`,
-    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
-    'connection: close',
-  ];
-  socket.end(`${head.join('\r\n')}\r\n\r\n${text}`);
 }
 
 /** The route of a path and the path's named parts. Throws `NOT_FOUND`. */
