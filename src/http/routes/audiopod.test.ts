@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { once } from 'node:events';
+import { Readable } from 'node:stream';
 import { after, test } from 'node:test';
 import { WebSocket } from 'ws';
 import { bytesOf } from '../../../signaling/testing/raw-decoder.ts';
@@ -180,6 +181,33 @@ test('a live session is a job that can be read as soon as it is completed', asyn
   const job = await get<Job>(`transcription/jobs/${String(id)}`);
   assert.deepEqual([job.status, job.display_name, job.total_duration], ['COMPLETED', 'Live session', 3]);
   assert.match(await (await ask('GET', `transcription/jobs/${String(id)}/transcript?format=txt`)).text(), /w1 w2/);
+});
+
+test('kept audio is given back byte by byte, to its tenant', async () => {
+  const { id } = await ended(ask('POST', 'transcription/transcribe-upload', form(SPEECH)));
+  const done = (await server.store.jobs.get('acme', (await server.store.jobs.idOf('acme', id)) ?? '')) ?? assert.fail();
+  const { name } = await server.blobs.write(Readable.from([SPEECH]), { maxBytes: SPEECH.length });
+  await server.store.jobs.add({ ...done, id: 'job_kept', status: 'failed', error: { code: 'AUDIO_MALFORMED', message: 'x' }, source: { kind: 'upload', blob: name, bytes: SPEECH.length } });
+  const [number] = await server.store.jobs.numbers('acme', ['job_kept']);
+  const answer = await ask('GET', `transcription/jobs/${String(number)}/audio/0`);
+  assert.deepEqual(Buffer.from(await answer.arrayBuffer()), Buffer.from(SPEECH));
+  assert.deepEqual(await refused(ask('GET', `transcription/jobs/${String(number)}/audio/1`)), [404, 'NOT_FOUND']);
+  assert.equal((await ask('DELETE', `transcription/jobs/${String(number)}`)).status, 204);
+});
+
+test('a session that goes on is a running job', async () => {
+  const socket = new WebSocket(`${server.url.replace('http', 'ws')}/api/v1/transcription/stream?api_key=${secret}`);
+  await once(socket, 'open');
+  socket.send('{"type":"start"}');
+  const [data] = (await once(socket, 'message')) as [Buffer];
+  const { job_id: id } = JSON.parse(data.toString()) as Job;
+  const job = await get<Job>(`transcription/jobs/${String(id)}`);
+  assert.deepEqual([job.id, job.status], [id, 'PROCESSING']);
+  assert.deepEqual(await refused(ask('GET', `transcription/jobs/${String(id)}/transcript`)), [404, 'NOT_FOUND']);
+  const other = await server.tenancy.keys.create(OPERATOR, 'other', { name: 'y', permissions: PERMISSIONS, expiresAtMs: null, budget: null });
+  assert.deepEqual(await refused(ask('GET', `transcription/jobs/${String(id)}`, undefined, other.secret)), [404, 'NOT_FOUND']);
+  socket.close();
+  await eventually(async () => (await get<Job>(`transcription/jobs/${String(id)}`)).status !== 'PROCESSING');
 });
 
 test('the wallet is the budget in credits', async () => {
