@@ -8,7 +8,7 @@ import type { HttpServices } from './services.ts';
 export async function findJob({ jobs, recorder }: HttpServices, tenantId: string, id: string): Promise<{ readonly job: JobRecord; readonly number: number }> {
   const number = /^[1-9]\d{0,14}$/.test(id) ? Number(id) : 0;
   const jobId = await jobs.idOf(tenantId, number);
-  const live = recorder.following(tenantId, jobId);
+  const live = recorder.following(jobId);
   if (live?.session.state === 'closed') await live.written;
   else if (live) return { job: runningJob(tenantId, jobId, live.startedAtMs), number };
   return { job: await jobs.get(tenantId, jobId), number };

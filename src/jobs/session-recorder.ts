@@ -55,10 +55,9 @@ export class SessionRecorder {
       this.#live.set(jobId, { session, startedAtMs, written: writing });
     });
 
-  /** The session that is to become this job, until it is written; undefined for all others. */
-  following(tenantId: string, jobId: string): RecordedSession | undefined {
-    const found = this.#live.get(jobId);
-    return found?.session.tenantId === tenantId ? found : undefined;
+  /** The session, of whatever tenant, that is to become this job, until it is written; undefined for all others. */
+  following(jobId: string): RecordedSession | undefined {
+    return this.#live.get(jobId);
   }
 
   /** Keeps the transcript of a recording that was answered at once. Resolves when it can be asked for; never rejects. */

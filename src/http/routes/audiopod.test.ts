@@ -228,6 +228,11 @@ test('the wallet is the budget in credits', async () => {
   assert.deepEqual(await refused(ask('POST', 'transcription/transcribe', { source_urls: [remoteUrl] }, own.secret)), [402, 'BUDGET_EXCEEDED']);
 });
 
+test('of a budget with less than a second left no session is opened', async () => {
+  const { secret: poor } = await server.tenancy.keys.create(OPERATOR, 'poor', { name: 'x', permissions: PERMISSIONS, expiresAtMs: null, budget: { seconds: 0.5, period: 'day' } });
+  assert.deepEqual((await stream(`?api_key=${poor}`, SPEECH)).frames.map((frame) => frame['code']), ['INSUFFICIENT_CREDITS']);
+});
+
 test('who may not have speakers is told so', async () => {
   const own = await server.tenancy.keys.create(OPERATOR, 'acme', { name: 'plain', permissions: ['scaiecho:transcribe'], expiresAtMs: null, budget: null });
   assert.deepEqual((await stream(`?api_key=${own.secret}`, SPEECH, { diarize: true })).frames.map((frame) => frame['code']), ['PREMIUM_TIER_REQUIRED']);
