@@ -7,6 +7,7 @@ import { createAudioDecoder } from '../media/containers/index.ts';
 import { createWeriftEngine } from '../media/engines/werift.ts';
 import { createSileroDetectors } from '../media/vad/silero.ts';
 import { WebRtcSessions } from '../signaling/offer-answer.ts';
+import { WhipRooms } from '../signaling/whip-rooms.ts';
 import { WebSocketTransport } from '../signaling/transports/websocket.ts';
 import type { Config } from './config/config.ts';
 import { guardedDoor } from './core/admission.ts';
@@ -206,6 +207,7 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
     recorder,
     now: Date.now,
     webrtc,
+    whip: new WhipRooms(engine),
     dispatcher: core.dispatcher,
     decode: core.decode,
     enrolment,

@@ -12,9 +12,14 @@ export const NO_STATS: TrackStats = {
   bufferMs: 0,
 };
 
+/** An offer with just what can be trickled to. */
+export const FAKE_OFFER = 'v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\na=ice-ufrag:old1\r\na=ice-pwd:oldpassword\r\na=candidate:1 1 udp 1 192.0.2.1 9 typ host\r\n';
+const FAKE_ANSWER = 'v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\na=ice-ufrag:mine\r\na=ice-pwd:mypassword\r\na=candidate:1 1 udp 1 192.0.2.2 9 typ host\r\n';
+
 /** A peer whose far side is the test. Refuses offers that are not `offer`. */
 export class FakePeer implements Peer {
   readonly handlers: PeerHandlers;
+  readonly offers: string[] = [];
   readonly candidates: (IceCandidate | null)[] = [];
   closes = 0;
   readonly #onClose: () => void;
@@ -25,6 +30,8 @@ export class FakePeer implements Peer {
   }
 
   async answer(offerSdp: string): Promise<string> {
+    this.offers.push(offerSdp);
+    if (offerSdp === FAKE_OFFER || this.offers[0] === FAKE_OFFER) return FAKE_ANSWER;
     if (offerSdp !== 'offer') throw new EarshotError('SDP_INVALID', 'Not an offer.');
     return 'answer';
   }

@@ -58,6 +58,7 @@ async function recordsOf(tenantId: string): Promise<Readonly<Record<string, Read
   await secrets.put(OPERATOR, tenantId, 'relay', 'x');
   const created = await fetch(`${server.url}${BASE}/webrtc/sessions`, { method: 'POST', headers: { authorization: `Bearer ${secret}` } });
   const { data } = (await created.json()) as { data: { session_id: string } };
+  const published = await fetch(`${server.url}/whip`, { method: 'POST', headers: { authorization: `Bearer ${secret}`, 'content-type': 'application/sdp' }, body: 'offer' });
   const url = 'http://127.0.0.1:1/a.wav';
   const queue = async (): Promise<string> => {
     const queued = await fetch(`${server.url}${BASE}/transcribe`, { method: 'POST', headers: { authorization: `Bearer ${secret}`, 'content-type': 'application/json' }, body: JSON.stringify({ url }) });
@@ -111,15 +112,16 @@ async function recordsOf(tenantId: string): Promise<Readonly<Record<string, Read
     ...Object.fromEntries(['jobs', 'status', 'transcript', 'result'].map((name) => [`${audioPod}/${name}`, audioPodJob])),
     [`${BASE}/webrtc/sessions`]: { id: data.session_id },
     [`${BASE}/sessions`]: { id: data.session_id },
+    '/whip/sessions': { id: published.headers.get('location')?.split('/').at(-1) ?? '' },
     [`${BASE}/keys`]: { id: record.id },
     [`${BASE}/tenant-secrets`]: { name: 'relay' },
   };
 }
 
 /** Named parts of paths that are no record of anybody. */
-const NO_RECORDS = ['model'];
+const NO_RECORDS = ['model', 'room'];
 
-const namesRecord = ({ path }: Route): boolean => [...path.matchAll(/\{(\w+)\}/g)].some(([, name = '']) => !NO_RECORDS.includes(name));
+const namesRecord = ({ path, permission }: Route): boolean => permission !== 'public' && [...path.matchAll(/\{(\w+)\}/g)].some(([, name = '']) => !NO_RECORDS.includes(name));
 
 /** The path with the record that it is about; `missing` where that is no record of the tests. */
 function filled({ path }: Route, records: Readonly<Record<string, Readonly<Record<string, string>>>>): string {

@@ -29,6 +29,7 @@ import { usageRoutes } from './routes/usage.ts';
 import { viewerRoutes, viewerSocket } from './routes/viewers.ts';
 import { webhookSecretRoutes } from './routes/webhook-secret.ts';
 import { webrtcRoutes } from './routes/webrtc.ts';
+import { whipRoutes } from './routes/whip.ts';
 import { type HttpServices, type Log } from './services.ts';
 import { acceptUpgrades } from './upgrades.ts';
 import { ViewerFrames } from './viewer-frames.ts';
@@ -72,6 +73,7 @@ export async function createHttpServer(services: HttpServices): Promise<Routes> 
   openAiRoutes(app, services);
   audioPodRoutes(app, services);
   webrtcRoutes(app, services);
+  await whipRoutes(app, services);
   viewerRoutes(app, services, frames);
   keyRoutes(app, services);
   tokenRoutes(app, services);

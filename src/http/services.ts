@@ -1,4 +1,5 @@
 import type { WebRtcSessions } from '../../signaling/offer-answer.ts';
+import type { WhipRooms } from '../../signaling/whip-rooms.ts';
 import type { WebSocketTransport } from '../../signaling/transports/websocket.ts';
 import type { OpenSession } from '../core/admission.ts';
 import type { AudioDecoder } from '../core/audio.ts';
@@ -24,6 +25,7 @@ export interface HttpServices {
   /** The one door to a session, for every transport. */
   readonly openSession: OpenSession;
   readonly webrtc: WebRtcSessions;
+  readonly whip: WhipRooms;
   readonly dispatcher: Dispatcher;
   readonly decode: AudioDecoder;
   readonly enrolment: Enrolment;

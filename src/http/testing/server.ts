@@ -6,6 +6,7 @@ import type { FastifyInstance } from 'fastify';
 import { WebRtcSessions } from '../../../signaling/offer-answer.ts';
 import { FakeEngine } from '../../../signaling/testing/fake-engine.ts';
 import { rawDecoder } from '../../../signaling/testing/raw-decoder.ts';
+import { WhipRooms } from '../../../signaling/whip-rooms.ts';
 import { WebSocketTransport } from '../../../signaling/transports/websocket.ts';
 import { guardedDoor } from '../../core/admission.ts';
 import { ManualClock, systemClock } from '../../core/clock.ts';
@@ -140,6 +141,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     recorder,
     now: Date.now,
     webrtc,
+    whip: new WhipRooms(engine),
     dispatcher,
     decode: rawDecoder,
     enrolment,
