@@ -121,7 +121,7 @@ describe('Deepgram’s own client', () => {
   });
 
   it('gets an answer to each Finalize, with all that was said before it', async () => {
-    const socket = await client().listen.v1.connect({ Authorization: `Token ${server.apiKey}`, model: 'nova-3', encoding: 'linear16', sample_rate: SAMPLE_RATE_HZ, endpointing: 'false' as never });
+    const socket = await client().listen.v1.connect({ Authorization: `Token ${server.apiKey}`, model: 'nova-3', encoding: 'linear16', sample_rate: SAMPLE_RATE_HZ, endpointing: 'false' });
     const results: Results[] = [];
     const closed = Promise.withResolvers<number>();
     socket.on('message', (message) => {
