@@ -80,7 +80,7 @@ module.exports = {
     area('config', '^src/config/', [CORE]),
     area('observability', '^src/observability/', [CORE, '^src/config/']),
     ...['http', 'mcp'].map((name) =>
-      area(name, `^src/${name}/`, [CORE, '^signaling/', '^src/(jobs|formats|tenancy|speakers|dispatch|observability|outbound)/']),
+      area(name, `^src/${name}/`, [CORE, '^signaling/', '^src/(jobs|formats|tenancy|speakers|dispatch|observability|outbound|mcp)/']),
     ),
     area('web-demo', '^web-demo/', []),
     area('e2e', '^e2e/', []),
@@ -111,6 +111,7 @@ module.exports = {
     home('koffi', ['koffi'], ['^src/recognizers/', '^media/rtp/']),
     home('fastify', ['fastify', '@fastify'], ['^src/http/', TEST]),
     home('selfsigned', ['selfsigned'], ['^src/http/certificate\\.ts$']),
+    home('mcp', ['@modelcontextprotocol'], ['^src/mcp/', TEST]),
     home('jose', ['jose'], ['^src/tenancy/', TEST]),
     home('sherpa-onnx', ['sherpa-onnx-node'], ['^src/recognizers/', '^src/speakers/', '^media/vad/']),
   ],

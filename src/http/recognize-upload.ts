@@ -1,7 +1,8 @@
 import type { FastifyRequest } from 'fastify';
 import type { SessionWish } from '../core/admission.ts';
-import type { AudioFormat } from '../core/audio.ts';
+import type { AudioFormat, DecodedAudio } from '../core/audio.ts';
 import { EarshotError } from '../core/errors.ts';
+import type { Principal } from '../core/principal.ts';
 import type { Session } from '../core/session/session.ts';
 import { transcribe, type Transcript } from '../core/session/transcribe.ts';
 import { MeasuredBytes } from './measured-bytes.ts';
@@ -27,45 +28,60 @@ export interface Recognition {
   readonly transcript: Promise<Transcript>;
 }
 
-/**
- * Opens a session for a recording and begins to hear it. Rejects with what refuses the session or the audio before the first word. It ends if the client goes away.
- */
-export async function recognizeUpload(
+export interface RecognitionOptions {
+  /** Ends it: nobody waits any more. */
+  readonly signal: AbortSignal;
+  /** Told how many milliseconds have been settled. */
+  readonly progress?: (settledMs: number) => void;
+}
+
+/** Opens a session for a recording and begins to hear it. Rejects with what refuses the session or the audio before the first word. */
+export async function recognizeRecording(
   services: HttpServices,
-  request: FastifyRequest,
+  caller: Principal,
   recording: Recording,
   wish: SessionWish,
+  options: RecognitionOptions,
 ): Promise<Recognition> {
+  const startedAtMs = services.now();
+  const session = await services.openSession(caller, wish);
+  const hear = async (bytes: MeasuredBytes, audio: DecodedAudio): Promise<Transcript> => {
+    const transcript = await transcribe(session, audio, options);
+    await services.recorder.record(session, caller, wish, transcript, bytes.count, startedAtMs);
+    return transcript;
+  };
+  try {
+    const bytes = new MeasuredBytes(await recording.open(options.signal), recording.maxBytes ?? Infinity, (count) => {
+      session.countBytes(count);
+    });
+    const audio = await services.decode(bytes, recording.format ?? { container: 'auto' }, options.signal);
+    const transcript = hear(bytes, audio);
+    // Whoever reads the events first learns of a failure there.
+    transcript.catch(() => undefined);
+    return { session, bytes, laneCount: audio.lanes.length, transcript };
+  } catch (error) {
+    void session.close('finished');
+    throw error;
+  }
+}
+
+/** The same for a request; it ends if the client goes away. */
+export async function recognizeUpload(services: HttpServices, request: FastifyRequest, recording: Recording, wish: SessionWish): Promise<Recognition> {
   const { socket } = request.raw;
   const gone = new AbortController();
   const onClose = (): void => {
     gone.abort(new EarshotError('SESSION_CONFLICT', 'The client went away.'));
   };
-  socket.once('close', onClose);
-  const startedAtMs = services.now();
-  let session: Session | undefined;
-  const release = (): void => {
+  const forget = (): void => {
     socket.off('close', onClose);
-    void session?.close('finished');
   };
-  const hear = async (opened: Session, bytes: MeasuredBytes, audio: Parameters<typeof transcribe>[1]): Promise<Transcript> => {
-    const transcript = await transcribe(opened, audio, { signal: gone.signal });
-    await services.recorder.record(opened, request.caller, wish, transcript, bytes.count, startedAtMs);
-    return transcript;
-  };
+  socket.once('close', onClose);
   try {
-    const opened = await services.openSession(request.caller, wish);
-    session = opened;
-    const bytes = new MeasuredBytes(await recording.open(gone.signal), recording.maxBytes ?? Infinity, (count) => {
-      opened.countBytes(count);
-    });
-    const audio = await services.decode(bytes, recording.format ?? { container: 'auto' }, gone.signal);
-    const transcript = hear(opened, bytes, audio).finally(release);
-    // Whoever reads the events first learns of a failure there.
-    transcript.catch(() => undefined);
-    return { session, bytes, laneCount: audio.lanes.length, transcript };
+    const recognition = await recognizeRecording(services, request.caller, recording, wish, { signal: gone.signal });
+    recognition.transcript.then(forget, forget);
+    return recognition;
   } catch (error) {
-    release();
+    forget();
     throw error;
   }
 }

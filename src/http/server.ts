@@ -13,6 +13,7 @@ import { gladiaRoutes, gladiaSocket } from './routes/gladia.ts';
 import { healthRoutes } from './routes/health.ts';
 import { jobRoutes } from './routes/jobs.ts';
 import { keyRoutes } from './routes/keys.ts';
+import { mcpRoutes } from './routes/mcp.ts';
 import { openAiRoutes } from './routes/openai.ts';
 import { openaiSecretRoutes } from './routes/openai-secrets.ts';
 import { pageRoutes } from './routes/page.ts';
@@ -72,6 +73,7 @@ export async function createHttpServer(services: HttpServices): Promise<Routes> 
   webhookSecretRoutes(app, services);
   openAiRoutes(app, services);
   audioPodRoutes(app, services);
+  mcpRoutes(app, services);
   webrtcRoutes(app, services);
   await whipRoutes(app, services);
   viewerRoutes(app, services, frames);

@@ -64,7 +64,7 @@ export async function stored(file: UploadedFile, blobs: BlobStore): Promise<{ re
   return { blob: name, size: bytes };
 }
 
-export async function* chunksOf(bytes: Buffer): AsyncGenerator<Uint8Array, void, void> {
+export async function* chunksOf(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, void> {
   const step = 64 * 1024;
   for (let offset = 0; offset < bytes.length; offset += step) yield bytes.subarray(offset, offset + step);
 }

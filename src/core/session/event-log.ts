@@ -1,7 +1,13 @@
 import type { Clock } from '../clock.ts';
 import { EarshotError } from '../errors.ts';
 import type { ObserveStage } from '../stages.ts';
-import type { NumberedEvent, TranscriptEvent } from '../transcript.ts';
+import type { NumberedEvent, TranscriptEvent, Utterance } from '../transcript.ts';
+
+/** What was said and what is being said, in order of its start. `isWhole`: not where the first events are gone. */
+export interface HeardSoFar {
+  readonly utterances: readonly Utterance[];
+  readonly isWhole: boolean;
+}
 
 export interface EventLogOptions {
   /** Events kept for late readers. Default 10000. */
@@ -41,6 +47,15 @@ export class EventLog {
   /** `session.closed` is in. */
   get ended(): boolean {
     return this.#ended;
+  }
+
+  /** What has been heard until now. */
+  soFar(): HeardSoFar {
+    const utterances = this.#events.flatMap((event) => (event.type === 'utterance.final' || event.type === 'utterance.interim' ? event.utterance : []));
+    return {
+      utterances: utterances.filter(({ words }) => words.length > 0).toSorted((a, b) => a.startSample - b.startSample || a.laneIndex - b.laneIndex),
+      isWhole: this.#droppedThroughSeq === 0,
+    };
   }
 
   /** Appends an event and wakes the readers. `session.closed` ends the log; what comes after it is ignored. */

@@ -70,6 +70,24 @@ test('a session is ready at once, hears its lanes out and closes', async () => {
   assert.deepEqual(events[1], { type: 'lane.opened', laneIndex: 0, label: 'left', seq: 2 });
 });
 
+test('what was heard so far can be read at any time, with what is being said', async () => {
+  const { session, ended } = rig();
+  assert.deepEqual(session.soFar(), { utterances: [], isWhole: true });
+  const source = new FedSource().pcm(joined(loud(1000), quiet(1000), loud(900)));
+  session.addLane(source, 'left');
+  await settle();
+  const texts = (): string[] => session.soFar().utterances.map(({ text }) => text);
+  assert.deepEqual(texts().slice(0, 1), ['w0 w1']);
+  assert.equal(texts().length, 2);
+  source.end();
+  await session.settled();
+  const final = texts();
+  assert.equal(final.length, 2);
+  void session.close('finished');
+  await ended();
+  assert.deepEqual(texts(), final);
+});
+
 test('lanes share one session and one numbering, and each has its own utterances', async () => {
   const { session, events, ended } = rig();
   session.addLane(new FedSource().pcm(joined(loud(1000), quiet(1000))).end(), 'left');

@@ -9,7 +9,7 @@ import type { Writing } from '../text-options.ts';
 import type { BackendLetter } from '../store/tenants.ts';
 import { type BudgetWarning, type CloseReason, delayed, type LaneTotals, type NumberedEvent, type TranscriptEvent, type Utterance } from '../transcript.ts';
 import type { EndpointingOptions } from './endpointing.ts';
-import { EventLog } from './event-log.ts';
+import { EventLog, type HeardSoFar } from './event-log.ts';
 import { Lane, type LaneOptions } from './lane.ts';
 import { PiecePlaces, PiecewiseLane } from './piecewise-lane.ts';
 
@@ -237,6 +237,9 @@ export class Session {
   keepAlive(): void {
     this.#lastAudioMs = this.#deps.clock.nowMs();
   }
+
+  /** See {@link EventLog.soFar}. */
+  readonly soFar = (): HeardSoFar => this.#log.soFar();
 
   /** Events with `seq > afterSeq`, live until the session is closed. Throws `RESUME_GAP` where they are gone. */
   events(afterSeq = 0, signal?: AbortSignal): AsyncGenerator<NumberedEvent, void, void> {

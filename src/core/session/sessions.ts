@@ -71,6 +71,11 @@ export class Sessions {
     return session;
   }
 
+  /** Sessions of a tenant that have not ended, oldest first. */
+  ofTenant(tenantId: string): Session[] {
+    return [...this.#sessions.values()].filter((session) => session.tenantId === tenantId);
+  }
+
   /** Opens a session before any audio flows. Throws `SERVER_STOPPING`, or what `admit` throws. */
   create(request: SessionRequest): Session {
     const { clock, createDetector, createId, limits, observe, parallelPieces } = this.#options;

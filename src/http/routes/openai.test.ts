@@ -94,8 +94,8 @@ test('who goes away in the middle ends the session', async () => {
   await eventually(() => server.recognizer.openStreams > 0);
   gone.abort();
   await assert.rejects(asked);
-  server.recognizer.resume();
   await eventually(() => server.sessions.size === 0);
+  server.recognizer.resume();
 });
 
 test('vocabulary comes from the prompt, silence from the chunking strategy', async () => {
