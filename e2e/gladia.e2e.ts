@@ -30,8 +30,8 @@ interface Heard {
   readonly repeatedFinals: number;
 }
 
-/** Speaks to the server as the vendor's package does. `disturb` is called before each chunk. */
-async function speak(url: string, apiKey: string, init: Init, audio: Uint8Array, options: { readonly speed: number; readonly disturb?: (chunk: number) => void | Promise<void> }): Promise<Heard> {
+/** Speaks to the server as the vendor's package does. `disturb` is called after each chunk, `afterStop` after the last wish. */
+async function speak(url: string, apiKey: string, init: Init, audio: Uint8Array, options: { readonly speed: number; readonly disturb?: () => Promise<void>; readonly afterStop?: () => Promise<void> }): Promise<Heard> {
   const session = new GladiaClient({ apiKey, apiUrl: url }).liveV2().startSession(init);
   const messages: Record<string, unknown>[] = [];
   let connections = 0;
@@ -43,12 +43,13 @@ async function speak(url: string, apiKey: string, init: Init, audio: Uint8Array,
     ended.resolve(code);
   });
   const id = await session.getSessionId();
-  for (let offset = 0, chunk = 0; offset < audio.length; offset += CHUNK_BYTES, chunk += 1) {
+  for (let offset = 0; offset < audio.length; offset += CHUNK_BYTES) {
     session.sendAudio(audio.subarray(offset, offset + CHUNK_BYTES));
     await sleep(CHUNK_MS / options.speed);
-    await options.disturb?.(chunk);
+    await options.disturb?.();
   }
   session.stopRecording();
+  await options.afterStop?.();
   const code = await within('the session ends', ended.promise, PATIENCE_MS);
   const finals = new Map<string, string>();
   let repeatedFinals = 0;
@@ -77,7 +78,7 @@ describe('Gladia’s own package', { timeout: 2 * PATIENCE_MS }, () => {
   let story: Uint8Array;
 
   before(async () => {
-    server = await TestServer.start();
+    server = await TestServer.start({ env: { EARSHOT_KEEP_JOB_AUDIO: 'true' } });
     story = samplesOf(await readFile(await tellStory()));
   });
   after(() => server.stop());
@@ -121,6 +122,25 @@ describe('Gladia’s own package', { timeout: 2 * PATIENCE_MS }, () => {
     for (const [prefix, sentence] of [['00_', SENTENCES.river], ['01_', SENTENCES.window]] as const) {
       const text = [...heard.finals].filter(([id]) => id.startsWith(prefix)).map(([, words]) => words).join('');
       assert.ok(wordErrors(sentence, text.trim()).rate <= MAX_WORD_ERROR_RATE, text);
+    }
+  });
+
+  it('fetches the end after cuts that follow the stop, twice in a second', async () => {
+    const proxy = await CuttingProxy.start(server.url);
+    try {
+      const afterStop = async (): Promise<void> => {
+        for (const pauseMs of [40, 300]) {
+          await sleep(pauseMs);
+          proxy.cut();
+        }
+      };
+      const heard = await speak(proxy.url, server.apiKey, FORMAT, story, { speed: 20, afterStop });
+      assert.equal(heard.code, 1000);
+      assert.ok(heard.connections > 1);
+      assert.ok(wordErrors(STORY, textOf(heard)).rate <= MAX_WORD_ERROR_RATE, textOf(heard));
+      assert.ok(ofType(heard, 'post_final_transcript').length > 0);
+    } finally {
+      await proxy.close();
     }
   });
 

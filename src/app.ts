@@ -194,7 +194,7 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
   });
   const webrtc = new WebRtcSessions({ engine, clock: systemClock });
   const webSockets = new WebSocketTransport();
-  const gladia = new LiveSessions({ openSession, decode: core.decode, jobs: data.store.jobs, blobs: data.blobs, observe: stages.observe, log });
+  const gladia = new LiveSessions({ openSession, decode: core.decode, jobs: data.store.jobs, blobs: data.blobs, keepTranscripts: config.keepTranscripts, keepAudio: config.keepJobAudio, observe: stages.observe, log });
   const certificate = certificateOf(config);
   const server = await createHttpServer({
     tenancy,

@@ -19,6 +19,10 @@ export interface LiveSessionsOptions {
   readonly decode: AudioDecoder;
   readonly jobs: JobStore;
   readonly blobs: BlobStore;
+  /** Sessions can be read after their end. */
+  readonly keepTranscripts: boolean;
+  /** Their audio too. */
+  readonly keepAudio: boolean;
   readonly log: Log;
   readonly observe: ObserveStage;
 }
@@ -67,7 +71,8 @@ export class LiveSessions {
     const id = randomUUID();
     const session = await this.#options.openSession(caller, { ...requestOf(init), transport: 'websocket', priority: 'live', recordsItself: true });
     const conversation = new GladiaConversation({ sessionId: id, init, language: () => session.language, now: Date.now });
-    const recorder = new AudioRecorder(this.#options.blobs);
+    const { keepTranscripts, keepAudio } = this.#options;
+    const recorder = keepTranscripts && keepAudio ? new AudioRecorder(this.#options.blobs) : undefined;
     const createdAtMs = Date.now();
     const stream = new ResumableStream({
       conversation,
@@ -80,9 +85,11 @@ export class LiveSessions {
       observe: this.#options.observe,
       onAudio: (bytes) => {
         conversation.received(bytes.length);
-        recorder.take(bytes);
+        recorder?.take(bytes);
       },
-      beforeEnd: async (fault) => this.#keep(live, await recorder.end(), fault),
+      beforeEnd: async (fault) => {
+        if (keepTranscripts) await this.#keep(live, await recorder?.end(), fault);
+      },
       onFault: (error) => {
         if (error.rule.httpStatus >= 500) this.#options.log.warn({ code: error.code, err: error.cause }, 'live session failed');
       },

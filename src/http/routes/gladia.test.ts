@@ -14,8 +14,8 @@ after(() => server.close());
 type Json = Record<string, unknown>;
 const TALK = bytesOf(joined(loud(1000), quiet(1000)));
 
-async function ask(method: string, path: string, body?: object): Promise<[number, Json]> {
-  const response = await fetch(`${server.url}${path}`, {
+async function ask(method: string, path: string, body?: object, at = server): Promise<[number, Json]> {
+  const response = await fetch(`${at.url}${path}`, {
     method,
     headers: { 'x-gladia-key': KEY, ...(body && { 'content-type': 'application/json' }) },
     ...(body && { body: JSON.stringify(body) }),
@@ -25,8 +25,8 @@ async function ask(method: string, path: string, body?: object): Promise<[number
 }
 
 /** A session that was spoken to and has ended. */
-async function spoken(init: object = {}): Promise<string> {
-  const [status, { id, url }] = await ask('POST', '/v2/live', { endpointing: 0.7, ...init });
+async function spoken(init: object = {}, at = server): Promise<string> {
+  const [status, { id, url }] = await ask('POST', '/v2/live', { endpointing: 0.7, ...init }, at);
   assert.equal(status, 201);
   const socket = new WebSocket(String(url));
   await once(socket, 'open');
@@ -89,6 +89,16 @@ test('the socket’s address is the one that the client reached', async () => {
     payload: {},
   });
   assert.match(answer.json<{ url: string }>().url, /^wss:\/\/earshot\.example:8443\/v2\/live\?token=[\w-]{43}$/);
+});
+
+test('where nothing is to be kept, nothing is', async () => {
+  const discreet = await startServer({ keepTranscripts: false });
+  const id = await spoken({}, discreet);
+  await eventually(async () => (await ask('GET', `/v2/live/${id}`, undefined, discreet))[0] === 404);
+  const kept: string[] = [];
+  for await (const name of discreet.blobs.names()) kept.push(name);
+  assert.deepEqual([kept, (await discreet.store.jobs.list('default', {}, { limit: 10 })).items], [[], []]);
+  await discreet.close();
 });
 
 test('refusals have the vendor’s shape', async () => {

@@ -129,7 +129,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     log: logs,
   });
   const stages = new StageHistograms();
-  const gladia = new LiveSessions({ openSession, decode: rawDecoder, jobs: store.jobs, blobs, observe: stages.observe, log: logs });
+  const gladia = new LiveSessions({ openSession, decode: rawDecoder, jobs: store.jobs, blobs, keepTranscripts: options.keepTranscripts !== false, keepAudio: true, observe: stages.observe, log: logs });
   const app = await createHttpServer({
     tenancy,
     sessions,
