@@ -209,9 +209,11 @@ class FakeStream implements RecognizerStream {
   }
 
   #hear(segment: Segment, frame: PcmFrame, fromSample: number, toSample: number): void {
-    for (const [index, value] of frame.samples.entries()) {
+    const first = Math.max(0, fromSample - frame.startSample);
+    const end = Math.min(frame.samples.length, toSample - frame.startSample);
+    for (let index = first; index < end; index += 1) {
       const sample = frame.startSample + index;
-      if (sample < fromSample || sample >= toSample || Math.abs(value) < LOUD_FROM) continue;
+      if (Math.abs(frame.samples[index]!) < LOUD_FROM) continue;
       const slot = Math.floor(sample / WORD_SAMPLES);
       segment.loud.set(slot, (segment.loud.get(slot) ?? 0) + 1);
     }
