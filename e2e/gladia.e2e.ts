@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GladiaClient } from '@gladiaio/sdk';
+import { WebSocket } from 'ws';
 import { CuttingProxy } from './cutting-proxy.ts';
 import { within } from './eventually.ts';
 import { TestServer } from './server.ts';
@@ -72,6 +74,17 @@ function randomOf(seed: number): () => number {
     return state / 2 ** 32;
   };
 }
+
+it('a server that stops says so by a close code after which clients come back', async () => {
+  const server = await TestServer.start();
+  const created = await fetch(`${server.url}/v2/live`, { method: 'POST', headers: { 'x-gladia-key': server.apiKey, 'content-type': 'application/json' }, body: '{}' });
+  const { url } = (await created.json()) as { url: string };
+  const socket = new WebSocket(url);
+  await once(socket, 'open');
+  const closed = once(socket, 'close') as Promise<[number]>;
+  await server.stop();
+  assert.equal((await closed)[0], 1012);
+});
 
 describe('Gladia’s own package', { timeout: 2 * PATIENCE_MS }, () => {
   let server: TestServer;
