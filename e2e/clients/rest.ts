@@ -30,6 +30,7 @@ export interface UploadOptions {
   readonly type?: string;
   readonly fileName?: string;
   readonly fields?: Readonly<Record<string, string>>;
+  readonly headers?: Record<string, string>;
   readonly signal?: AbortSignal;
 }
 
@@ -39,7 +40,7 @@ export function upload(server: TestServer, file: Uint8Array, options: UploadOpti
   for (const [name, value] of Object.entries(options.fields ?? {})) form.set(name, value);
   const blob = new Blob([Uint8Array.from(file)], options.type === undefined ? {} : { type: options.type });
   form.set('file', blob, options.fileName ?? 'recording');
-  return call(server, 'POST', 'transcribe', { body: form, ...(options.signal && { signal: options.signal }) });
+  return call(server, 'POST', 'transcribe', { body: form, ...(options.headers && { headers: options.headers }), ...(options.signal && { signal: options.signal }) });
 }
 
 /** The transcription of a file that must succeed. */
