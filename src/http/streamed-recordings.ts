@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import type { FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import { invalid } from '../../signaling/dialects/fields.ts';
@@ -39,7 +40,7 @@ export type SentAudio = { readonly kind: 'body'; readonly bytes: AsyncIterable<U
 export function sentAudio(services: HttpServices, request: FastifyRequest): SentAudio {
   const { body } = request;
   if (Number(request.headers['content-length'] ?? 0) > services.maxUploadBytes) throw fileTooLarge(services.maxUploadBytes);
-  if (isStream(body)) return { kind: 'body', bytes: uploadOf(body) };
+  if (body instanceof Readable) return { kind: 'body', bytes: uploadOf(body) };
   const url = typeof body === 'object' && body !== null ? (body as Readonly<Record<string, unknown>>)['url'] : undefined;
   if (typeof url !== 'string' || url === '') throw new EarshotError('AUDIO_EMPTY', 'Send the bytes of the audio, or JSON with its "url".');
   checkAddress(services, 'url', url);
@@ -77,12 +78,11 @@ export async function queueRecording(services: HttpServices, request: FastifyReq
 }
 
 /** The body of an upload; one that breaks off is the client's doing. */
-async function* uploadOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
+async function* uploadOf(body: Readable): AsyncGenerator<Uint8Array, void, void> {
   try {
-    yield* body;
+    // Who stops reading still has an answer to send, on the same connection.
+    for await (const chunk of body.iterator({ destroyOnReturn: false })) yield chunk as Uint8Array;
   } catch (error) {
     throw error instanceof EarshotError ? error : new EarshotError('MESSAGE_MALFORMED', 'The upload broke off.', { cause: error });
   }
 }
-
-const isStream = (body: unknown): body is AsyncIterable<Uint8Array> => typeof body === 'object' && body !== null && Symbol.asyncIterator in body;
