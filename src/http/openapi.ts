@@ -42,8 +42,8 @@ export function errorCodesOf(method: string, permission: RoutePermission, schema
   if (permission !== 'public') add('AUTH_INSUFFICIENT_SCOPE');
   // A body is read, and may be refused, where none was asked for too.
   const hasBody = !['GET', 'HEAD', 'SOCKET'].includes(method);
-  if (hasBody || schema.querystring !== undefined) add('VALIDATION_ERROR');
-  if (hasBody) add('MESSAGE_MALFORMED', 'MESSAGE_TOO_LARGE');
+  if (hasBody || schema.querystring !== undefined || schema.params !== undefined) add('VALIDATION_ERROR');
+  if (hasBody) add('MESSAGE_MALFORMED', 'MESSAGE_TOO_LARGE', 'MEDIA_TYPE_UNSUPPORTED');
   if (schema.params !== undefined) add('NOT_FOUND');
   add('INTERNAL');
   return [...codes].sort();
