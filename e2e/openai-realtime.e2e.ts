@@ -5,12 +5,15 @@ import { after, before, describe, it } from 'node:test';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { OpenAI } from 'openai';
 import { WebSocket } from 'ws';
-import { RealtimeClient } from './clients/openai-realtime.ts';
+import { RealtimeClient, type RealtimeEvent } from './clients/openai-realtime.ts';
 import { transcribed } from './clients/rest.ts';
+import { opusPackets, WebRtcClient } from './clients/webrtc.ts';
+import { eventually } from './eventually.ts';
 import { TestServer } from './server.ts';
-import { rawSamples } from './speech.ts';
-import { tellStory } from './spoken.ts';
+import { convert, rawSamples } from './speech.ts';
+import { MAX_WORD_ERROR_RATE, STORY, tellStory } from './spoken.ts';
 import { wavFile } from './wav.ts';
+import { wordErrors } from './wer.ts';
 
 const SENTENCES = 3;
 /** What the native API ends utterances by. */
@@ -97,6 +100,58 @@ describe('OpenAI realtime, by the openai package', () => {
     const browser = new WebSocket(`${server.url.replace('https', 'wss')}/v1/realtime`, ['realtime', `openai-insecure-api-key.${value}`]);
     await once(browser, 'open');
     browser.close();
+  });
+
+  it('a call by WebRTC tells its turns on its data channel and to a socket beside it, until it is hung up', async () => {
+    const peer = new WebRtcClient();
+    const channel = peer.openChannel('oai-events');
+    const form = new FormData();
+    form.set('sdp', await peer.offer());
+    form.set('session', JSON.stringify({ type: 'transcription', audio: { input: { transcription: { model: 'gpt-4o-transcribe', language: 'en' } } } }));
+    const created = await fetch(`${server.url}/v1/realtime/calls`, { method: 'POST', headers: { authorization: `Bearer ${server.apiKey}` }, body: form });
+    assert.deepEqual([created.status, created.headers.get('content-type')], [201, 'application/sdp']);
+    const callId = created.headers.get('location')?.split('/').at(-1) ?? '';
+    assert.match(callId, /^rtc_/);
+    await peer.accept(await created.text());
+    const told = (type: string): RealtimeEvent[] => channel.messages.map((text) => JSON.parse(text) as RealtimeEvent).filter((event) => event.type === type);
+    await eventually('the channel greets', () => told('session.created').length === 1);
+
+    const beside = new RealtimeClient(server, server.apiKey, callId);
+    await beside.configure(ENDPOINT_MS);
+    await eventually('the channel hears of it', () => told('session.updated').length === 1);
+    await peer.send(opusPackets(await readFile(await convert(await tellStory(), 'ogg'))));
+    await peer.rest(200);
+    await beside.completed(SENTENCES);
+    assert.deepEqual(told('conversation.item.input_audio_transcription.completed').map((event) => event['transcript']), beside.transcripts);
+    assert.deepEqual(beside.deltas, beside.transcripts);
+    const { rate } = wordErrors(STORY, beside.transcripts.join(' '));
+    assert.ok(rate <= MAX_WORD_ERROR_RATE, `${String(rate)}: ${beside.transcripts.join(' | ')}`);
+
+    channel.send(JSON.stringify({ type: 'input_audio_buffer.append', event_id: 'e1', audio: '' }));
+    await eventually('the channel is refused', () => told('error').some((event) => (event['error'] as { event_id: string }).event_id === 'e1'));
+    const client = new OpenAI({ apiKey: server.apiKey, baseURL: `${server.url}/v1` });
+    const gone = once(beside.socket.socket, 'close');
+    await client.realtime.calls.hangup(callId);
+    assert.equal((await gone)[0], 1000);
+    await assert.rejects(client.realtime.calls.hangup(callId), /404/);
+    await peer.vanish();
+  });
+
+  it('a client secret begins a call with an offer alone', async () => {
+    const client = new OpenAI({ apiKey: server.apiKey, baseURL: `${server.url}/v1` });
+    const { value } = await client.realtime.clientSecrets.create({ session: { type: 'transcription', audio: { input: { turn_detection: null } } } });
+    const peer = new WebRtcClient();
+    const channel = peer.openChannel('oai-events');
+    const headers = { authorization: `Bearer ${value}`, 'content-type': 'application/sdp' };
+    const created = await fetch(`${server.url}/v1/realtime/calls`, { method: 'POST', headers, body: await peer.offer() });
+    await peer.accept(await created.text());
+    await eventually('the channel greets', () => channel.messages.length > 0);
+    const { session } = JSON.parse(channel.messages[0] ?? '') as { session: { audio: { input: { turn_detection: unknown } } } };
+    assert.equal(session.audio.input.turn_detection, null);
+    const bad = await fetch(`${server.url}/v1/realtime/calls`, { method: 'POST', headers, body: 'v=0' });
+    assert.deepEqual([bad.status, ((await bad.json()) as { error: { type: string } }).error.type], [400, 'invalid_request_error']);
+    await client.realtime.calls.hangup(created.headers.get('location')?.split('/').at(-1) ?? '');
+    await peer.vanish();
   });
 
   it('leaves nothing behind', () => server.idle());

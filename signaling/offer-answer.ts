@@ -1,6 +1,6 @@
 import type { Clock } from '../src/core/clock.ts';
 import { EarshotError, toEarshotError } from '../src/core/errors.ts';
-import type { IceCandidate, IceServer, MediaEngine, Peer, TrackStats } from '../src/core/media-engine.ts';
+import type { IceCandidate, IceServer, MediaEngine, Peer, RemoteChannel, TrackStats } from '../src/core/media-engine.ts';
 import type { Session } from '../src/core/session/session.ts';
 
 export interface WebRtcSessionsOptions {
@@ -45,8 +45,8 @@ export class WebRtcSessions {
     return this.#options.engine.peerCount;
   }
 
-  /** Takes over a fresh session. With an offer resolves with the answer; if that fails the session is destroyed. */
-  async open(session: Session, offerSdp: string | undefined): Promise<string | undefined> {
+  /** Takes over a fresh session. `onChannel` is told of each data channel. With an offer resolves with the answer; if that fails the session is destroyed. */
+  async open(session: Session, offerSdp: string | undefined, onChannel?: (channel: RemoteChannel) => void): Promise<string | undefined> {
     try {
       const stats = new Map<string, () => TrackStats>();
       const peer = this.#options.engine.createPeer({
@@ -58,6 +58,7 @@ export class WebRtcSessions {
             // Too many tracks, or the session is closing: the track is not heard, which `addLane` made sure of.
           }
         },
+        ...(onChannel && { channel: onChannel }),
         state: (state) => {
           if (state === 'closed') void session.close('abandoned');
         },

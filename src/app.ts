@@ -8,6 +8,7 @@ import { createWeriftEngine } from '../media/engines/werift.ts';
 import { createSileroDetectors } from '../media/vad/silero.ts';
 import { WebRtcSessions } from '../signaling/offer-answer.ts';
 import { WhipRooms } from '../signaling/whip-rooms.ts';
+import { RealtimeCalls } from '../signaling/realtime-calls.ts';
 import { WebSocketTransport } from '../signaling/transports/websocket.ts';
 import type { Config } from './config/config.ts';
 import { guardedDoor } from './core/admission.ts';
@@ -208,6 +209,7 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
     now: Date.now,
     webrtc,
     whip: new WhipRooms(engine),
+    calls: new RealtimeCalls(webrtc),
     dispatcher: core.dispatcher,
     decode: core.decode,
     enrolment,

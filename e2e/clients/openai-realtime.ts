@@ -13,9 +13,10 @@ export class RealtimeClient {
   readonly events: RealtimeEvent[] = [];
   readonly socket: OpenAIRealtimeWS;
 
-  constructor(server: TestServer, apiKey = server.apiKey) {
+  /** With `callID`: beside a call. */
+  constructor(server: TestServer, apiKey = server.apiKey, callID?: string) {
     const client = new OpenAI({ apiKey, baseURL: `${server.url}/v1` });
-    this.socket = new OpenAIRealtimeWS({ model: 'gpt-realtime' }, client);
+    this.socket = new OpenAIRealtimeWS(callID === undefined ? { model: 'gpt-realtime' } : { callID }, client);
     this.socket.on('event', (event) => this.events.push(event as unknown as RealtimeEvent));
     // Listened to, or the client rejects into nowhere.
     this.socket.on('error', () => undefined);

@@ -17,6 +17,12 @@ export interface CreatedSession {
   readonly expires_at: string;
 }
 
+export interface ClientChannel {
+  /** As they came. */
+  readonly messages: readonly string[];
+  send(text: string): void;
+}
+
 /** A publisher with one Opus track, as a browser is, from this process. */
 export class WebRtcClient {
   readonly #connection: RTCPeerConnection;
@@ -50,12 +56,24 @@ export class WebRtcClient {
     return this.#connection.localDescription?.sdp ?? '';
   }
 
+  /** Opens a data channel with the next offer; what comes on it is kept. */
+  openChannel(label: string): ClientChannel {
+    const channel = this.#connection.createDataChannel(label);
+    const messages: string[] = [];
+    channel.onMessage.subscribe((data) => messages.push(data.toString()));
+    return { messages, send: (text) => channel.send(text) };
+  }
+
+  /** Takes an answer that came by some other way than {@link connect}. Resolves once media can flow. */
+  async accept(sdp: string): Promise<void> {
+    await this.#connection.setRemoteDescription({ type: 'answer', sdp });
+    await this.#connected();
+  }
+
   /** Creates a session on the server with this client's offer. Resolves once media can flow. */
   async connect(server: TestServer, fields: Readonly<Record<string, unknown>> = {}): Promise<CreatedSession> {
     const session = await this.negotiate(server, fields);
-    if (this.#connection.connectionState !== 'connected') {
-      await within('WebRTC connects', this.#connection.connectionStateChange.watch((state) => state === 'connected'));
-    }
+    await this.#connected();
     return session;
   }
 
@@ -89,6 +107,11 @@ export class WebRtcClient {
   async rest(durationMs: number): Promise<void> {
     await pause(durationMs);
     this.#timestamp = (this.#timestamp + durationMs * TICKS_PER_MS) >>> 0;
+  }
+
+  async #connected(): Promise<void> {
+    if (this.#connection.connectionState === 'connected') return;
+    await within('WebRTC connects', this.#connection.connectionStateChange.watch((state) => state === 'connected'));
   }
 
   /** Is gone without a word. */

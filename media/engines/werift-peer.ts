@@ -16,6 +16,7 @@ import type { RtpSourceOptions } from '../rtp/rtp-source.ts';
 import { withOpusParameters } from './answer.ts';
 import { isCandidate, isUsableCandidate, readOffer } from './offer.ts';
 import type { Offer, OfferLimits, OfferedSection } from './offer.ts';
+import { remoteChannel } from './werift-channel.ts';
 import { sayGoodbye } from './werift-close.ts';
 
 export interface WeriftPeerOptions {
@@ -168,6 +169,9 @@ export class WeriftPeer implements Peer {
       if (this.#connection !== connection) return;
       if (state === 'failed' || state === 'closed') void this.close();
       else if (state !== 'new') this.#setState(state);
+    });
+    connection.onDataChannel.subscribe((channel) => {
+      this.#guard('channel', () => this.#options.handlers.channel?.(remoteChannel(channel)));
     });
     this.#connection = connection;
     return connection;

@@ -35,34 +35,50 @@ export const OPENAI_REALTIME: StreamDialect = {
   subprotocol: (offered) => offered.find((protocol) => protocol === 'realtime'),
   upgradeHeaders: (requestId) => ({ 'x-request-id': requestId }),
   converse: (address) => {
+    // Sockets beside a call do not come here.
     if (address.query.has('call_id')) throw new EarshotError('NOT_FOUND', 'There is no such call.');
-    return new RealtimeConversation(address);
+    return new RealtimeConversation({ requestId: address.requestId, isLegacy: isLegacy(address), settings: settingsOfSecret(address) });
   },
   refuse: openaiRefusal,
 };
+
+/** The conversation of a session that has its audio from elsewhere already; `heardMs` tells how much. */
+export function callConversation(options: Required<Omit<ConversationOptions, 'isLegacy'>>): RealtimeConversation {
+  return new RealtimeConversation({ ...options, isLegacy: false });
+}
+
+interface ConversationOptions {
+  readonly requestId: string;
+  /** Speaks as before the general release. */
+  readonly isLegacy: boolean;
+  readonly settings: RealtimeSettings;
+  readonly heardMs?: (() => number) | undefined;
+}
 
 /**
  * Settings come first, then audio: the session is opened with the first of it, and from then on only the end of turns can be changed. What a client
  * asks wrongly is answered by an `error` event and changes nothing.
  */
-class RealtimeConversation implements Conversation {
+export class RealtimeConversation implements Conversation {
   readonly openTimeoutMs = OPEN_TIMEOUT_MS;
-  /** Speaks as before the general release. */
   readonly #isLegacy: boolean;
   readonly #prefix: string;
   readonly #identity: object;
   readonly #turns: RealtimeTurns;
   #settings: RealtimeSettings;
-  #opened = false;
+  readonly #heardMs: (() => number) | undefined;
+  #opened: boolean;
   #events = 0;
-  #appendedMs = 0;
+  #sentMs = 0;
   /** Of what was appended, this much is no more in the buffer. */
   #takenMs = 0;
 
-  constructor({ requestId, query, headers, protocols }: DialectAddress) {
-    this.#isLegacy = query.get('intent') === 'transcription' && (headers['openai-beta'] === 'realtime=v1' || protocols.includes(LEGACY_PROTOCOL));
-    this.#settings = settingsOfSecret({ headers, protocols });
-    this.#prefix = requestId.replaceAll('-', '').slice(0, 16);
+  constructor(options: ConversationOptions) {
+    this.#isLegacy = options.isLegacy;
+    this.#settings = options.settings;
+    this.#heardMs = options.heardMs;
+    this.#opened = options.heardMs !== undefined;
+    this.#prefix = options.requestId.replaceAll('-', '').slice(0, 16);
     this.#identity = { id: `sess_${this.#prefix}`, expires_at: Math.floor(Date.now() / 1000) + SESSION_SECONDS };
     this.#turns = new RealtimeTurns({ prefix: this.#prefix, isManual: this.#isManual, hasCreatedEvents: this.#isLegacy });
   }
@@ -103,6 +119,10 @@ class RealtimeConversation implements Conversation {
     return { messages: this.#wire([...this.#turns.abandon({ code, message }), last]), closeCode: error.rule.closeCode };
   }
 
+  get #appendedMs(): number {
+    return this.#heardMs?.() ?? this.#sentMs;
+  }
+
   get #isManual(): boolean {
     return this.#settings.silenceMs === null;
   }
@@ -132,10 +152,11 @@ class RealtimeConversation implements Conversation {
 
   #append(event: Record<string, unknown>): readonly Command[] {
     const { audio } = event;
+    if (this.#heardMs) return this.#refuse(event, invalid('invalid_value', 'The audio of a call comes by its track.', 'type'));
     if (typeof audio !== 'string' || !/^[A-Za-z0-9+/]*={0,2}$/.test(audio)) return this.#refuse(event, invalid('invalid_value', 'audio is not base64.', 'audio'));
     const bytes = Buffer.from(audio, 'base64');
     if (bytes.length === 0) return [];
-    this.#appendedMs += msOfBytes(this.#settings.format, bytes.length);
+    this.#sentMs += msOfBytes(this.#settings.format, bytes.length);
     const commands: Command[] = this.#opened ? [] : [{ type: 'open', request: requestOf(this.#settings) }];
     this.#opened = true;
     return [...commands, { type: 'audio', bytes }];
@@ -182,5 +203,8 @@ class RealtimeConversation implements Conversation {
     });
   }
 }
+
+const isLegacy = ({ query, headers, protocols }: DialectAddress): boolean =>
+  query.get('intent') === 'transcription' && (headers['openai-beta'] === 'realtime=v1' || protocols.includes(LEGACY_PROTOCOL));
 
 const invalid = (code: string, message: string, param: string | null): RealtimeRefusal => ({ type: 'invalid_request_error', code, message, param });

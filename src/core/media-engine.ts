@@ -34,11 +34,24 @@ export interface TrackStats {
   readonly bufferMs: number;
 }
 
+/** A data channel that the other side opened; messages in order. */
+export interface RemoteChannel {
+  readonly label: string;
+  /** Messages from the first on, then the end, once. At most one listener. */
+  listen(handlers: { message(data: string | Uint8Array): void; closed(): void }): void;
+  /** Resolves when the other side has taken enough of what was sent before, or is gone. */
+  send(text: string): Promise<void>;
+  /** Idempotent. */
+  close(): void;
+}
+
 export type PeerState = 'connecting' | 'connected' | 'disconnected' | 'closed';
 
 export interface PeerHandlers {
   /** Once per remote audio track, in the order in which their media sections appear. */
   track(track: RemoteTrack): void;
+  /** Default: data channels are left alone. */
+  channel?(channel: RemoteChannel): void;
   /** `closed` comes last, exactly once. */
   state(state: PeerState): void;
 }

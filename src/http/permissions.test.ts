@@ -59,6 +59,8 @@ async function recordsOf(tenantId: string): Promise<Readonly<Record<string, Read
   const created = await fetch(`${server.url}${BASE}/webrtc/sessions`, { method: 'POST', headers: { authorization: `Bearer ${secret}` } });
   const { data } = (await created.json()) as { data: { session_id: string } };
   const published = await fetch(`${server.url}/whip`, { method: 'POST', headers: { authorization: `Bearer ${secret}`, 'content-type': 'application/sdp' }, body: 'offer' });
+  const called = await fetch(`${server.url}/v1/realtime/calls`, { method: 'POST', headers: { authorization: `Bearer ${secret}`, 'content-type': 'application/sdp' }, body: 'offer' });
+  const callId = called.headers.get('location')?.split('/').at(-1) ?? '';
   const url = 'http://127.0.0.1:1/a.wav';
   const queue = async (): Promise<string> => {
     const queued = await fetch(`${server.url}${BASE}/transcribe`, { method: 'POST', headers: { authorization: `Bearer ${secret}`, 'content-type': 'application/json' }, body: JSON.stringify({ url }) });
@@ -112,6 +114,7 @@ async function recordsOf(tenantId: string): Promise<Readonly<Record<string, Read
     ...Object.fromEntries(['jobs', 'status', 'transcript', 'result'].map((name) => [`${audioPod}/${name}`, audioPodJob])),
     [`${BASE}/webrtc/sessions`]: { id: data.session_id },
     [`${BASE}/sessions`]: { id: data.session_id },
+    '/v1/realtime/calls': { id: callId },
     '/whip/sessions': { id: published.headers.get('location')?.split('/').at(-1) ?? '' },
     [`${BASE}/keys`]: { id: record.id },
     [`${BASE}/tenant-secrets`]: { name: 'relay' },

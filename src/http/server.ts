@@ -15,6 +15,7 @@ import { jobRoutes } from './routes/jobs.ts';
 import { keyRoutes } from './routes/keys.ts';
 import { mcpRoutes } from './routes/mcp.ts';
 import { openAiRoutes } from './routes/openai.ts';
+import { openaiCallRoutes } from './routes/openai-calls.ts';
 import { openaiSecretRoutes } from './routes/openai-secrets.ts';
 import { pageRoutes } from './routes/page.ts';
 import { pulseRoutes } from './routes/pulse.ts';
@@ -80,6 +81,7 @@ export async function createHttpServer(services: HttpServices): Promise<Routes> 
   keyRoutes(app, services);
   tokenRoutes(app, services);
   openaiSecretRoutes(app, services);
+  openaiCallRoutes(app, services);
   tenantPolicyRoutes(app, services);
   tenantSecretRoutes(app, services);
   usageRoutes(app, services);

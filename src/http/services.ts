@@ -1,5 +1,6 @@
 import type { WebRtcSessions } from '../../signaling/offer-answer.ts';
 import type { WhipRooms } from '../../signaling/whip-rooms.ts';
+import type { RealtimeCalls } from '../../signaling/realtime-calls.ts';
 import type { WebSocketTransport } from '../../signaling/transports/websocket.ts';
 import type { OpenSession } from '../core/admission.ts';
 import type { AudioDecoder } from '../core/audio.ts';
@@ -26,6 +27,7 @@ export interface HttpServices {
   readonly openSession: OpenSession;
   readonly webrtc: WebRtcSessions;
   readonly whip: WhipRooms;
+  readonly calls: RealtimeCalls;
   readonly dispatcher: Dispatcher;
   readonly decode: AudioDecoder;
   readonly enrolment: Enrolment;

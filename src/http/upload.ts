@@ -99,7 +99,7 @@ function tooLarge(maxUploadBytes: number): EarshotError {
 }
 
 /** The form's parser has no class for its errors: those without a status are about a form that breaks off or cannot be read. */
-function formError(error: unknown): unknown {
+export function formError(error: unknown): unknown {
   if (error instanceof EarshotError || (error as { readonly statusCode?: number }).statusCode !== undefined) return error;
   return new EarshotError('MESSAGE_MALFORMED', 'The form is incomplete or cannot be parsed.', { cause: error });
 }

@@ -65,7 +65,7 @@ export function openaiSecretRoutes(app: Routes, services: HttpServices): void {
 }
 
 /** Throws `VALIDATION_ERROR` with the field that is wrong. */
-function settingsFrom(session: unknown): RealtimeSettings {
+export function settingsFrom(session: unknown): RealtimeSettings {
   const settings = patched(DEFAULT_SETTINGS, session ?? {});
   if ('refusal' in settings) throw invalid([{ field: settings.refusal.param ?? 'session', message: settings.refusal.message }]);
   return settings;

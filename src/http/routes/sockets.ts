@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Conversation, StreamDialect, StreamRequest } from '../../../signaling/dialects/dialect.ts';
 import { STREAM_DIALECTS } from '../../../signaling/dialects/index.ts';
+import { OPENAI_REALTIME } from '../../../signaling/dialects/openai-realtime.ts';
 import { ScaiEchoConversation } from '../../../signaling/dialects/scaiecho.ts';
 import { serveControl, serveStream } from '../../../signaling/gateway.ts';
 import { EarshotError } from '../../core/errors.ts';
@@ -59,10 +60,17 @@ function dialectRoute(services: HttpServices, dialect: StreamDialect, path: stri
     open: async ({ caller, ...address }) => {
       const protocol = dialect.subprotocol?.(address.protocols);
       const headers = dialect.upgradeHeaders?.(address.requestId);
-      const accepted = await stream(services, caller, dialect.converse(address));
+      const callId = dialect === OPENAI_REALTIME ? address.query.get('call_id') : null;
+      const accepted = callId === null ? await stream(services, caller, dialect.converse(address)) : besideCall(services, caller, callId);
       return { ...accepted, greeting: { ...(protocol !== undefined && { protocol }), ...(headers && { headers }) } };
     },
   };
+}
+
+/** A second connection to a call. */
+function besideCall(services: HttpServices, caller: Principal, callId: string): AcceptedSocket {
+  const call = services.calls.find(callId, caller.tenantId);
+  return { serve: (connection) => call.serve(connection) };
 }
 
 /** One client with one session; opened before the upgrade where the address says all that it takes. */

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { WebRtcSessions } from '../../../signaling/offer-answer.ts';
+import { RealtimeCalls } from '../../../signaling/realtime-calls.ts';
 import { FakeEngine } from '../../../signaling/testing/fake-engine.ts';
 import { rawDecoder } from '../../../signaling/testing/raw-decoder.ts';
 import { WhipRooms } from '../../../signaling/whip-rooms.ts';
@@ -142,6 +143,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     now: Date.now,
     webrtc,
     whip: new WhipRooms(engine),
+    calls: new RealtimeCalls(webrtc),
     dispatcher,
     decode: rawDecoder,
     enrolment,
