@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile, spawnSync } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
@@ -50,11 +50,6 @@ describe('the quickstart page', async () => {
   before(async () => {
     await mkdir(CACHE, { recursive: true });
     folder = await mkdtemp(path.join(CACHE, 'quickstart-'));
-    await mkdir(path.join(folder, 'bin'));
-    if (python !== undefined) {
-      const { stdout } = await execute(python, ['-c', 'import sys; print(sys.executable)']);
-      await symlink(stdout.trim(), path.join(folder, 'bin/python3'));
-    }
     server = await TestServer.start({ dataDir: path.join(folder, 'data') });
     for (const { samples } of sections) {
       for (const { file, code } of samples) if (file !== undefined) await writeFile(path.join(folder, file), code);
@@ -74,8 +69,10 @@ describe('the quickstart page', async () => {
     assert.ok(setup.code.includes(ADDRESS_ON_THE_PAGE));
     // The recording is made once.
     const exports = command === '' ? setup.code : setup.code.replaceAll(/^(?!export ).*\n/gm, '');
-    const script = `set -eu\n${exports.replace(ADDRESS_ON_THE_PAGE, server.url)}\n${command}`;
-    const env = { ...process.env, PATH: `${folder}/bin:${path.dirname(process.execPath)}:${process.env['PATH'] ?? ''}` };
+    // Whatever is first on the path, it is this Python that has the packages.
+    const usePython = `python3() { '${python ?? 'python3'}' "$@"; }`;
+    const script = `set -eu\n${usePython}\n${exports.replace(ADDRESS_ON_THE_PAGE, server.url)}\n${command}`;
+    const env = { ...process.env, PATH: `${path.dirname(process.execPath)}:${process.env['PATH'] ?? ''}` };
     const { stdout } = await execute('bash', ['-c', script], { cwd: folder, env, timeout: TIMEOUT_MS });
     return stdout;
   }
