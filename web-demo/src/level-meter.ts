@@ -4,7 +4,7 @@ const FLOOR_DB = -60;
 const CLIPPING_PEAK = 0.98;
 /** The bar falls by so much of its width with each of the 30 levels a second, and rises at once. */
 const FALL = 0.06;
-/** As many as style.css draws; a cell is lit or not. */
+/** As many as styles/dock.css draws; a cell is lit or not. */
 const CELLS = 24;
 const SPOKEN_EVERY_LEVELS = 30;
 
