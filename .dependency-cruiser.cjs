@@ -73,6 +73,7 @@ module.exports = {
     area('media', '^media/', [CORE]),
     area('signaling', '^signaling/', [CORE]),
     ...adapters.map((name) => area(name, `^src/${name}/`, [CORE])),
+    area('language', '^src/language/', [CORE, '^src/recognizers/relays/(post|retrying|upstream-error)\\.ts$']),
     area('recognizers', '^src/recognizers/', [CORE, '^src/config/']),
     area('outbound', '^src/outbound/', [CORE]),
     area('jobs', '^src/jobs/', [CORE, '^src/outbound/']),

@@ -23,6 +23,8 @@ import { CERTIFICATE_FILE, certificateFromFiles, type CertificateSource, selfSig
 import { describeJob } from './http/describe-job.ts';
 import { LiveSessions } from './http/gladia/live-sessions.ts';
 import { createHttpServer } from './http/server.ts';
+import { type ClosableAnalyst, createAnalyst } from './language/analyst.ts';
+import { createChatCompletions } from './language/chat-completions.ts';
 import { createJobSystem } from './jobs/job-system.ts';
 import { SessionRecorder } from './jobs/session-recorder.ts';
 import { WebhookSecrets } from './jobs/webhook-secrets.ts';
@@ -176,12 +178,14 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
   const recorder = new SessionRecorder({ jobs: data.store.jobs, now: Date.now, log });
   const openSession = guardedDoor([tenancy.sessionLimits, metering.guard, recorder.guard], (caller, wish) => core.dispatcher.open(caller, wish));
   const webhookSecrets = new WebhookSecrets(data.store.tenants, DataKey.keptIn(config.dataDir).sealer('webhook secrets'));
+  const analyst = analystOf(config, data, log);
   const jobSystem = createJobSystem({
     store: data.store,
     blobs: data.blobs,
     openSession,
     decode: core.decode,
     outbound: new Outbound({ allowedNetworks: config.outboundNetworks }),
+    analyst,
     secrets: webhookSecrets,
     describe: describeJob,
     workers: config.jobWorkers ?? availableParallelism(),
@@ -231,6 +235,8 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
     await jobSystem.close();
     await enrolment.close();
     await core.close();
+    // Who ends now does not wait for a language model.
+    analyst.close();
     await gladia.settled();
     gladia.close();
     webrtc.close();
@@ -251,6 +257,18 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
   }
   let closing: Promise<void> | undefined;
   return { url: urlOf(server.server.address() as AddressInfo, certificate ? 'https' : 'http'), ...(config.tls && config.tlsCert === undefined && { certificatePath: selfSignedPath(config) }), close: () => (closing ??= stop()) };
+}
+
+function analystOf({ languageModelUrl: url, languageModel: model, languageModelKey: key, languageModelBackend: letter, languageModelTimeoutMs: timeoutMs, languageModelConcurrency: concurrency }: Config, data: DataFolder, log: Logger): ClosableAnalyst {
+  return createAnalyst({
+    ...(url !== undefined && model !== undefined && { model: createChatCompletions({ url, model, letter, timeoutMs, clock: systemClock, ...(key !== undefined && { key }) }) }),
+    policies: data.store.tenants,
+    clock: systemClock,
+    concurrency,
+    onFailure: (failure) => {
+      log.warn(failure, 'the language model failed a task');
+    },
+  });
 }
 
 function tenancyOf({ store }: DataFolder, config: Config, apiKey: string): Tenancy {

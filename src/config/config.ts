@@ -84,6 +84,18 @@ const schema = z.strictObject({
     .preprocess(fromJson, z.array(relay).refine((relays) => new Set(relays.map(({ id }) => id)).size === relays.length, 'each relay needs an id of its own'))
     .default([])
     .describe('Upstreams that speech may be relayed to (backend B), as JSON: docs/relays.md. The key of the relay `ID` may be set apart, as `EARSHOT_RELAY_ID_KEY`.'),
+  languageModelUrl: z
+    .url({ protocol: /^https?$/ })
+    .optional()
+    .describe('Base address of a language model with `/chat/completions` as OpenAI has it, for translations, summaries, named entities, sentiment, chapters and prompts. Default: these are not offered.'),
+  languageModel: z.string().min(1).optional().describe('Name of the model at `languageModelUrl`.'),
+  languageModelKey: z.string().min(1).optional().describe('Its key, sent as `Authorization: Bearer`.'),
+  languageModelBackend: z
+    .enum(['A', 'B'])
+    .default('B')
+    .describe('`A` says that the language model runs on your own machines; with `B` no text of a tenant goes there whose policy keeps it on backend A.'),
+  languageModelTimeoutMs: z.coerce.number().int().min(100).max(600_000).default(30_000).describe('Longest wait for one answer of the language model, in ms.'),
+  languageModelConcurrency: positiveInteger.max(1000).default(4).describe('Questions to the language model at a time; those of live sessions go first.'),
   ffmpegPath: z.string().min(1).default('ffmpeg').describe('Program that decodes all containers but WAV.'),
 });
 
@@ -106,6 +118,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
   const fromFile = environment['EARSHOT_CONFIG'] === undefined ? {} : readConfigFile(environment['EARSHOT_CONFIG']);
   const result = schema.safeParse({ ...fromFile, ...fromEnvironment(environment) });
   if (result.success && (result.data.tlsCert === undefined) !== (result.data.tlsKey === undefined)) throw new ConfigError('tlsCert and tlsKey: set both or neither');
+  if (result.success && (result.data.languageModelUrl === undefined) !== (result.data.languageModel === undefined)) throw new ConfigError('languageModelUrl and languageModel: set both or neither');
   if (result.success) return { ...result.data, relays: withKeys(result.data.relays, environment) };
   const lines = result.error.issues.map((issue) => `${issue.path.join('.') || 'settings'}: ${issue.message}`);
   throw new ConfigError(lines.join('\n'));

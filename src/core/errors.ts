@@ -59,6 +59,7 @@ export const ERRORS = {
   BACKEND_UNAVAILABLE: rule(503, 1013, true, 'No recognizer is ready.'),
   BACKEND_ERROR: rule(502, 1011, true, 'The recognizer failed on this audio and could not be restarted.'),
   BACKEND_TIMEOUT: rule(504, 1011, true, 'The recognizer or the sender did not answer in time.'),
+  FEATURE_NOT_ENABLED: rule(501, 1008, false, 'The operator has not set up what this needs.'),
   STORE_UNAVAILABLE: rule(503, 1013, true, 'The data folder cannot be read or written: full, locked, or failing.'),
   SERVER_STOPPING: rule(503, 1001, true, 'The server is shutting down.'),
   INTERNAL: rule(500, 1011, true, 'A fault of the server; the log has it under the request id.'),

@@ -40,7 +40,7 @@ async function rig(context: TestContext, answer: (attempt: number) => number | n
   const store = await openSqliteStore(':memory:');
   const clock = new ManualClock();
   const url = `http://127.0.0.1:${String((receiver.address() as AddressInfo).port)}/hook`;
-  const callback: CallbackRecord = { id: 'evt_1', tenantId: 't', jobId: JOB.id, url, body: '{"a":1}', attempts: 0, dueAtMs: 0 };
+  const callback: CallbackRecord = { id: 'evt_1', tenantId: 't', jobId: JOB.id, url, method: 'POST', body: '{"a":1}', attempts: 0, dueAtMs: 0 };
   await store.jobs.add(JOB, { callback });
   const warned: string[] = [];
   let inFlight = 0;

@@ -1,16 +1,8 @@
-import type { Clock } from '../core/clock.ts';
 import type { CallbackRecord, JobStore } from '../core/store/jobs.ts';
-import type { Outbound } from '../outbound/outbound.ts';
-import { signCallback } from './callback-signature.ts';
+import { attemptCallback, type CallbackAttemptOptions } from './callback-attempt.ts';
 
-export interface CallbackSenderOptions {
+export interface CallbackSenderOptions extends Omit<CallbackAttemptOptions, 'timeoutMs'> {
   readonly outbox: Pick<JobStore, 'leaseCallbacks' | 'settleCallback'>;
-  readonly outbound: Outbound;
-  /** The tenant's secret; made when there is none. */
-  readonly secretOf: (tenantId: string) => Promise<string>;
-  readonly clock: Clock;
-  /** Milliseconds since 1970. */
-  readonly now: () => number;
   /** Longest time until a callback that became due by itself is seen. Default 5 s. */
   readonly pollMs?: number;
   /** Time that one attempt may take. Default 15 s. */
@@ -80,10 +72,10 @@ export class CallbackSender {
 
   /** Never rejects. */
   async #deliver(callback: CallbackRecord): Promise<void> {
-    const { outbox, now, log } = this.#options;
+    const { outbox, now, timeoutMs = DEFAULT_TIMEOUT_MS, log } = this.#options;
     const about = { jobId: callback.jobId, eventId: callback.id, attempt: callback.attempts + 1 };
     try {
-      const problem = await this.#attempt(callback);
+      const problem = await attemptCallback({ ...this.#options, timeoutMs }, callback, this.#stopped.signal);
       if (this.#stopped.signal.aborted && problem !== undefined) {
         await outbox.settleCallback(callback.id, now());
       } else if (problem === undefined) {
@@ -95,31 +87,6 @@ export class CallbackSender {
       }
     } catch (error) {
       log.error({ ...about, err: error }, 'a callback cannot be settled');
-    }
-  }
-
-  /** What went wrong, or nothing. */
-  async #attempt({ id, tenantId, url, body }: CallbackRecord): Promise<string | undefined> {
-    const { outbound, secretOf, clock, now, timeoutMs = DEFAULT_TIMEOUT_MS } = this.#options;
-    const attempt = new AbortController();
-    const onStop = (): void => {
-      attempt.abort(new Error('the server stops'));
-    };
-    const cancel = clock.setTimer(timeoutMs, () => {
-      attempt.abort(new Error('no answer in time'));
-    });
-    this.#stopped.signal.addEventListener('abort', onStop, { once: true });
-    try {
-      const headers = { 'content-type': 'application/json', ...signCallback(await secretOf(tenantId), id, body, now()) };
-      const answer = await outbound.request(url, { method: 'POST', headers, body, signal: attempt.signal });
-      answer.discard();
-      // A redirect is no answer: the address is the client's to name.
-      return answer.status >= 200 && answer.status < 300 ? undefined : `status ${String(answer.status)}`;
-    } catch (error) {
-      return (error as Error).message;
-    } finally {
-      cancel();
-      this.#stopped.signal.removeEventListener('abort', onStop);
     }
   }
 }

@@ -2,6 +2,7 @@ import type { OpenSession } from '../core/admission.ts';
 import type { AudioDecoder } from '../core/audio.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Store } from '../core/store.ts';
+import type { TextAnalyst } from '../core/text-analysis.ts';
 import type { BlobStore } from '../core/store/blobs.ts';
 import type { JobRecord } from '../core/store/jobs.ts';
 import type { Outbound } from '../outbound/outbound.ts';
@@ -20,6 +21,7 @@ export interface JobSystemOptions {
   readonly openSession: OpenSession;
   readonly decode: AudioDecoder;
   readonly outbound: Outbound;
+  readonly analyst: TextAnalyst;
   readonly secrets: WebhookSecrets;
   readonly describe: DescribeJob;
   /** Jobs worked on at a time. */
@@ -51,7 +53,7 @@ export function createJobSystem(options: JobSystemOptions): JobSystem {
   const sender = new CallbackSender({ outbox: store.jobs, outbound, secretOf: (tenantId) => options.secrets.get(tenantId), clock, now, log });
   const workers = new JobWorkers({
     queue: store.jobs,
-    run: createJobRunner({ openSession: options.openSession, decode: options.decode, blobs, outbound, maxUrlBytes: options.maxUploadBytes, now }),
+    run: createJobRunner({ openSession: options.openSession, decode: options.decode, blobs, outbound, analyst: options.analyst, maxUrlBytes: options.maxUploadBytes, now }),
     describe: options.describe,
     clock,
     now,

@@ -196,7 +196,7 @@ export class JobWorkers {
     const url = job.request.callbackUrl;
     if (url === undefined) return undefined;
     const body = JSON.stringify(describe(job, transcript));
-    return { id: `evt_${randomUUID()}`, tenantId: job.tenantId, jobId: job.id, url, body, attempts: 0, dueAtMs: now() };
+    return { id: `evt_${randomUUID()}`, tenantId: job.tenantId, jobId: job.id, url, method: job.request.callbackMethod ?? 'POST', body, attempts: 0, dueAtMs: now() };
   }
 
   /** Answers how to end it. */

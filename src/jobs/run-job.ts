@@ -3,10 +3,11 @@ import type { AudioDecoder } from '../core/audio.ts';
 import { EarshotError } from '../core/errors.ts';
 import type { Permission, Principal } from '../core/principal.ts';
 import type { Session } from '../core/session/session.ts';
-import { transcribe } from '../core/session/transcribe.ts';
+import { transcribe, type Transcript } from '../core/session/transcribe.ts';
 import type { BlobStore } from '../core/store/blobs.ts';
 import type { JobOutcome, JobRecord } from '../core/store/jobs.ts';
 import type { UsageRecord } from '../core/store/usage.ts';
+import { asksForAnalysis, type TextAnalyst } from '../core/text-analysis.ts';
 import type { Outbound } from '../outbound/outbound.ts';
 import { openUrl } from './url-audio.ts';
 
@@ -30,6 +31,7 @@ export interface JobRunnerOptions {
   readonly decode: AudioDecoder;
   readonly blobs: Pick<BlobStore, 'read'>;
   readonly outbound: Outbound;
+  readonly analyst: TextAnalyst;
   /** Largest file taken from an address, in bytes. */
   readonly maxUrlBytes: number;
   /** Milliseconds since 1970. */
@@ -56,7 +58,7 @@ export function createJobRunner(options: JobRunnerOptions): RunJob {
       signal.throwIfAborted();
       const counted = new CountedAudio(await openAudio(job, options, signal), progress);
       const audio = await options.decode(counted, job.request.format ?? { container: 'auto' }, signal);
-      const transcript = await transcribe(session, audio, { signal });
+      const transcript = await analysed(job, await transcribe(session, audio, { signal }), options, signal);
       const outcome = {
         transcript,
         backend: session.backend,
@@ -71,6 +73,16 @@ export function createJobRunner(options: JobRunnerOptions): RunJob {
       await session.close('cancelled');
     }
   };
+}
+
+/** With what a language model was asked to make of it. The recognizer is free by then; what fails is told in the analysis, and fails no job. */
+async function analysed(job: JobRecord, transcript: Transcript, { analyst }: JobRunnerOptions, signal: AbortSignal): Promise<Transcript> {
+  const { analysis: request } = job.request;
+  if (!request || !asksForAnalysis(request)) return transcript;
+  const { language, utterances } = transcript;
+  const analysis = await analyst.analyse(job.tenantId, utterances, request, { priority: 'batch', signal, ...(language !== undefined && { language }) });
+  signal.throwIfAborted();
+  return { ...transcript, analysis };
 }
 
 /** The job's owner, with what the job was allowed when it was made. */

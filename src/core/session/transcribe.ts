@@ -1,5 +1,6 @@
 import { samplesToMs, type DecodedAudio } from '../audio.ts';
 import { EarshotError } from '../errors.ts';
+import type { Analysis } from '../text-analysis.ts';
 import type { Utterance } from '../transcript.ts';
 import type { Session } from './session.ts';
 
@@ -14,6 +15,8 @@ export interface Transcript {
   readonly language?: string;
   /** Longest lane. */
   readonly durationMs: number;
+  /** What a language model made of it, where that was asked for. It is about what was recognized, not about later edits. */
+  readonly analysis?: Analysis;
 }
 
 /** One line of text for the whole transcript; lanes are interleaved by time. */

@@ -2,6 +2,7 @@ import type { AudioFormat } from '../audio.ts';
 import type { BackendPreference, TransportKind } from '../admission.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { Transcript } from '../session/transcribe.ts';
+import type { AnalysisRequest } from '../text-analysis.ts';
 import type { TextOptions } from '../text-options.ts';
 import type { Page, PageRequest } from './page.ts';
 import type { BackendLetter } from './tenants.ts';
@@ -28,7 +29,11 @@ export interface JobRequest {
   readonly text?: TextOptions;
   /** What is known of the audio before it is read. Default: nothing. */
   readonly format?: AudioFormat;
+  /** What a language model is to do with the transcript. */
+  readonly analysis?: AnalysisRequest;
   readonly callbackUrl?: string;
+  /** Default POST. */
+  readonly callbackMethod?: CallbackMethod;
   /** The wire protocol that made the job, where its answers have a shape of their own (`gladia`, `audiopod`). */
   readonly dialect?: string;
   /** What the dialect wants back untouched: custom metadata, its own options. */
@@ -80,6 +85,9 @@ export interface JobFilter {
   readonly dialect?: string;
 }
 
+/** How a receiver wants to be told. */
+export type CallbackMethod = 'POST' | 'PUT';
+
 /** A callback that is owed: written together with what it tells of, and kept until it is delivered or given up. */
 export interface CallbackRecord {
   /** `evt_...`: the same in every attempt, so that receivers can ignore repeats. */
@@ -87,6 +95,7 @@ export interface CallbackRecord {
   readonly tenantId: string;
   readonly jobId: string;
   readonly url: string;
+  readonly method: CallbackMethod;
   /** JSON text that is signed and sent. */
   readonly body: string;
   readonly attempts: number;

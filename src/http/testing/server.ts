@@ -15,6 +15,7 @@ import type { Store } from '../../core/store.ts';
 import type { BlobStore } from '../../core/store/blobs.ts';
 import { Sessions } from '../../core/session/sessions.ts';
 import { backendOf } from '../../core/testing/fake-backend.ts';
+import { FakeAnalyst } from '../../core/testing/fake-analyst.ts';
 import { FakeDetectors } from '../../core/testing/fake-detector.ts';
 import { FakeRecognizer } from '../../core/testing/fake-recognizer.ts';
 import { Dispatcher } from '../../dispatch/dispatcher.ts';
@@ -53,6 +54,7 @@ export interface TestServer {
   readonly recorder: SessionRecorder;
   readonly enrolment: Enrolment;
   readonly blobs: BlobStore;
+  readonly analyst: FakeAnalyst;
   /** What was logged, as `level message`. */
   readonly logged: string[];
   close(): Promise<void>;
@@ -112,12 +114,14 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
   const recorder = new SessionRecorder({ jobs: store.jobs, now: Date.now, log: logs });
   const openSession = guardedDoor([tenancy.sessionLimits, metering.guard, recorder.guard], (caller, wish) => dispatcher.open(caller, wish));
   const outbound = new Outbound({ allowedNetworks: ['127.0.0.1'] });
+  const analyst = new FakeAnalyst();
   const system = createJobSystem({
     store,
     blobs,
     openSession,
     decode: rawDecoder,
     outbound,
+    analyst,
     secrets: webhookSecrets,
     describe: describeJob,
     workers: 1,
@@ -177,6 +181,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     recorder,
     enrolment,
     blobs,
+    analyst,
     logged,
     close: async () => {
       gladia.close();

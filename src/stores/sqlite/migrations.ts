@@ -111,4 +111,7 @@ export const MIGRATIONS: readonly string[] = [
     DELETE FROM jobNumbers WHERE jobId = old.id;
   END;
   `,
+  `
+  ALTER TABLE callbacks ADD COLUMN method TEXT NOT NULL DEFAULT 'POST';
+  `,
 ];

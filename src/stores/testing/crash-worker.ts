@@ -28,7 +28,7 @@ for (let index = 0; ; index += 1) {
   say('added', id);
   const leased = await store.jobs.lease(run, NOW_MS, LEASE_MS);
   if (leased) {
-    const callback = { id: `evt_${leased.id}`, tenantId: 't1', jobId: leased.id, url: 'https://example.com', body: '{}', attempts: 0, dueAtMs: NOW_MS };
+    const callback = { id: `evt_${leased.id}`, tenantId: 't1', jobId: leased.id, url: 'https://example.com', method: 'POST' as const, body: '{}', attempts: 0, dueAtMs: NOW_MS };
     const isCompleted = await store.jobs.complete(leased.id, run, outcome(`said in ${leased.id}`), usage(leased.id), NOW_MS + 1, callback);
     if (isCompleted) say('completed', leased.id);
   }

@@ -4,7 +4,7 @@ import type { StoreCheck } from './check.ts';
 import { allPages, job, NOW_MS, outcome, usage } from './records.ts';
 
 const LEASE_MS = 1000;
-const CALLBACK: CallbackRecord = { id: 'evt_1', tenantId: 't1', jobId: 'a', url: 'https://example.com/', body: '{}', attempts: 0, dueAtMs: NOW_MS };
+const CALLBACK: CallbackRecord = { id: 'evt_1', tenantId: 't1', jobId: 'a', url: 'https://example.com/', method: 'PUT', body: '{}', attempts: 0, dueAtMs: NOW_MS };
 const FAULT = { code: 'BACKEND_ERROR', message: 'The engine is gone.' } as const;
 const ALL = { fromMs: 0, toMs: NOW_MS * 2, groupBy: [] };
 
