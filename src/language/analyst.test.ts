@@ -174,7 +174,10 @@ test('whatever a model answers, a part has a value or a code', async () => {
     fc.asyncProperty(answer, async (text) => {
       said = text;
       const { entities, sentiments, chapters, translations, summary } = await wild.analyse('t', TALK, { summary: 'general', entities: true, sentiments: true, chapters: true, translation: { targets: ['fr'] } }, { priority: 'live' });
-      for (const found of [summary, entities, sentiments, chapters, translations?.[0]?.found]) assert.ok(found?.value !== undefined || found?.error?.code === 'UPSTREAM_SHAPE_MISMATCH');
+      for (const found of [summary, entities, sentiments, chapters, translations?.[0]?.found]) {
+        assert.ok(found);
+        assert.ok(found.value !== undefined || found.error.code === 'UPSTREAM_SHAPE_MISMATCH');
+      }
     }),
   );
 });
