@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
 import { EarshotError } from '../../src/core/errors.ts';
-import { withOpusParameters } from './answer.ts';
+import { formatsOf, withOpusParameters } from './answer.ts';
 import { isCandidate, isUsableCandidate, readOffer } from './offer.ts';
 import type { OfferLimits } from './offer.ts';
 
@@ -20,6 +20,7 @@ a=sendrecv
 a=rtpmap:111 opus/48000/2
 a=fmtp:111 minptime=10;useinbandfec=1
 a=rtpmap:63 red/48000/2
+a=fmtp:63 111/111
 a=rtpmap:9 G722/8000
 a=candidate:1 1 udp 2122 192.0.2.1 50000 typ host generation 0
 a=candidate:2 1 tcp 1518 192.0.2.1 9 typ host tcptype active
@@ -51,9 +52,13 @@ test('what packets are routed by is read', () => {
       mid: '0',
       isReceivable: true,
       opusPayloadTypes: [111],
+      redPayloadTypes: [63],
+      rtx: [],
       ssrcs: [1234, 99],
       midExtensionId: 4,
       wantsDtx: false,
+      hasReducedSizeRtcp: false,
+      hasReceiverRoundTrip: false,
     },
   ]);
 });
@@ -165,7 +170,34 @@ test('the answer gets our Opus parameters where it receives, and nowhere else', 
   const lines = withOpusParameters(answer, read(dtx).sections).split('\r\n');
   assert.deepEqual(
     lines.filter((line) => line.startsWith('a=fmtp')),
-    ['a=fmtp:111 minptime=10;useinbandfec=1;usedtx=1', 'a=fmtp:111 stereo=1'],
+    ['a=fmtp:111 minptime=10;useinbandfec=1;usedtx=1', 'a=fmtp:63 111/111', 'a=fmtp:111 stereo=1'],
   );
-  assert.equal(lines.length, answer.split('\r\n').length);
+});
+
+test('the answer asks for what helps against loss: redundant audio first, lost packets again, round trips', () => {
+  const answer = 'v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\na=rtpmap:111 opus/48000/2\r\na=rtcp-fb:111 nack\r\n';
+  const rtx = 'a=rtpmap:112 rtx/48000/2\na=fmtp:112 apt=111\na=rtpmap:113 rtx/48000/2\na=fmtp:113 apt=9\na=rtcp-rsize\na=rtcp-xr:rcvr-rtt=all\n';
+  const { sections } = read(OFFER + rtx);
+  assert.equal(
+    withOpusParameters(answer, sections),
+    [
+      'v=0',
+      'm=audio 9 UDP/TLS/RTP/SAVPF 63 111 112',
+      'a=mid:0',
+      'a=rtpmap:111 opus/48000/2',
+      'a=fmtp:111 minptime=10;useinbandfec=1',
+      'a=rtcp-fb:111 nack',
+      'a=rtpmap:63 red/48000/2',
+      'a=fmtp:63 111/111',
+      'a=rtcp-fb:63 nack',
+      'a=rtpmap:112 rtx/48000/2',
+      'a=fmtp:112 apt=111',
+      'a=rtcp-rsize',
+      'a=rtcp-xr:rcvr-rtt=all',
+      '',
+    ].join('\r\n'),
+  );
+  const [section] = sections;
+  assert.deepEqual(section && formatsOf(section), { opus: [111], red: [63], rtx: [{ payloadType: 112, repeats: 111 }], nack: true });
+  assert.deepEqual(section && formatsOf(section, { red: false, nack: false }), { opus: [111], red: [], rtx: [], nack: false });
 });

@@ -8,11 +8,19 @@ export interface OfferedSection {
   /** Audio that the other side sends and this side can receive. */
   readonly isReceivable: boolean;
   readonly opusPayloadTypes: readonly number[];
+  /** Redundant audio of Opus (RFC 2198). */
+  readonly redPayloadTypes: readonly number[];
+  /** Retransmissions of these (RFC 4588, section 8.6). */
+  readonly rtx: readonly { readonly payloadType: number; readonly repeats: number }[];
   readonly ssrcs: readonly number[];
   /** Number of the MID header extension (RFC 8843, section 15), if it is offered. */
   readonly midExtensionId: number | undefined;
   /** The sender asks to be allowed DTX. */
   readonly wantsDtx: boolean;
+  /** RTCP packets may come alone (RFC 5506). */
+  readonly hasReducedSizeRtcp: boolean;
+  /** The sender answers a receiver's reference time (RFC 3611, section 5). */
+  readonly hasReceiverRoundTrip: boolean;
 }
 
 export interface Offer {
@@ -98,6 +106,16 @@ const attribute = (lines: readonly string[], name: string): string | undefined =
 const attributes = (lines: readonly string[], name: string): string[] =>
   lines.filter((line) => line.startsWith(`a=${name}:`)).map((line) => line.slice(name.length + 3));
 
+function payloadTypesOf(lines: readonly string[], encoding: RegExp): number[] {
+  return attributes(lines, 'rtpmap').flatMap((value) => {
+    const payloadType = encoding.exec(value)?.[1];
+    return payloadType === undefined ? [] : [Number(payloadType)];
+  });
+}
+
+const parametersOf = (lines: readonly string[], payloadType: number): string =>
+  attributes(lines, 'fmtp').find((value) => value.startsWith(`${String(payloadType)} `))?.replace(/^\S+ +/, '') ?? '';
+
 function directionOf(lines: readonly string[]): string | undefined {
   return lines.find((line) => /^a=(?:sendrecv|sendonly|recvonly|inactive)$/.test(line))?.slice(2);
 }
@@ -108,9 +126,13 @@ function readSection(lines: readonly string[], session: readonly string[]): Offe
   if (!['audio', 'video', 'application'].includes(kind)) throw invalid('A media section is of an unknown kind.');
   const mid = attribute(lines, 'mid');
   if (mid === undefined || !/^[\w.+~!#$%&'*`^{}|-]{1,64}$/.test(mid)) throw invalid('A media section has no mid.');
-  const opusPayloadTypes = attributes(lines, 'rtpmap').flatMap((value) => {
-    const payloadType = /^(\d{1,3}) opus\/48000\/2$/i.exec(value)?.[1];
-    return payloadType === undefined ? [] : [Number(payloadType)];
+  const opusPayloadTypes = payloadTypesOf(lines, /^(\d{1,3}) opus\/48000\/2$/i);
+  const redPayloadTypes = payloadTypesOf(lines, /^(\d{1,3}) red\/48000\/2$/i).filter((payloadType) =>
+    opusPayloadTypes.some((opus) => parametersOf(lines, payloadType).startsWith(`${String(opus)}/`)),
+  );
+  const rtx = payloadTypesOf(lines, /^(\d{1,3}) rtx\/48000(?:\/2)?$/i).flatMap((payloadType) => {
+    const repeats = Number(/\bapt=(\d{1,3})\b/.exec(parametersOf(lines, payloadType))?.[1] ?? NaN);
+    return [...opusPayloadTypes, ...redPayloadTypes].includes(repeats) ? [{ payloadType, repeats }] : [];
   });
   const direction = directionOf(lines) ?? directionOf(session) ?? 'sendrecv';
   const isSecure = profile?.endsWith('/TLS/RTP/SAVPF') ?? false;
@@ -121,9 +143,13 @@ function readSection(lines: readonly string[], session: readonly string[]): Offe
     isReceivable:
       kind === 'audio' && port !== '0' && isSecure && direction.startsWith('send') && opusPayloadTypes.length > 0,
     opusPayloadTypes,
+    redPayloadTypes,
+    rtx,
     ssrcs: [...new Set(attributes(lines, 'ssrc').map((value) => Number.parseInt(value, 10)))].filter(Number.isInteger),
     midExtensionId: midExtension === undefined ? undefined : Number.parseInt(midExtension, 10),
     wantsDtx: attributes(lines, 'fmtp').some((value) => /\busedtx=1\b/.test(value)),
+    hasReducedSizeRtcp: lines.includes('a=rtcp-rsize'),
+    hasReceiverRoundTrip: attributes(lines, 'rtcp-xr').some((value) => /\brcvr-rtt\b/.test(value)),
   };
 }
 

@@ -1,9 +1,7 @@
 import {
   RTCPeerConnection,
   RTCRtpCodecParameters,
-  RtcpSrPacket,
   type RTCDtlsTransport,
-  type RTCRtpReceiver,
   type RtcpPacket,
   type RtpPacket as WeriftRtpPacket,
   useSdesMid,
@@ -13,7 +11,7 @@ import type { IceCandidate, IceServer, Peer, PeerHandlers, PeerState } from '../
 import { Demultiplexer } from '../rtp/demultiplexer.ts';
 import { RtpSource } from '../rtp/rtp-source.ts';
 import type { RtpSourceOptions } from '../rtp/rtp-source.ts';
-import { withOpusParameters } from './answer.ts';
+import { formatsOf, withOpusParameters } from './answer.ts';
 import { isCandidate, isUsableCandidate, readOffer } from './offer.ts';
 import type { Offer, OfferLimits, OfferedSection } from './offer.ts';
 import { remoteChannel } from './werift-channel.ts';
@@ -38,11 +36,6 @@ export const RETRY_AFTER_SECONDS = 5;
 /** An answer waits this long for STUN and TURN servers to add candidates to it. */
 const GATHER_TIMEOUT_SECONDS = 2;
 
-interface Track {
-  readonly source: RtpSource;
-  readonly receiver: RTCRtpReceiver;
-}
-
 /** What one DTLS transport carries. Bundled sections share one. */
 interface Route {
   readonly demultiplexer: Demultiplexer;
@@ -59,14 +52,13 @@ interface Route {
  *                                    closed: sources end, `state('closed')`, then the sockets are freed
  *
  * Packets are taken from the DTLS transport and routed here: werift's own router knows only SSRCs that the offer
- * announced, and passes a copy of each packet. Its receivers still see the packets, because they write the receiver
- * reports by which a browser turns its FEC on.
+ * announced, and passes a copy of each packet. The tracks' sources write the reports to the senders.
  */
 export class WeriftPeer implements Peer {
   readonly #options: WeriftPeerOptions;
   #connection: RTCPeerConnection | undefined;
   readonly #routes = new Map<RTCDtlsTransport, Route>();
-  readonly #tracks = new Map<string, Track>();
+  readonly #tracks = new Map<string, RtpSource>();
   #candidates = 0;
   #negotiating: Promise<unknown> = Promise.resolve();
   #state: PeerState | undefined;
@@ -203,7 +195,7 @@ export class WeriftPeer implements Peer {
       this.#onRtp(transport, packet);
     });
     transport.onRtcp.subscribe((packet) => {
-      this.#onRtcp(transport, packet);
+      this.#onRtcp(packet);
     });
     transport.onStateChange.subscribe((state) => {
       if (state === 'closed' || state === 'failed') this.#onTransportEnded(transport);
@@ -221,7 +213,7 @@ export class WeriftPeer implements Peer {
     const receivable = offer.sections.filter((section) => section.isReceivable);
     for (const [mid, track] of this.#tracks) {
       if (receivable.some((section) => section.mid === mid)) continue;
-      track.source.close();
+      track.close();
       this.#tracks.delete(mid);
     }
     for (const [transport, route] of this.#routes) {
@@ -231,47 +223,55 @@ export class WeriftPeer implements Peer {
         receivable.filter((section) => mids.includes(section.mid)),
       );
     }
-    for (const section of receivable) this.#openTrack(connection, section.mid);
+    for (const section of receivable) this.#openTrack(connection, section);
   }
 
   #applyRoute(route: Route, sections: readonly OfferedSection[]): void {
     route.midExtensionId = sections.find((section) => section.midExtensionId !== undefined)?.midExtensionId;
     route.demultiplexer.setSections(
-      sections.map(({ mid, opusPayloadTypes, ssrcs }) => ({ mid, payloadTypes: opusPayloadTypes, ssrcs })),
+      sections.map((section) => {
+        const { opus, red, rtx } = formatsOf(section);
+        return { mid: section.mid, payloadTypes: [...opus, ...red, ...rtx.map(({ payloadType }) => payloadType)], ssrcs: section.ssrcs };
+      }),
     );
   }
 
-  #openTrack(connection: RTCPeerConnection, mid: string): void {
-    const receiver = connection.getTransceivers().find((transceiver) => transceiver.mid === mid)?.receiver;
-    if (this.#tracks.has(mid) || !receiver) return;
-    const source = new RtpSource(this.#options.track);
-    this.#tracks.set(mid, { source, receiver });
+  #openTrack(connection: RTCPeerConnection, section: OfferedSection): void {
+    const { mid } = section;
+    const formats = formatsOf(section);
+    this.#tracks.get(mid)?.setFormats(formats);
+    const transport = connection.getTransceivers().find((transceiver) => transceiver.mid === mid)?.dtlsTransport;
+    if (this.#tracks.has(mid) || !transport) return;
+    const source = new RtpSource({ ...this.#options.track, formats, sendRtcp: (packet) => this.#sendRtcp(transport, packet) });
+    this.#tracks.set(mid, source);
     this.#guard('track', () => this.#options.handlers.track({ label: mid, source, stats: () => source.stats() }));
   }
 
   #onRtp(transport: RTCDtlsTransport, packet: WeriftRtpPacket): void {
-    const track = this.#trackOf(transport, packet);
-    if (!track) return;
     const { ssrc, payloadType, sequenceNumber, timestamp, marker } = packet.header;
-    track.source.push(
+    this.#trackOf(transport, packet)?.push(
       { ssrc, payloadType, sequenceNumber, timestamp, marker, payload: packet.payload },
       this.#options.track.clock.nowMs(),
     );
-    track.receiver.handleRtpBySsrc(packet, {});
   }
 
-  #trackOf(transport: RTCDtlsTransport, { header }: WeriftRtpPacket): Track | undefined {
+  #trackOf(transport: RTCDtlsTransport, { header }: WeriftRtpPacket): RtpSource | undefined {
     const route = this.#routes.get(transport);
     const extension = header.extensions.find(({ id }) => id === route?.midExtensionId);
     const mid = route?.demultiplexer.route(header.ssrc, header.payloadType, extension?.payload.toString('utf8'));
     return mid === undefined ? undefined : this.#tracks.get(mid);
   }
 
-  /** Sender reports, so that the receiver reports tell the sender its round-trip time. */
-  #onRtcp(transport: RTCDtlsTransport, packet: RtcpPacket): void {
-    if (!(packet instanceof RtcpSrPacket)) return;
-    const mid = this.#routes.get(transport)?.demultiplexer.midOf(packet.ssrc);
-    if (mid !== undefined) this.#tracks.get(mid)?.receiver.handleRtcpPacket(packet);
+  #onRtcp(packet: RtcpPacket): void {
+    const bytes = packet.serialize();
+    const nowMs = this.#options.track.clock.nowMs();
+    for (const source of this.#tracks.values()) source.receiveRtcp(bytes, nowMs);
+  }
+
+  #sendRtcp(transport: RTCDtlsTransport, packet: Uint8Array): void {
+    if (this.#closing || transport.state !== 'connected') return;
+    // werift only wants its bytes.
+    void transport.sendRtcp([{ serialize: () => Buffer.from(packet) } as unknown as RtcpPacket]).catch(() => undefined);
   }
 
   #setState(state: PeerState): void {
@@ -294,7 +294,7 @@ export class WeriftPeer implements Peer {
 
   async #shutDown(): Promise<void> {
     this.#stopIdleTimer();
-    for (const { source } of this.#tracks.values()) source.close();
+    for (const source of this.#tracks.values()) source.close();
     this.#options.onClosed();
     this.#setState('closed');
     this.#rejectClosed(new EarshotError('SESSION_CONFLICT', 'The connection was closed.'));

@@ -1,4 +1,4 @@
-import { OPUS_CLOCK_HZ, sequenceDifference, timestampDifference } from './packet.ts';
+import { sequenceDifference } from './packet.ts';
 import type { RtpPacket } from './packet.ts';
 
 export interface JitterBufferOptions {
@@ -14,6 +14,8 @@ export type JitterBufferItem =
       readonly kind: 'packet';
       readonly packet: RtpPacket;
       readonly arrivalMs: number;
+      /** Not the packet itself: a copy that a later one carried. */
+      readonly isCopy: boolean;
       /** The stream began anew with this packet (another SSRC, or a sequence number out of all proportion). */
       readonly restart: boolean;
     }
@@ -23,26 +25,28 @@ export type JitterBufferItem =
 export interface JitterBufferStats {
   /** Every packet but duplicates, those too late included. */
   readonly received: number;
-  /** Declared lost; one that comes later stays counted here. */
+  /** Did not come in time, those that a copy stood in for included; one that comes later stays counted here. */
   readonly lost: number;
   /** Came after they had been declared lost, or before the first one in sequence. */
   readonly late: number;
   readonly duplicates: number;
-  /** Interarrival jitter in ms (RFC 3550, section 6.4.1 and appendix A.8). */
-  readonly jitterMs: number;
+  /** Of the lost, those that a copy stood in for. */
+  readonly copied: number;
 }
 
 /** Sequence numbers further ahead than this, or further behind than that, are another stream (RFC 3550, appendix A.1). */
 const MAX_DROPOUT = 3000;
 const MAX_MISORDER = 300;
-/** A greater difference between two packets is a sender whose clock jumped, not the network. */
-const MAX_JITTER_MS = 5000;
 /** Lost sequence numbers remembered, to tell a late packet from a duplicate. */
 const MAX_LOST_REMEMBERED = 512;
+
+/** Missing numbers that are told; of a longer hole the last. */
+const MAX_MISSING_TOLD = 64;
 
 interface Held {
   readonly packet: RtpPacket;
   readonly arrivalMs: number;
+  readonly isCopy: boolean;
 }
 
 /**
@@ -65,36 +69,66 @@ export class JitterBuffer {
   readonly #lostNumbers = new Set<number>();
   #ready: JitterBufferItem[] = [];
   #ssrc = 0;
+  #streams = 0;
   /** Extended (unwrapped) sequence number that goes out next; undefined before the first packet. */
   #next: number | undefined;
   #restarted = false;
   #candidate: Held | undefined;
   #firstNumber = 0;
-  #lastArrivalMs: number | undefined;
-  #lastTimestamp = 0;
-  #jitterMs = 0;
   #received = 0;
   #lost = 0;
   #late = 0;
   #duplicates = 0;
+  #copied = 0;
 
   constructor(options: JitterBufferOptions = {}) {
     this.targetMs = options.targetMs ?? 60;
     this.#maxPackets = options.maxPackets ?? 128;
   }
 
-  /** Takes a packet in any order. What it lets out comes with the next `pop`. */
-  push(packet: RtpPacket, nowMs: number): void {
-    if (this.#next === undefined) {
-      this.#start({ packet, arrivalMs: nowMs }, false);
-      return;
-    }
+  /** The stream that is believed; undefined before the first packet. */
+  get ssrc(): number | undefined {
+    return this.#next === undefined ? undefined : this.#ssrc;
+  }
+
+  /** How many streams came one after the other; extended numbers are of the last. */
+  get streams(): number {
+    return this.#streams;
+  }
+
+  /**
+   * Takes a packet in any order. What it lets out comes with the next `pop`.
+   * Answers its extended sequence number if it came in time, for the first time.
+   */
+  push(packet: RtpPacket, nowMs: number): number | undefined {
+    const held = { packet, arrivalMs: nowMs, isCopy: false };
+    if (this.#next === undefined) return this.#start(held, false);
     const ahead = sequenceDifference(packet.sequenceNumber, this.#next & 0xffff);
     if (packet.ssrc !== this.#ssrc || ahead > MAX_DROPOUT || ahead < -MAX_MISORDER) {
-      this.#considerRestart({ packet, arrivalMs: nowMs });
-      return;
+      this.#considerRestart(held);
+      return undefined;
     }
-    this.#accept(this.#next + ahead, { packet, arrivalMs: nowMs });
+    return this.#accept(this.#next + ahead, held);
+  }
+
+  /** Takes what another packet of the stream carries of this one. It goes out in its place if the packet itself does not come before. */
+  pushCopy(packet: RtpPacket, nowMs: number): void {
+    if (this.#next === undefined || packet.ssrc !== this.#ssrc || this.#held.size === 0) return;
+    const ahead = sequenceDifference(packet.sequenceNumber, this.#next & 0xffff);
+    const extended = this.#next + ahead;
+    if (ahead < 0 || ahead > MAX_DROPOUT || this.#held.has(extended)) return;
+    this.#held.set(extended, { packet, arrivalMs: nowMs, isCopy: true });
+  }
+
+  /** Extended numbers of the packets that are waited for, oldest first, at most 64; empty while nothing is missing. */
+  missing(): number[] {
+    const numbers: number[] = [];
+    if (this.#held.size === 0) return numbers;
+    const highest = Math.max(...this.#held.keys());
+    for (let number = highest - 1; number >= (this.#next ?? highest) && numbers.length < MAX_MISSING_TOLD; number -= 1) {
+      if (!this.#held.has(number)) numbers.push(number);
+    }
+    return numbers.reverse();
   }
 
   /** Everything that may go out now, in sequence order. */
@@ -129,19 +163,19 @@ export class JitterBuffer {
       lost: this.#lost,
       late: this.#late,
       duplicates: this.#duplicates,
-      jitterMs: this.#jitterMs,
+      copied: this.#copied,
     };
   }
 
-  #start(first: Held, restart: boolean): void {
+  #start(first: Held, restart: boolean): number | undefined {
     // One full turn above zero: extended numbers then stay positive for packets reordered around the start.
     this.#next = first.packet.sequenceNumber + 0x10000;
     this.#firstNumber = this.#next;
     this.#ssrc = first.packet.ssrc;
+    this.#streams += 1;
     this.#restarted = restart;
-    this.#lastArrivalMs = undefined;
     this.#lostNumbers.clear();
-    this.#accept(this.#next, first);
+    return this.#accept(this.#next, first);
   }
 
   #considerRestart(held: Held): void {
@@ -159,7 +193,7 @@ export class JitterBuffer {
     this.#accept((this.#next ?? 0) + sequenceDifference(held.packet.sequenceNumber, (this.#next ?? 0) & 0xffff), held);
   }
 
-  #accept(extended: number, held: Held): void {
+  #accept(extended: number, held: Held): number | undefined {
     const next = this.#next ?? extended;
     if (extended < next) {
       if (extended < this.#firstNumber || this.#lostNumbers.delete(extended)) {
@@ -168,17 +202,17 @@ export class JitterBuffer {
       } else {
         this.#duplicates += 1;
       }
-      return;
+      return undefined;
     }
-    if (this.#held.has(extended)) {
+    if (this.#held.get(extended)?.isCopy === false) {
       this.#duplicates += 1;
-      return;
+      return undefined;
     }
     this.#candidate = undefined;
     this.#received += 1;
-    this.#measureJitter(held);
     this.#held.set(extended, held);
     while (this.#takeNext());
+    return extended;
   }
 
   #takeNext(): boolean {
@@ -187,7 +221,12 @@ export class JitterBuffer {
     if (!held) return false;
     this.#held.delete(next);
     this.#next = next + 1;
-    this.#ready.push({ kind: 'packet', packet: held.packet, arrivalMs: held.arrivalMs, restart: this.#restarted });
+    this.#ready.push({ kind: 'packet', ...held, restart: this.#restarted });
+    if (held.isCopy) {
+      this.#lost += 1;
+      this.#copied += 1;
+      this.#rememberLost(next);
+    }
     this.#restarted = false;
     return true;
   }
@@ -227,15 +266,5 @@ export class JitterBuffer {
     const ready = this.#ready;
     if (ready.length > 0) this.#ready = [];
     return ready;
-  }
-
-  #measureJitter({ packet, arrivalMs }: Held): void {
-    if (this.#lastArrivalMs !== undefined) {
-      const mediaMs = timestampDifference(packet.timestamp, this.#lastTimestamp) / (OPUS_CLOCK_HZ / 1000);
-      const differenceMs = Math.abs(arrivalMs - this.#lastArrivalMs - mediaMs);
-      if (differenceMs < MAX_JITTER_MS) this.#jitterMs += (differenceMs - this.#jitterMs) / 16;
-    }
-    this.#lastArrivalMs = arrivalMs;
-    this.#lastTimestamp = packet.timestamp;
   }
 }

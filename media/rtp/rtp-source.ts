@@ -3,18 +3,27 @@ import type { AudioSource, GapCause, LaneAudio } from '../../src/core/audio.ts';
 import type { Clock } from '../../src/core/clock.ts';
 import type { TrackStats } from '../../src/core/media-engine.ts';
 import type { ObserveStage } from '../../src/core/stages.ts';
-import { JitterBuffer } from './jitter-buffer.ts';
+import type { RtpFormats } from './formats.ts';
 import type { JitterBufferItem } from './jitter-buffer.ts';
 import { LaneQueue } from './lane-queue.ts';
 import { isDtxPacket, opusFrameTicks, opusPacketHasFec, opusPacketTicks } from './opus-packet.ts';
 import { CONCEALMENT_STEP_SAMPLES, OpusDecoder, TICKS_PER_SAMPLE } from './opus.ts';
+import { PacketIntake } from './packet-intake.ts';
 import type { RtpPacket } from './packet.ts';
 import { Timeline } from './timeline.ts';
 
 export interface RtpSourceOptions {
   readonly clock: Clock;
-  /** Longest wait for a missing packet, in ms. Default 60. */
-  readonly targetMs?: number;
+  /** What the packets hold, by payload type. Default: all are Opus. */
+  readonly formats?: RtpFormats;
+  /**
+   * Sends one RTCP packet, not yet encrypted, to the track's sender: receiver reports, requests for lost packets.
+   * Default: the engine sees to both by itself.
+   */
+  readonly sendRtcp?: (packet: Uint8Array) => void;
+  /** Bounds of the wait for a missing packet, in ms; between them it follows the jitter and the round trip. Default 30 and 300. */
+  readonly minTargetMs?: number;
+  readonly maxTargetMs?: number;
   /** Loss up to this is concealed; of a longer one only the beginning. In ms, default 60, at most 120. */
   readonly maxConcealmentMs?: number;
   /** Time without packets after a packet that announced silence, before gaps are announced. In ms, default 100. */
@@ -35,7 +44,7 @@ type PacketItem = Extract<JitterBufferItem, { kind: 'packet' }>;
 /**
  * The audio of one remote Opus track: packets in any order go in, lane audio comes out.
  *
- *     push -> JitterBuffer -> Timeline -> OpusDecoder -> LaneQueue -> lane
+ *     push -> PacketIntake -> Timeline -> OpusDecoder -> LaneQueue -> lane
  *               (order)        (gaps)      (PCM)          (bound)
  *
  * - Loss: up to `maxConcealmentMs` is made up, from the FEC copy in the packet after it where there is one, else by
@@ -43,7 +52,7 @@ type PacketItem = Extract<JitterBufferItem, { kind: 'packet' }>;
  *   FEC copy, and what lies between is a gap of cause `loss`. A corrupt packet counts as lost.
  * - A step of RTP time with no packet missing is a gap of cause `dtx`.
  * - Silence is announced while it lasts: when no packet has come for `dtxAfterMs` or `muteAfterMs`, the time that passed
- *   by the arrival clock, less `targetMs`, is put out as gaps of cause `dtx` or `mute`, every 100 ms. When packets
+ *   by the arrival clock, less the wait for a missing packet, is put out as gaps of cause `dtx` or `mute`, every 100 ms. When packets
  *   come again RTP time has the word: what it says beyond the announced gap follows as a gap; if too much was
  *   announced, nothing is taken back, the audio follows at once, and later gaps are shorter by the surplus
  *   (see {@link Timeline}).
@@ -56,7 +65,7 @@ export class RtpSource implements AudioSource {
   readonly #maxConcealmentSamples: number;
   readonly #dtxAfterMs: number;
   readonly #muteAfterMs: number;
-  readonly #buffer: JitterBuffer;
+  readonly #intake: PacketIntake;
   readonly #timeline = new Timeline();
   readonly #decoder = new OpusDecoder();
   readonly #queue: LaneQueue;
@@ -72,7 +81,7 @@ export class RtpSource implements AudioSource {
   #missing = 0;
   #corrupt = 0;
   #surplus = 0;
-  #recovered = 0;
+  #recoveredByFec = 0;
   #concealedSamples = 0;
   #gapSamples = 0;
 
@@ -80,7 +89,12 @@ export class RtpSource implements AudioSource {
   constructor(options: RtpSourceOptions) {
     this.#clock = options.clock;
     this.#observe = options.observe ?? (() => undefined);
-    this.#buffer = new JitterBuffer({ targetMs: options.targetMs ?? 60 });
+    const { formats, sendRtcp, minTargetMs, maxTargetMs } = options;
+    this.#intake = new PacketIntake({
+      ...(formats && { formats }),
+      ...(sendRtcp && { sendRtcp }),
+      target: { ...(minTargetMs !== undefined && { minMs: minTargetMs }), ...(maxTargetMs !== undefined && { maxMs: maxTargetMs }) },
+    });
     this.#maxConcealmentSamples = msToSamples(Math.min(120, options.maxConcealmentMs ?? 60));
     this.#dtxAfterMs = options.dtxAfterMs ?? 100;
     this.#muteAfterMs = options.muteAfterMs ?? 300;
@@ -93,28 +107,53 @@ export class RtpSource implements AudioSource {
   /** Takes a packet of the track. `nowMs` is its arrival on the source's clock. Ignored after `close`. */
   push(packet: RtpPacket, nowMs: number): void {
     if (this.#closed) return;
-    this.#buffer.push(packet, nowMs);
+    this.#intake.push(packet, nowMs);
     this.#drain(nowMs);
   }
 
+  /** Takes decrypted RTCP of the track's transport; what is about other streams is passed over. `nowMs` as for `push`. */
+  receiveRtcp(compound: Uint8Array, nowMs: number): void {
+    if (!this.#closed) this.#intake.receiveRtcp(compound, nowMs, () => undefined);
+  }
+
+  /** For engines that measure the round trip by themselves. */
+  setRoundTrip(roundTripMs: number): void {
+    this.#intake.setRoundTrip(roundTripMs);
+  }
+
+  /** What the packets hold, after a negotiation. */
+  setFormats(formats: RtpFormats): void {
+    this.#intake.setFormats(formats);
+  }
+
   stats(): TrackStats {
-    const buffer = this.#buffer.stats();
+    const intake = this.#intake.stats();
+    const { recoveredByRed, recoveredByRetransmission } = intake;
     return {
-      packetsReceived: buffer.received,
-      packetsLost: buffer.lost + this.#corrupt,
-      packetsLate: buffer.late + this.#surplus,
-      packetsRecovered: this.#recovered,
+      packetsReceived: intake.received,
+      packetsLost: intake.lost + this.#corrupt,
+      packetsLate: intake.late + this.#surplus,
+      packetsRecovered: this.#recoveredByFec + recoveredByRed + recoveredByRetransmission,
+      recoveredByFec: this.#recoveredByFec,
+      recoveredByRed,
+      recoveredByRetransmission,
+      packetsReordered: intake.reordered,
+      retransmissionsAsked: intake.retransmissionsAsked,
       concealedSamples: this.#concealedSamples,
       gapSamples: this.#gapSamples + this.#queue.droppedSamples,
-      jitterMs: buffer.jitterMs,
-      bufferMs: this.#buffer.heldMs(this.#clock.nowMs()),
+      jitterMs: intake.jitterMs,
+      targetDelayMs: intake.targetDelayMs,
+      bufferMs: this.#intake.heldMs(this.#clock.nowMs()),
+      driftPpm: null,
+      driftCorrectionSamples: 0,
+      roundTripMs: intake.roundTripMs ?? null,
     };
   }
 
   /** Puts out what the jitter buffer holds, then ends the iteration. Idempotent. */
   close(): void {
     if (this.#closed) return;
-    for (const item of this.#buffer.flush()) this.#play(item);
+    for (const item of this.#intake.flush()) this.#play(item);
     this.#stop();
     this.#queue.end();
   }
@@ -135,9 +174,9 @@ export class RtpSource implements AudioSource {
   }
 
   #drain(nowMs: number): void {
-    for (const item of this.#buffer.pop(nowMs)) this.#play(item);
-    const holeDueMs = this.#buffer.nextDueMs();
-    if (holeDueMs !== undefined) this.#wakeAt(holeDueMs, nowMs);
+    for (const item of this.#intake.pop(nowMs)) this.#play(item);
+    const waitDueMs = this.#intake.nextDueMs();
+    if (waitDueMs !== undefined) this.#wakeAt(waitDueMs, nowMs);
     else if (this.#lastArrivalMs !== undefined) this.#wakeAt(this.#silenceDueMs(this.#lastArrivalMs, nowMs), nowMs);
   }
 
@@ -154,9 +193,9 @@ export class RtpSource implements AudioSource {
 
   #onTimer(nowMs: number): void {
     const isQuiet = this.#lastArrivalMs !== undefined && nowMs >= this.#lastArrivalMs + this.#patienceMs();
-    if (isQuiet && this.#buffer.nextDueMs() === undefined) {
+    if (isQuiet && this.#intake.nextDueMs() === undefined) {
       this.#announcing ??= this.#lastWasDtx ? 'dtx' : 'mute';
-      this.#putGap(this.#timeline.silentSamples(nowMs - this.#buffer.targetMs), this.#announcing);
+      this.#putGap(this.#timeline.silentSamples(nowMs - this.#intake.targetMs), this.#announcing);
     }
     this.#drain(nowMs);
   }
@@ -233,7 +272,7 @@ export class RtpSource implements AudioSource {
       this.#putGap(samples, 'loss');
       return;
     }
-    if (fecPacket) this.#recovered += 1;
+    if (fecPacket) this.#recoveredByFec += 1;
     this.#concealedSamples += samples;
     this.#putPcm(pcm);
   }

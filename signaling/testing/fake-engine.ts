@@ -6,10 +6,19 @@ export const NO_STATS: TrackStats = {
   packetsLost: 0,
   packetsLate: 0,
   packetsRecovered: 0,
+  recoveredByFec: 0,
+  recoveredByRed: 0,
+  recoveredByRetransmission: 0,
+  packetsReordered: 0,
+  retransmissionsAsked: 0,
   concealedSamples: 0,
   gapSamples: 0,
   jitterMs: 0,
+  targetDelayMs: 0,
   bufferMs: 0,
+  driftPpm: null,
+  driftCorrectionSamples: 0,
+  roundTripMs: null,
 };
 
 /** An offer with just what can be trickled to. */

@@ -21,17 +21,42 @@ export interface RemoteTrack {
   stats(): TrackStats;
 }
 
-/** Counted since the track began. */
+/** Counted since the track began. What is in ms is as it is now. */
 export interface TrackStats {
+  /** Every packet but duplicates, late ones included. */
   readonly packetsReceived: number;
+  /** Did not come in time, or were corrupt, those that `packetsRecovered` made good by a copy included. */
   readonly packetsLost: number;
+  /** Came when their place was already filled, or were more audio than time had passed for. */
   readonly packetsLate: number;
+  /** The sum of the next three. */
   readonly packetsRecovered: number;
+  /** Out of the low-rate copy in the packet behind (in-band FEC). */
+  readonly recoveredByFec: number;
+  /** Out of the whole copy in a packet behind (RED). */
+  readonly recoveredByRed: number;
+  /** Sent again because they were asked for (NACK). These came in time and are not among the lost. */
+  readonly recoveredByRetransmission: number;
+  /** Came out of order, and were waited for. */
+  readonly packetsReordered: number;
+  /** Packets asked for again, each time counted. */
+  readonly retransmissionsAsked: number;
+  /** Audio made up for packets that did not come: by extrapolation, or out of FEC. */
   readonly concealedSamples: number;
+  /** Lane time without audio. */
   readonly gapSamples: number;
+  /** Interarrival jitter (RFC 3550, section 6.4.1). */
   readonly jitterMs: number;
-  /** Time a packet waits in the jitter buffer now. */
+  /** How long a missing packet is waited for. */
+  readonly targetDelayMs: number;
+  /** How long the packet that is held back longest has waited for a missing one. */
   readonly bufferMs: number;
+  /** How much faster the sender's audio clock runs than this server's, in parts per million; null until it is known. */
+  readonly driftPpm: number | null;
+  /** Samples added to the lane (positive) or taken out of it to hold it to this server's clock. */
+  readonly driftCorrectionSamples: number;
+  /** Null until it is known. */
+  readonly roundTripMs: number | null;
 }
 
 /** A data channel that the other side opened; messages in order. */
