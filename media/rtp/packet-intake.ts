@@ -168,8 +168,9 @@ export class PacketIntake {
       this.#target.observe(packet, arrivalMs);
     }
     if (number !== undefined) this.#highest = Math.max(this.#highest, number);
-    const report = this.#sendRtcp && this.#reception.takeReport(arrivalMs);
-    if (report) this.#sendRtcp?.(report);
+    if (!this.#sendRtcp) return;
+    const report = this.#reception.takeReport(arrivalMs);
+    if (report) this.#sendRtcp(report);
   }
 
   /** 1 if the packet was sent again because it was asked for. */
