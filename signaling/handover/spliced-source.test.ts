@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { msToSamples, type LaneAudio } from '../../src/core/audio.ts';
+import { FedSource, quiet, settle } from '../../src/core/testing/audio.ts';
+import { MARGIN_SAMPLES, SplicedSource } from './spliced-source.ts';
+import { coded, murmur } from './testing/murmur.ts';
+
+const SPOKEN = murmur(20_000);
+const between = (fromMs: number, toMs: number): Int16Array => SPOKEN.subarray(msToSamples(fromMs), msToSamples(toMs));
+
+/** A lane that hears everything, and checks that nothing is missing between two pieces. */
+function listen(source: SplicedSource) {
+  const items: LaneAudio[] = [];
+  let position = 0;
+  const done = (async () => {
+    for await (const item of source) {
+      assert.equal(item.startSample, position);
+      position += item.kind === 'pcm' ? item.samples.length : item.lengthSamples;
+      items.push(item);
+    }
+  })();
+  const sound = (): Int16Array => Int16Array.from(items.flatMap((item) => (item.kind === 'pcm' ? [...item.samples] : Array.from({ length: item.lengthSamples }, () => 0))));
+  return { items, done, sound };
+}
+
+test('a replay goes on with the very next sample', async () => {
+  const first = new FedSource().pcm(between(0, 7000));
+  const spliced = new SplicedSource(first);
+  const lane = listen(spliced);
+  assert.equal(await spliced.cut(), msToSamples(7000));
+  spliced.continueWith(new FedSource().pcm(between(3300, 11_000)).end());
+  await lane.done;
+  assert.deepEqual(lane.sound(), between(0, 11_000));
+});
+
+test('what a codec did to the first half does not matter', async () => {
+  const spliced = new SplicedSource(new FedSource().pcm(coded(between(0, 7000))));
+  const lane = listen(spliced);
+  await spliced.cut();
+  spliced.continueWith(new FedSource().pcm(between(2000, 11_000)).end());
+  await lane.done;
+  assert.deepEqual(lane.sound().subarray(msToSamples(7000)), between(7000, 11_000));
+});
+
+test('the silence of a path that dies is not heard', async () => {
+  const first = new FedSource().pcm(between(0, 5000)).gap(400, 'mute').gap(100, 'mute').gap(100, 'mute');
+  const spliced = new SplicedSource(first);
+  const lane = listen(spliced);
+  await settle();
+  assert.equal(await spliced.cut(), msToSamples(5000));
+  spliced.continueWith(new FedSource().pcm(between(1000, 9000)).end());
+  await lane.done;
+  assert.deepEqual(lane.sound(), between(0, 9000));
+});
+
+test('nor is what comes in pieces before it dies', async () => {
+  const first = new FedSource().pcm(between(0, 5000)).gap(300, 'loss').pcm(between(5300, 6000)).gap(400, 'loss').pcm(between(6400, 6500));
+  const spliced = new SplicedSource(first);
+  const lane = listen(spliced);
+  assert.equal(await spliced.cut(), msToSamples(5000));
+  spliced.continueWith(new FedSource().pcm(between(1000, 9000)).end());
+  await lane.done;
+  assert.deepEqual(lane.sound(), between(0, 9000));
+});
+
+test('a path that comes back is heard with its hole, short holes and announced silence at once', async () => {
+  const first = new FedSource().pcm(between(0, 1000)).gap(100, 'loss').gap(800, 'dtx');
+  const lane = listen(new SplicedSource(first));
+  await settle();
+  assert.deepEqual(lane.items.slice(-2).map((item) => item.kind === 'gap' && item.cause), ['loss', 'dtx']);
+  first.gap(500, 'loss').pcm(between(0, 1400));
+  await settle();
+  assert.equal(lane.items.at(-1)?.kind === 'gap' && lane.items.at(-1)?.startSample, msToSamples(1100), 'held back');
+  first.pcm(between(1400, 1600));
+  await settle();
+  assert.equal(lane.sound().length, msToSamples(4000));
+  first.end();
+});
+
+test('silence that lasts is silence', async () => {
+  const first = new FedSource().pcm(between(0, 1000));
+  const lane = listen(new SplicedSource(first));
+  for (let ms = 0; ms < 16_000; ms += 100) first.gap(100, 'mute');
+  await settle();
+  assert.equal(lane.sound().length, msToSamples(17_000));
+  first.pcm(between(0, 1000)).gap(300, 'mute');
+  await settle();
+  assert.equal(lane.sound().length, msToSamples(18_000), 'and is doubted again after sound');
+});
+
+test('a session that ends hears what was held back', async () => {
+  const spliced = new SplicedSource(new FedSource().pcm(between(0, 1000)).gap(400, 'mute').pcm(between(1000, 1500)));
+  const lane = listen(spliced);
+  await settle();
+  spliced.close();
+  await lane.done;
+  assert.equal(lane.sound().length, msToSamples(1900));
+});
+
+test('where nothing was heard, or nothing can be told, time decides', async () => {
+  const mute = new SplicedSource(new FedSource());
+  const heard = listen(mute);
+  assert.equal(await mute.cut(), 0);
+  mute.continueWith(new FedSource().pcm(between(0, 1500)).end());
+  await heard.done;
+  assert.deepEqual(heard.sound(), between(0, 1500));
+
+  const silent = new SplicedSource(new FedSource().pcm(quiet(6000)));
+  const lane = listen(silent);
+  await silent.cut();
+  silent.continueWith(new FedSource().pcm(quiet(4000)).pcm(between(0, 8000)).end());
+  await lane.done;
+  assert.equal(lane.sound().length, msToSamples(6000) + msToSamples(12_000) - MARGIN_SAMPLES);
+  assert.deepEqual(lane.sound().subarray(msToSamples(6000)), between(0, 8000));
+});
+
+test('closed while it waits for its replay, it ends, and a replay that comes then is closed', async () => {
+  const spliced = new SplicedSource(new FedSource().pcm(between(0, 1000)));
+  const lane = listen(spliced);
+  await spliced.cut();
+  spliced.close();
+  await lane.done;
+  const late = new FedSource();
+  spliced.continueWith(late);
+  assert.equal(late.closes, 1);
+});
