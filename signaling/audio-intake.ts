@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { AudioDecoder, AudioFormat } from '../src/core/audio.ts';
+import type { AudioDecoder, AudioFormat, AudioSource } from '../src/core/audio.ts';
 import { BoundedQueue } from '../src/core/bounded-queue.ts';
 import { toEarshotError } from '../src/core/errors.ts';
 import type { Session } from '../src/core/session/session.ts';
@@ -61,11 +61,11 @@ export class AudioIntake {
     this.#queue.discard();
   }
 
-  /** Hears all there is and closes the session. Never rejects: a failure destroys the session. */
-  async feed(session: Session, format: AudioFormat): Promise<void> {
+  /** Hears all there is and closes the session. `addLanes` takes what it is decoded to, by default as new lanes. Never rejects: a failure destroys the session. */
+  async feed(session: Session, format: AudioFormat, addLanes = lanesOf(session)): Promise<void> {
     try {
       const audio = await this.#options.decode(this.#take(session), format, this.#options.signal);
-      for (const [index, lane] of audio.lanes.entries()) session.addLane(lane, `channel ${String(index)}`);
+      addLanes(audio.lanes);
       this.#hasLanes = true;
       await session.settled();
       await session.close(this.#reason);
@@ -90,3 +90,7 @@ export class AudioIntake {
     }
   }
 }
+
+const lanesOf = (session: Session) => (lanes: readonly AudioSource[]): void => {
+  for (const [index, lane] of lanes.entries()) session.addLane(lane, `channel ${String(index)}`);
+};

@@ -20,7 +20,8 @@ export interface GatewayServices {
   readonly observe?: ObserveStage;
 }
 
-const OPEN_TIMEOUT_MS = 30_000;
+/** Time a client has to send `open`. */
+export const OPEN_TIMEOUT_MS = 30_000;
 
 /**
  * The one loop of every streaming socket: connection x conversation x session. Resolves when all three are done.
@@ -176,7 +177,8 @@ async function deliver(
   }
 }
 
-async function sayFarewell(connection: Connection, conversation: Conversation, error: EarshotError): Promise<void> {
+/** Tells the client why it is let go. */
+export async function sayFarewell(connection: Connection, conversation: Conversation, error: EarshotError): Promise<void> {
   const { messages, closeCode, reason } = conversation.fail(error);
   for (const text of messages) await connection.send(text);
   connection.close(closeCode, reason ?? error.code);

@@ -2,12 +2,20 @@ import type { Clock } from '../src/core/clock.ts';
 import { EarshotError, toEarshotError } from '../src/core/errors.ts';
 import type { IceCandidate, IceServer, MediaEngine, Peer, RemoteChannel, TrackStats } from '../src/core/media-engine.ts';
 import type { Session } from '../src/core/session/session.ts';
+import type { Handover } from './handover/handover.ts';
 
 export interface WebRtcSessionsOptions {
   readonly engine: MediaEngine;
   readonly clock: Clock;
   /** How long an ended session can still be read by its control socket. Default 60 s. */
   readonly retainMs?: number;
+}
+
+export interface OpenOptions {
+  /** Told of each data channel. Default: they are left alone. */
+  readonly onChannel?: (channel: RemoteChannel) => void;
+  /** What the session goes on with when its peer is gone. Default: it ends with it. */
+  readonly handover?: Handover;
 }
 
 interface WebRtcSession {
@@ -45,24 +53,27 @@ export class WebRtcSessions {
     return this.#options.engine.peerCount;
   }
 
-  /** Takes over a fresh session. `onChannel` is told of each data channel. With an offer resolves with the answer; if that fails the session is destroyed. */
-  async open(session: Session, offerSdp: string | undefined, onChannel?: (channel: RemoteChannel) => void): Promise<string | undefined> {
+  /** Takes over a fresh session. With an offer resolves with the answer; if that fails the session is destroyed. */
+  async open(session: Session, offerSdp: string | undefined, { onChannel, handover }: OpenOptions = {}): Promise<string | undefined> {
     try {
       const stats = new Map<string, () => TrackStats>();
       const peer = this.#options.engine.createPeer({
         track: (track) => {
           stats.set(track.label, () => track.stats());
           try {
-            session.addLane(track.source, track.label);
+            session.addLane(handover?.splice(track.source) ?? track.source, track.label);
           } catch {
             // Too many tracks, or the session is closing: the track is not heard, which `addLane` made sure of.
           }
         },
         ...(onChannel && { channel: onChannel }),
         state: (state) => {
-          if (state === 'closed') void session.close('abandoned');
+          if (state !== 'closed') return;
+          if (handover) handover.lost();
+          else void session.close('abandoned');
         },
       });
+      handover?.own(() => peer.close());
       this.#entries.set(session.id, { session, peer, stats, offered: false });
       void session.closed.then(() => {
         this.#retire(session.id, peer);

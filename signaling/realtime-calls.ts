@@ -26,8 +26,10 @@ export class RealtimeCalls {
     const call = new Call(session, settings);
     this.#calls.set(id, call);
     void session.closed.then(() => this.#calls.delete(id));
-    const answer = await this.#webrtc.open(session, offerSdp, (channel) => {
-      if (channel.label === EVENTS_CHANNEL) void call.serve(channelConnection(channel));
+    const answer = await this.#webrtc.open(session, offerSdp, {
+      onChannel: (channel) => {
+        if (channel.label === EVENTS_CHANNEL) void call.serve(channelConnection(channel));
+      },
     });
     return { id, answer: answer ?? '' };
   }

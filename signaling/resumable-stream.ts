@@ -1,12 +1,15 @@
-import type { AudioDecoder } from '../src/core/audio.ts';
+import type { AudioDecoder, AudioFormat, AudioSource } from '../src/core/audio.ts';
 import type { Clock } from '../src/core/clock.ts';
 import { EarshotError, toEarshotError } from '../src/core/errors.ts';
 import type { Session } from '../src/core/session/session.ts';
 import type { ObserveStage } from '../src/core/stages.ts';
+import type { NumberedEvent } from '../src/core/transcript.ts';
 import { AudioIntake } from './audio-intake.ts';
 import { AudioLedger, type ByteRange } from './audio-ledger.ts';
 import type { Connection } from './connection.ts';
 import type { Command, Conversation, Farewell, StreamRequest } from './dialects/dialect.ts';
+import { type Arrival, NumberedClient } from './numbered-client.ts';
+import { NumberedLedger } from './numbered-ledger.ts';
 import { Outbox } from './outbox.ts';
 
 /** A conversation whose client tells by what it repeats what it has not been told was received. It lives as long as the session. */
@@ -15,20 +18,26 @@ export interface ResumableConversation extends Conversation {
   acknowledge(range: ByteRange): readonly string[];
 }
 
-export interface ResumableStreamOptions {
+/** A client that does not say where it goes on. */
+export interface GuessedClient {
   readonly conversation: ResumableConversation;
-  readonly session: Session;
   readonly format: StreamRequest['format'];
   /** Bytes of one sample of all channels. */
   readonly frameBytes: number;
   /** Whether the client is told what arrived. */
   readonly acknowledging: boolean;
+}
+
+export interface ResumableStreamOptions extends Partial<GuessedClient> {
+  readonly session: Session;
   readonly decode: AudioDecoder;
   readonly clock: Clock;
   /** Told of what ended the session before its time. */
   readonly onFault: (error: EarshotError) => void;
   /** Given every new byte of audio, in order. */
   readonly onAudio?: (bytes: Uint8Array) => void;
+  /** Takes what the audio is decoded to. Default: each is a new lane of the session. */
+  readonly addLanes?: (lanes: readonly AudioSource[]) => void;
   /** Awaited with what ended the session before its time once that has told its last, before the client is let go. Never rejects. */
   readonly beforeEnd?: (fault: EarshotError | undefined) => Promise<void>;
   readonly observe?: ObserveStage;
@@ -69,6 +78,8 @@ interface Attachment {
   confirming: boolean;
   /** The client did not repeat anything soon. */
   late: boolean;
+  /** Where the client says where it goes on. */
+  readonly numbered: { readonly arrival: Arrival; readonly client: NumberedClient; readonly events: AsyncIterable<NumberedEvent> } | undefined;
   wake: () => void;
 }
 
@@ -81,6 +92,9 @@ interface Attachment {
  *
  * Audio that comes again after a loss is recognized and heard once ({@link AudioLedger}). Messages are kept until the client has
  * answered a ping after them, and come again on the next connection: at least once, with the ids that they had.
+ *
+ * A client that says where it goes on ({@link Arrival}; the stream then has no conversation of its own) is believed: its bytes are counted, and events come from the
+ * session's log.
  */
 export class ResumableStream {
   /** Resolves when the client has had the last word, or will not fetch it any more. */
@@ -89,9 +103,11 @@ export class ResumableStream {
   readonly ended: Promise<void>;
   readonly session: Session;
   readonly #options: ResumableStreamOptions;
-  readonly #conversation: ResumableConversation;
+  readonly #conversation: ResumableConversation | undefined;
   readonly #patience: Patience;
   readonly #ledger: AudioLedger;
+  readonly #numbers = new NumberedLedger();
+  #format: AudioFormat;
   readonly #intake: AudioIntake;
   readonly #outbox = new Outbox();
   readonly #stop = new AbortController();
@@ -99,6 +115,7 @@ export class ResumableStream {
   #marks: { readonly ack: number; readonly place: number }[] = [];
   #markedAck = 0;
   readonly #done = Promise.withResolvers<void>();
+  #fault: EarshotError | undefined;
   #current: Attachment | undefined;
   #joined = false;
   #feeding = false;
@@ -115,7 +132,8 @@ export class ResumableStream {
     this.#conversation = options.conversation;
     this.session = options.session;
     this.#patience = { ...PATIENCE, ...options.patience };
-    this.#ledger = new AudioLedger({ frameBytes: options.frameBytes, acknowledging: options.acknowledging });
+    this.#ledger = new AudioLedger({ frameBytes: options.frameBytes ?? 1, acknowledging: options.acknowledging ?? false });
+    this.#format = options.format ?? { container: 'auto' };
     this.#intake = new AudioIntake({ decode: options.decode, signal: this.#stop.signal, ...(options.observe && { observe: options.observe }) });
     this.over = this.#done.promise;
     this.ended = this.#listen();
@@ -127,18 +145,25 @@ export class ResumableStream {
     return this.#current !== undefined;
   }
 
-  /** Serves the connection, in place of any before it. Resolves when it is gone. */
-  async attach(connection: Connection): Promise<void> {
+  /** New bytes that came so far, of a client that says where it goes on. */
+  get position(): number {
+    return this.#numbers.position;
+  }
+
+  /** Serves the connection, in place of any before it. Resolves when it is gone. Throws where `arrival` names what the stream has not, or has no more. */
+  async attach(connection: Connection, arrival?: Arrival): Promise<void> {
+    const numbered = arrival && this.#believe(connection, arrival);
     this.#current?.connection.close(REPLACED, 'replaced by a newer connection');
     this.#left = false;
     const next = this.#outbox.start;
-    const attachment: Attachment = { connection, next, acks: [], acked: 0, confirmed: { next, acked: 0 }, confirming: false, late: false, wake: () => undefined };
+    const attachment: Attachment = { connection, next, acks: [], acked: 0, confirmed: { next, acked: 0 }, confirming: false, late: false, numbered, wake: () => undefined };
     this.#current = attachment;
-    if (this.#joined) this.#ledger.resume();
-    else this.#do(this.#conversation.begin?.() ?? []).catch(() => undefined);
+    if (numbered) this.#greet(connection, numbered.arrival);
+    else if (this.#joined) this.#ledger.resume();
+    else this.#do(this.#conversation?.begin?.() ?? []).catch(() => undefined);
     this.#joined = true;
     this.#watchIdle();
-    const talking = this.#talk(attachment);
+    const talking = numbered ? this.#tell(attachment, numbered) : this.#talk(attachment);
     await this.#read(attachment);
     await connection.closed;
     if (this.#current === attachment) this.#detach(connection.closeCode);
@@ -150,6 +175,21 @@ export class ResumableStream {
   close(): void {
     this.#cancelTimer();
     this.#done.resolve();
+  }
+
+  #believe(connection: Connection, arrival: Arrival): Attachment['numbered'] {
+    const gone = new AbortController();
+    void connection.closed.then(() => {
+      gone.abort();
+    });
+    const events = this.session.events(arrival.afterSeq, gone.signal);
+    this.#numbers.resume(arrival.position);
+    if (!this.#feeding) this.#format = arrival.format;
+    return { arrival, client: new NumberedClient(connection, arrival, this.#options.clock), events };
+  }
+
+  #greet(connection: Connection, { greeting }: Arrival): void {
+    for (const text of greeting?.(this.#numbers.position) ?? []) void connection.send(text);
   }
 
   #detach(closeCode: number | undefined): void {
@@ -184,12 +224,13 @@ export class ResumableStream {
   }
 
   async #read(attachment: Attachment): Promise<void> {
-    const { connection } = attachment;
+    const { connection, numbered } = attachment;
+    const conversation = numbered?.arrival.conversation ?? this.#conversation;
     try {
       for await (const message of connection.messages) {
         if (this.#current !== attachment) return;
         this.#watchIdle();
-        await this.#do(this.#conversation.decode(message));
+        await this.#do(conversation?.decode(message) ?? []);
       }
     } catch (error) {
       await this.session.destroy(toEarshotError(error));
@@ -211,15 +252,19 @@ export class ResumableStream {
       this.#acknowledgeRepetition(bytes);
       return;
     }
-    const taken = this.#take(this.#ledger.take(bytes));
+    const taken = this.#take(this.#fresh(bytes));
     this.#acknowledge();
     this.#current?.wake();
     await taken;
   }
 
+  #fresh(bytes: Uint8Array): Uint8Array {
+    return this.#current?.numbered ? this.#numbers.take(bytes) : this.#ledger.take(bytes);
+  }
+
   /** After the end only what came before may come again. */
   #acknowledgeRepetition(bytes: Uint8Array): void {
-    if (!this.#ledger.undecided) return;
+    if (this.#current?.numbered || !this.#ledger.undecided) return;
     this.#ledger.take(bytes);
     this.#acknowledge();
   }
@@ -228,15 +273,19 @@ export class ResumableStream {
     if (fresh.length === 0 || this.#intake.ended) return;
     this.#options.onAudio?.(fresh);
     const room = this.#intake.push(fresh);
-    if (!this.#feeding) void this.#intake.feed(this.session, this.#options.format);
+    if (!this.#feeding) void this.#intake.feed(this.session, this.#format, this.#options.addLanes);
     this.#feeding = true;
     await room;
   }
 
   #acknowledge(): void {
     const attachment = this.#current;
+    if (attachment?.numbered) {
+      attachment.numbered.client.acknowledge(this.#numbers.position);
+      return;
+    }
     const range = this.#ledger.acknowledge();
-    if (!range || !attachment) return;
+    if (!range || !attachment || !this.#conversation) return;
     attachment.acks.push({ upTo: range[1], texts: this.#conversation.acknowledge(range) });
     attachment.wake();
   }
@@ -259,10 +308,10 @@ export class ResumableStream {
   async #listen(): Promise<void> {
     let fault: EarshotError | undefined;
     try {
-      for await (const event of this.session.events()) {
+      for await (const event of this.session.events(this.#conversation ? 0 : this.session.lastSeq)) {
         // Nobody waits for what will be replaced.
         if (event.type === 'utterance.interim' && !this.#current) continue;
-        this.#say(this.#conversation.encode(event));
+        if (this.#conversation) this.#say(this.#conversation.encode(event));
         if (event.type === 'session.closed' && event.error) fault = new EarshotError(event.error.code, event.error.message);
       }
     } catch (error) {
@@ -276,15 +325,30 @@ export class ResumableStream {
     this.#finished = true;
     this.#stop.abort(new EarshotError('SESSION_CONFLICT', 'The stream has ended.'));
     this.#intake.discard();
+    this.#fault = fault;
     if (fault) {
       this.#options.onFault(fault);
-      const { messages, ...rest } = this.#conversation.fail(fault);
+      const { messages, ...rest } = this.#conversation?.fail(fault) ?? { messages: [], closeCode: fault.rule.closeCode };
       this.#outbox.put(messages);
       this.#farewell = rest;
     } else this.#farewell = { closeCode: NORMAL, reason: 'finished' };
     if (this.#current) this.#current.wake();
     else if (this.#left) this.close();
     else this.#wait(this.#patience.lostMs);
+  }
+
+  /** Tells a client that counts what it has not seen, to the end or until its connection is gone. */
+  async #tell(attachment: Attachment, { client, events }: NonNullable<Attachment['numbered']>): Promise<void> {
+    let fault: EarshotError | undefined;
+    try {
+      await client.tell(events);
+      if (this.session.ended) await this.ended;
+      fault = this.#fault;
+    } catch (error) {
+      fault = toEarshotError(error);
+    }
+    if (this.#current === attachment && (fault ?? this.session.ended)) await client.sayFarewell(fault);
+    client.forget();
   }
 
   /** Messages that may not have been received wait a moment: what the client repeats tells which of them it has. */

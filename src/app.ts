@@ -9,6 +9,7 @@ import { createSileroDetectors } from '../media/vad/silero.ts';
 import { WebRtcSessions } from '../signaling/offer-answer.ts';
 import { WhipRooms } from '../signaling/whip-rooms.ts';
 import { RealtimeCalls } from '../signaling/realtime-calls.ts';
+import { ResumableSessions } from '../signaling/resumable-sessions.ts';
 import { WebSocketTransport } from '../signaling/transports/websocket.ts';
 import type { Config } from './config/config.ts';
 import { guardedDoor } from './core/admission.ts';
@@ -198,6 +199,14 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
     log,
   });
   const webrtc = new WebRtcSessions({ engine, clock: systemClock });
+  const resumable = new ResumableSessions({
+    decode: core.decode,
+    clock: systemClock,
+    observe: stages.observe,
+    onFault: (error) => {
+      if (error.rule.httpStatus >= 500) log.warn({ code: error.code, err: error.cause }, 'stream failed');
+    },
+  });
   const webSockets = new WebSocketTransport();
   const gladia = new LiveSessions({ openSession, decode: core.decode, jobs: data.store.jobs, blobs: data.blobs, keepTranscripts: config.keepTranscripts, keepAudio: config.keepJobAudio, observe: stages.observe, log });
   const certificate = certificateOf(config);
@@ -214,6 +223,7 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
     webrtc,
     whip: new WhipRooms(engine),
     calls: new RealtimeCalls(webrtc),
+    resumable,
     dispatcher: core.dispatcher,
     decode: core.decode,
     enrolment,
@@ -239,6 +249,7 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
     analyst.close();
     await gladia.settled();
     gladia.close();
+    resumable.close();
     webrtc.close();
     await engine.close();
     webSockets.close();

@@ -10,9 +10,26 @@ export interface StreamRequest extends Omit<SessionWish, 'transport' | 'priority
   readonly format: AudioFormat;
 }
 
+/** Where a client goes on that has lost its connection, in its own words. */
+export interface ResumePoint {
+  readonly sessionId: string;
+  readonly token: string;
+  /** The next byte of its stream that it sends. */
+  readonly position: number;
+  /** The last event that it has seen. */
+  readonly afterSeq: number;
+}
+
 /** What one message asks for. */
 export type Command =
-  | { readonly type: 'open'; readonly request: StreamRequest }
+  | {
+      readonly type: 'open';
+      readonly request: StreamRequest;
+      /** It wants to be told what arrived, and may come back. */
+      readonly acknowledge?: boolean;
+      /** It has come back. */
+      readonly resume?: ResumePoint;
+    }
   | { readonly type: 'audio'; readonly bytes: Uint8Array }
   /** End the open utterances at the audio sent so far and go on; answered by `session.flushed`. */
   | { readonly type: 'flush' }

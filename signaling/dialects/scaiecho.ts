@@ -4,8 +4,16 @@ import { samplesToMs } from '../../src/core/audio.ts';
 import { EarshotError, type ErrorDetail } from '../../src/core/errors.ts';
 import type { NumberedEvent, SpeakerLabel, Utterance } from '../../src/core/transcript.ts';
 import type { WireMessage } from '../connection.ts';
-import type { Command, Conversation, Farewell } from './dialect.ts';
+import type { NumberedConversation } from '../numbered-client.ts';
+import type { Command, Farewell, ResumePoint } from './dialect.ts';
 import { invalid, meanConfidence, seconds } from './fields.ts';
+
+/** A stream that its client may come back to, over all its connections. */
+export interface KeptStream {
+  readonly token: string;
+  /** Bytes that came so far. */
+  readonly position: number;
+}
 
 /** A control line is never longer, so no more is kept while one is incomplete. */
 const MAX_CONTROL_BYTES = 64 * 1024;
@@ -18,9 +26,11 @@ const NEWLINE = 0x0a;
  * Clients that can send only binary frames (a pipe into `websocat -b`) put the control lines into them:
  * the line before the audio ends at its newline, the closing line is the exact last bytes.
  * With `controlOnly` it is the control socket of a WebRTC session: the same answers, and no `open` and no audio.
+ * A client whose `open` has `acknowledge` is told besides how to resume, and with `ack` how far its audio has come.
  */
-export class ScaiEchoConversation implements Conversation {
+export class ScaiEchoConversation implements NumberedConversation {
   readonly #controlOnly: boolean;
+  readonly #kept: KeptStream | undefined;
   #opened = false;
   #finished = false;
   #audioBytes = 0;
@@ -29,8 +39,9 @@ export class ScaiEchoConversation implements Conversation {
   /** The opening line was complete before its newline came; that is no audio. Raw audio may begin with the same byte. */
   #newlineMayFollow = false;
 
-  constructor(options: { readonly controlOnly?: boolean } = {}) {
+  constructor(options: { readonly controlOnly?: boolean; readonly kept?: KeptStream } = {}) {
     this.#controlOnly = options.controlOnly ?? false;
+    this.#kept = options.kept;
     this.#opened = this.#controlOnly;
   }
 
@@ -45,7 +56,7 @@ export class ScaiEchoConversation implements Conversation {
   encode(event: NumberedEvent): readonly string[] {
     switch (event.type) {
       case 'session.ready':
-        return [JSON.stringify({ type: 'ready', session_id: event.sessionId, backend_used: event.backend, model: event.model, ...(event.jobId !== undefined && { job_id: event.jobId }) })];
+        return [JSON.stringify({ type: 'ready', session_id: event.sessionId, backend_used: event.backend, model: event.model, ...(event.jobId !== undefined && { job_id: event.jobId }), ...(this.#kept && { resume_token: this.#kept.token }) })];
       case 'utterance.interim':
         return [JSON.stringify(delta(event.seq, event.utterance, false))];
       case 'utterance.final':
@@ -80,6 +91,10 @@ export class ScaiEchoConversation implements Conversation {
     }
   }
 
+  acknowledge(position: number): readonly string[] {
+    return [JSON.stringify({ type: 'ack', position })];
+  }
+
   fail(error: EarshotError): Farewell {
     const frame = {
       type: 'error',
@@ -96,7 +111,7 @@ export class ScaiEchoConversation implements Conversation {
     return {
       type: 'closed',
       seq: event.seq,
-      ...(!this.#controlOnly && { audio_bytes: this.#audioBytes }),
+      ...(!this.#controlOnly && { audio_bytes: this.#kept?.position ?? this.#audioBytes }),
       audio_duration_ms: Math.round(samplesToMs(heardSamples)),
     };
   }
@@ -106,7 +121,7 @@ export class ScaiEchoConversation implements Conversation {
       case 'open':
         if (this.#opened) throw new EarshotError('MESSAGE_MALFORMED', 'The stream is open already.');
         this.#opened = true;
-        return [{ type: 'open', request: streamRequest(control) }];
+        return [openCommand(control)];
       case 'close':
         if (!this.#opened) throw new EarshotError('MESSAGE_MALFORMED', 'Send "open" before "close".');
         this.#finished = true;
@@ -210,6 +225,32 @@ const CONTAINERS = new Map<string, AudioFormat['container']>(Object.entries({
 }));
 
 const PREFERENCES: readonly BackendPreference[] = ['any', 'prefer_self_hosted', 'prefer_relay'];
+
+function openCommand(open: Record<string, unknown>): Extract<Command, { readonly type: 'open' }> {
+  const details: ErrorDetail[] = [];
+  const acknowledge = open['acknowledge'] ?? false;
+  if (typeof acknowledge !== 'boolean') details.push({ field: 'acknowledge', message: 'true or false' });
+  const resume = open['resume'] === undefined ? undefined : resumePoint(open['resume'], details);
+  if (details.length > 0) throw invalid(details);
+  return { type: 'open', request: streamRequest(open), ...(acknowledge === true && { acknowledge }), ...(resume && { resume }) };
+}
+
+function resumePoint(value: unknown, details: ErrorDetail[]): ResumePoint {
+  const fields = typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+  const text = (field: string): string => {
+    const given = fields[field];
+    if (typeof given === 'string' && given !== '' && given.length <= 200) return given;
+    details.push({ field: `resume.${field}`, message: 'as "ready" told it' });
+    return '';
+  };
+  const count = (field: string): number => {
+    const given = fields[field] ?? 0;
+    if (typeof given === 'number' && Number.isSafeInteger(given) && given >= 0) return given;
+    details.push({ field: `resume.${field}`, message: 'an integer from 0' });
+    return 0;
+  };
+  return { sessionId: text('session_id'), token: text('token'), position: count('position'), afterSeq: count('after_seq') };
+}
 
 const isModelName = (value: unknown): value is string => typeof value === 'string' && value !== '' && value.length <= 200;
 

@@ -89,7 +89,7 @@ export class SplicedSource implements AudioSource {
   async *#follow(replay: AudioSource): AsyncGenerator<LaneAudio, void, void> {
     let parts: Int16Array[] = [];
     let length = 0;
-    let nextSearch = SEARCH_EVERY_SAMPLES;
+    let nextSearch = MARGIN_SAMPLES;
     for await (const item of replay) {
       if (this.#found) {
         yield this.#placed(item);

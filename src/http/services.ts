@@ -1,6 +1,7 @@
 import type { WebRtcSessions } from '../../signaling/offer-answer.ts';
 import type { WhipRooms } from '../../signaling/whip-rooms.ts';
 import type { RealtimeCalls } from '../../signaling/realtime-calls.ts';
+import type { ResumableSessions } from '../../signaling/resumable-sessions.ts';
 import type { WebSocketTransport } from '../../signaling/transports/websocket.ts';
 import type { OpenSession } from '../core/admission.ts';
 import type { AudioDecoder } from '../core/audio.ts';
@@ -28,6 +29,8 @@ export interface HttpServices {
   readonly webrtc: WebRtcSessions;
   readonly whip: WhipRooms;
   readonly calls: RealtimeCalls;
+  /** Sessions of native clients that may come back. */
+  readonly resumable: ResumableSessions;
   readonly dispatcher: Dispatcher;
   readonly decode: AudioDecoder;
   readonly enrolment: Enrolment;

@@ -4,6 +4,7 @@ import { STREAM_DIALECTS } from '../../../signaling/dialects/index.ts';
 import { OPENAI_REALTIME } from '../../../signaling/dialects/openai-realtime.ts';
 import { ScaiEchoConversation } from '../../../signaling/dialects/scaiecho.ts';
 import { serveControl, serveStream } from '../../../signaling/gateway.ts';
+import { serveNative } from '../../../signaling/native-stream.ts';
 import { EarshotError } from '../../core/errors.ts';
 import type { Principal } from '../../core/principal.ts';
 import type { Session } from '../../core/session/session.ts';
@@ -28,7 +29,7 @@ export function socketRoutes(services: HttpServices): SocketRoute[] {
         description: 'Send `{"type":"open"}`, then the bytes of the audio, then `{"type":"close"}`. Frames: docs/protocol.md.',
         errors: STREAM_ERRORS,
       },
-      open: ({ caller }) => stream(services, caller, new ScaiEchoConversation()),
+      open: ({ caller }) => nativeStream(services, caller),
     },
     {
       path: `${NATIVE_BASE}/webrtc/sessions/:id/control`,
@@ -73,6 +74,27 @@ function besideCall(services: HttpServices, caller: Principal, callId: string): 
   return { serve: (connection) => call.serve(connection) };
 }
 
+/** A client of the native protocol, which may come back. */
+function nativeStream(services: HttpServices, caller: Principal): AcceptedSocket {
+  return {
+    serve: (connection) =>
+      serveNative(connection, {
+        openSession: (request) => services.openSession(caller, { ...request, transport: 'websocket', priority: 'live' }),
+        decode: services.decode,
+        observe: services.stages.observe,
+        onFault: (error) => {
+          noteFault(services, error);
+        },
+        resumable: services.resumable,
+        tenantId: caller.tenantId,
+      }),
+  };
+}
+
+function noteFault({ log }: HttpServices, error: EarshotError): void {
+  if (error.rule.httpStatus >= 500) log.warn({ code: error.code, err: error.cause }, 'stream failed');
+}
+
 /** One client with one session; opened before the upgrade where the address says all that it takes. */
 async function stream(services: HttpServices, caller: Principal, conversation: Conversation): Promise<AcceptedSocket> {
   const openSession = (request: StreamRequest): Promise<Session> =>
@@ -86,7 +108,7 @@ async function stream(services: HttpServices, caller: Principal, conversation: C
         decode: services.decode,
         observe: services.stages.observe,
         onFault: (error) => {
-          if (error.rule.httpStatus >= 500) services.log.warn({ code: error.code, err: error.cause }, 'stream failed');
+          noteFault(services, error);
         },
       }),
     abandon: () => {

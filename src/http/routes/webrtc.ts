@@ -15,6 +15,7 @@ const createSchema = z
     chunk_seconds: z.number().positive().max(60).nullish(),
     diarize: z.boolean().nullish(),
     endpointing_ms: z.number().min(10).max(10_000).nullish(),
+    resumable: z.boolean().nullish().describe('The client may go on over the stream socket when WebRTC cannot connect or is lost.'),
     sdp: offerSchema.nullish(),
   })
   .nullish();
@@ -35,6 +36,7 @@ const createdSchema = z.object({
   answer: answerSchema.nullable().describe('Null if no offer was sent.'),
   ice_servers: z.array(z.object({ urls: z.union([z.string(), z.array(z.string())]), username: z.string().optional(), credential: z.string().optional() })),
   control_url: z.string().describe('WebSocket that brings the text.'),
+  resume_token: z.string().optional().describe('With it a lost session is resumed, where `resumable` was asked for.'),
   backend_used: z.string(),
   model: z.string(),
   expires_at: z.iso.datetime().describe('A peer that has no connection by then is closed, and its session with it.'),
@@ -117,7 +119,8 @@ export function webrtcRoutes(app: Routes, services: HttpServices): void {
       ...(typeof body.chunk_seconds === 'number' && { chunkSeconds: body.chunk_seconds }),
       ...(typeof body.endpointing_ms === 'number' && { endpointing: { endpointMs: body.endpointing_ms } }),
     });
-    const answer = await services.webrtc.open(session, body.sdp?.sdp);
+    const kept = body.resumable === true ? services.resumable.offer(session) : undefined;
+    const answer = await services.webrtc.open(session, body.sdp?.sdp, { ...(kept && { handover: kept.handover }) });
     const scheme = request.protocol === 'https' ? 'wss' : 'ws';
     return reply.status(201).send(
       okBody(
@@ -126,6 +129,7 @@ export function webrtcRoutes(app: Routes, services: HttpServices): void {
           ...(session.jobId !== undefined && { job_id: session.jobId }),
           answer: answer === undefined ? null : { type: 'answer', sdp: answer },
           ice_servers: services.webrtc.iceServers,
+          ...(kept && { resume_token: kept.token }),
           control_url: `${scheme}://${request.host}${base}/${session.id}/control`,
           backend_used: session.backend,
           model: session.model,

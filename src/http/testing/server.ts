@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { WebRtcSessions } from '../../../signaling/offer-answer.ts';
 import { RealtimeCalls } from '../../../signaling/realtime-calls.ts';
+import { ResumableSessions } from '../../../signaling/resumable-sessions.ts';
 import { FakeEngine } from '../../../signaling/testing/fake-engine.ts';
 import { rawDecoder } from '../../../signaling/testing/raw-decoder.ts';
 import { WhipRooms } from '../../../signaling/whip-rooms.ts';
@@ -148,6 +149,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     webrtc,
     whip: new WhipRooms(engine),
     calls: new RealtimeCalls(webrtc),
+    resumable: new ResumableSessions({ decode: rawDecoder, clock: systemClock, onFault: () => undefined }),
     dispatcher,
     decode: rawDecoder,
     enrolment,
