@@ -8,7 +8,8 @@ import type { Connection } from './connection.ts';
 import type { ResumePoint } from './dialects/dialect.ts';
 import { ScaiEchoConversation, type KeptStream } from './dialects/scaiecho.ts';
 import { Handover } from './handover/handover.ts';
-import { type Patience, ResumableStream } from './resumable-stream.ts';
+import type { Patience } from './patience.ts';
+import { ResumableStream } from './resumable-stream.ts';
 
 export interface ResumableSessionsOptions {
   readonly decode: AudioDecoder;

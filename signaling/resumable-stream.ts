@@ -5,28 +5,14 @@ import type { Session } from '../src/core/session/session.ts';
 import type { ObserveStage } from '../src/core/stages.ts';
 import type { NumberedEvent } from '../src/core/transcript.ts';
 import { AudioIntake } from './audio-intake.ts';
-import { AudioLedger, type ByteRange } from './audio-ledger.ts';
+import { AudioLedger } from './audio-ledger.ts';
 import type { Connection } from './connection.ts';
-import type { Command, Conversation, Farewell, StreamRequest } from './dialects/dialect.ts';
+import type { Command, Farewell } from './dialects/dialect.ts';
 import { type Arrival, NumberedClient } from './numbered-client.ts';
 import { NumberedLedger } from './numbered-ledger.ts';
 import { Outbox } from './outbox.ts';
-
-/** A conversation whose client tells by what it repeats what it has not been told was received. It lives as long as the session. */
-export interface ResumableConversation extends Conversation {
-  /** These bytes need not be sent again. */
-  acknowledge(range: ByteRange): readonly string[];
-}
-
-/** A client that does not say where it goes on. */
-export interface GuessedClient {
-  readonly conversation: ResumableConversation;
-  readonly format: StreamRequest['format'];
-  /** Bytes of one sample of all channels. */
-  readonly frameBytes: number;
-  /** Whether the client is told what arrived. */
-  readonly acknowledging: boolean;
-}
+import { type Patience, PATIENCE } from './patience.ts';
+import type { GuessedClient, ResumableConversation } from './resumable-conversation.ts';
 
 export interface ResumableStreamOptions extends Partial<GuessedClient> {
   readonly session: Session;
@@ -44,19 +30,6 @@ export interface ResumableStreamOptions extends Partial<GuessedClient> {
   readonly patience?: Partial<Patience>;
 }
 
-/** How long a session waits for its client, in ms; then it hears out what it has. */
-export interface Patience {
-  /** For the first connection. Default 120 s. */
-  readonly joinMs: number;
-  /** After a lost connection; also for a client that has not received the end. Default 60 s. */
-  readonly lostMs: number;
-  /** After a connection that the client closed as one that goes away (1001). Default 5 s. */
-  readonly awayMs: number;
-  /** For any message on a connection. Default 60 s. */
-  readonly idleMs: number;
-}
-
-const PATIENCE: Patience = { joinMs: 120_000, lostMs: 60_000, awayMs: 5000, idleMs: 60_000 };
 /** Close code of a connection in whose place the client has made another. */
 const REPLACED = 4409;
 /** Time that a client has, once it is back, to repeat what it does not know to be received. */

@@ -3,7 +3,7 @@ import type { EarshotError } from '../../src/core/errors.ts';
 import type { NumberedEvent, Utterance } from '../../src/core/transcript.ts';
 import type { ByteRange } from '../audio-ledger.ts';
 import type { WireMessage } from '../connection.ts';
-import type { ResumableConversation } from '../resumable-stream.ts';
+import type { ResumableConversation } from '../resumable-conversation.ts';
 import type { Command, Farewell } from './dialect.ts';
 import { jsonObject, roundedTo, seconds } from './fields.ts';
 import { flagsOf, frameBytesOf, type GladiaInit, type MessageFlags } from './gladia-init.ts';

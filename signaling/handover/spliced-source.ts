@@ -123,7 +123,7 @@ export class SplicedSource implements AudioSource {
     if (at < replay.length) yield this.#placed({ kind: 'pcm', startSample: 0, samples: replay.subarray(at) });
   }
 
-  #placed<T extends LaneAudio>(item: T): LaneAudio {
+  #placed(item: LaneAudio): LaneAudio {
     const startSample = this.#position;
     this.#position += item.kind === 'pcm' ? item.samples.length : item.lengthSamples;
     if (!this.#found) this.#memory.push(item);
