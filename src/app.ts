@@ -21,6 +21,7 @@ import type { ObserveStage } from './core/stages.ts';
 import { Sessions } from './core/session/sessions.ts';
 import type { TenantStore } from './core/store/tenants.ts';
 import { CERTIFICATE_FILE, certificateFromFiles, type CertificateSource, selfSignedCertificate } from './http/certificate.ts';
+import { audioPodEvent, audioPodHeaders } from '../signaling/dialects/audiopod-webhooks.ts';
 import { describeJob } from './http/describe-job.ts';
 import { LiveSessions } from './http/gladia/live-sessions.ts';
 import { createHttpServer } from './http/server.ts';
@@ -29,6 +30,7 @@ import { createChatCompletions } from './language/chat-completions.ts';
 import { createJobSystem } from './jobs/job-system.ts';
 import { SessionRecorder } from './jobs/session-recorder.ts';
 import { WebhookSecrets } from './jobs/webhook-secrets.ts';
+import { Webhooks } from './jobs/webhooks.ts';
 import type { Logger } from './observability/logger.ts';
 import { StageHistograms } from './observability/stage-histograms.ts';
 import { Dispatcher } from './dispatch/dispatcher.ts';
@@ -176,7 +178,16 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
     },
   });
   const metering = new Metering({ store: data.store, clock: systemClock, log });
-  const recorder = new SessionRecorder({ jobs: data.store.jobs, now: Date.now, log });
+  const outbound = new Outbound({ allowedNetworks: config.outboundNetworks });
+  const webhooks = new Webhooks({ store: data.store, sealer: DataKey.keptIn(config.dataDir).sealer('webhook secrets'), outbound, wire: { body: audioPodEvent, headers: audioPodHeaders }, clock: systemClock, now: Date.now, log });
+  const recorder = new SessionRecorder({
+    jobs: data.store.jobs,
+    written: () => {
+      webhooks.wake();
+    },
+    now: Date.now,
+    log,
+  });
   const openSession = guardedDoor([tenancy.sessionLimits, metering.guard, recorder.guard], (caller, wish) => core.dispatcher.open(caller, wish));
   const webhookSecrets = new WebhookSecrets(data.store.tenants, DataKey.keptIn(config.dataDir).sealer('webhook secrets'));
   const analyst = analystOf(config, data, log);
@@ -185,9 +196,10 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
     blobs: data.blobs,
     openSession,
     decode: core.decode,
-    outbound: new Outbound({ allowedNetworks: config.outboundNetworks }),
+    outbound,
     analyst,
     secrets: webhookSecrets,
+    webhooks,
     describe: describeJob,
     workers: config.jobWorkers ?? availableParallelism(),
     maxQueuedJobs: config.maxQueuedJobs,
@@ -218,6 +230,7 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
     transcripts: data.store.transcripts,
     blobs: data.blobs,
     webhookSecrets,
+    webhooks,
     recorder,
     now: Date.now,
     webrtc,

@@ -4,7 +4,7 @@ import type { Word } from '../../src/core/transcript.ts';
 import type { HttpRefusal } from './dialect.ts';
 import { roundedTo, seconds } from './fields.ts';
 
-const CREDITS_PER_MINUTE = 220;
+export const CREDITS_PER_MINUTE = 220;
 
 /** What audio costs at the vendor's rate, in whole credits. */
 export const credits = (samples: number, whole: (credits: number) => number = Math.ceil): number => whole((samples / SAMPLE_RATE_HZ / 60) * CREDITS_PER_MINUTE);

@@ -36,7 +36,7 @@ export function audioPodSecret({ headers, query }: Pick<DialectAddress, 'headers
 
 /** `start`, audio, `end`; every answer but the first, `ready`, may be missing. Audio beyond the longest duration is not heard. */
 class AudioPodConversation implements Conversation {
-  #session: OpenedSession = { jobNumber: null, maxSeconds: MAX_SECONDS };
+  #session: OpenedSession = { jobNumber: null, maxSeconds: MAX_SECONDS, isPreview: false };
   #leftBytes = Infinity;
   #started = false;
   #ended = false;
@@ -93,7 +93,7 @@ class AudioPodConversation implements Conversation {
   #messages(event: NumberedEvent): readonly object[] {
     switch (event.type) {
       case 'session.ready':
-        return [{ type: 'ready', job_id: this.#session.jobNumber, session_id: event.sessionId, taste: false, max_duration_seconds: this.#session.maxSeconds }];
+        return [{ type: 'ready', job_id: this.#session.jobNumber, session_id: event.sessionId, taste: this.#session.isPreview, max_duration_seconds: this.#session.maxSeconds }];
       case 'utterance.interim':
         return [{ type: 'partial', text: event.utterance.text }];
       case 'utterance.final':

@@ -56,6 +56,8 @@ export interface OpenedSession {
   readonly jobNumber: number | null;
   /** Longest it may be, as far as limits and budgets tell now; whole seconds. */
   readonly maxSeconds: number;
+  /** The caller has no more than a token that ends its sessions early. */
+  readonly isPreview: boolean;
 }
 
 /**

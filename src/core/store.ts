@@ -5,6 +5,7 @@ import type { SpeakerStore } from './store/speakers.ts';
 import type { TenantStore } from './store/tenants.ts';
 import type { TranscriptStore } from './store/transcripts.ts';
 import type { UsageStore } from './store/usage.ts';
+import type { WebhookStore } from './store/webhooks.ts';
 
 /**
  * What must survive a restart. Every verb is atomic: after a crash at any moment it happened whole or not at all, and once its promise
@@ -20,6 +21,7 @@ export interface Store {
   readonly speakers: SpeakerStore;
   readonly usage: UsageStore;
   readonly audit: AuditStore;
+  readonly webhooks: WebhookStore;
   /** Idempotent; what was begun is finished first. */
   close(): Promise<void>;
 }

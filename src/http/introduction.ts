@@ -16,7 +16,7 @@ export async function openIntroduced(services: HttpServices, caller: Principal, 
   try {
     const [jobNumber = null] = session.jobId === undefined ? [] : await services.jobs.numbers(caller.tenantId, [session.jobId]);
     const maxSeconds = Math.floor(Math.min(session.maxDurationMs / 1000, caller.token?.maxSessionSeconds ?? Infinity, leftSamples / SAMPLE_RATE_HZ));
-    conversation.opened({ jobNumber, maxSeconds });
+    conversation.opened({ jobNumber, maxSeconds, isPreview: (caller.token?.maxSessionSeconds ?? null) !== null });
     return session;
   } catch (error) {
     await session.destroy(toEarshotError(error));

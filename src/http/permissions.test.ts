@@ -87,6 +87,8 @@ async function recordsOf(tenantId: string): Promise<Readonly<Record<string, Read
     expiresAtMs: null,
     erasedAtMs: null,
   });
+  const hook = (await server.webhooks.add(tenantId, { url: 'https://127.0.0.1:1/hook', events: [], active: false, description: null })).id;
+  const delivery = await server.webhooks.test(tenantId, hook);
   const live = `live-${tenantId}`;
   await server.store.jobs.add({
     id: live,
@@ -109,6 +111,8 @@ async function recordsOf(tenantId: string): Promise<Readonly<Record<string, Read
   });
   return {
     '/v2/live': { id: live },
+    '/api/v1/webhooks/endpoints': { id: hook },
+    '/api/v1/webhooks/deliveries': { id: delivery.id },
     [`${BASE}/speakers`]: { id: speakerId },
     [`${BASE}/transcribe/jobs`]: { id: job },
     ...Object.fromEntries(['jobs', 'status', 'transcript', 'result'].map((name) => [`${audioPod}/${name}`, audioPodJob])),

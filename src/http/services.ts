@@ -14,6 +14,7 @@ import type { Dispatcher } from '../dispatch/dispatcher.ts';
 import type { Jobs } from '../jobs/jobs.ts';
 import type { SessionRecorder } from '../jobs/session-recorder.ts';
 import type { WebhookSecrets } from '../jobs/webhook-secrets.ts';
+import type { Webhooks } from '../jobs/webhooks.ts';
 import type { StageHistograms } from '../observability/stage-histograms.ts';
 import type { Enrolment } from '../speakers/enrolment.ts';
 import type { LiveSessions } from './gladia/live-sessions.ts';
@@ -51,6 +52,7 @@ export interface HttpServices {
   readonly transcripts: TranscriptStore;
   readonly blobs: BlobStore;
   readonly webhookSecrets: WebhookSecrets;
+  readonly webhooks: Webhooks;
   readonly recorder: SessionRecorder;
   /** Milliseconds since 1970. */
   readonly now: () => number;

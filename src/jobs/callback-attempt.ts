@@ -3,21 +3,44 @@ import type { CallbackRecord } from '../core/store/jobs.ts';
 import type { Outbound } from '../outbound/outbound.ts';
 import { signCallback } from './callback-signature.ts';
 
-export interface CallbackAttemptOptions {
+/** How an attempt ended. */
+export interface AttemptResult {
+  /** What the receiver answered, if it did. */
+  readonly status?: number;
+  /** For people; undefined: the receiver has taken it. */
+  readonly problem?: string;
+}
+
+export type Headers = Readonly<Record<string, string>>;
+
+export interface SendOptions {
   readonly outbound: Outbound;
-  /** The tenant's secret; made when there is none. */
-  readonly secretOf: (tenantId: string) => Promise<string>;
   readonly clock: Clock;
-  /** Milliseconds since 1970. */
-  readonly now: () => number;
-  /** Time that one attempt may take. */
+  /** Time that the attempt may take. */
   readonly timeoutMs: number;
 }
 
+export interface CallbackAttemptOptions extends SendOptions {
+  /** The tenant's secret; made when there is none. */
+  readonly secretOf: (tenantId: string) => Promise<string>;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+type Callback = Pick<CallbackRecord, 'id' | 'tenantId' | 'url' | 'method' | 'body'>;
+
 /** Sends a callback once, signed. Resolves with what went wrong, or nothing where the receiver answered with 2xx. Never rejects. */
-export async function attemptCallback(options: CallbackAttemptOptions, callback: Pick<CallbackRecord, 'id' | 'tenantId' | 'url' | 'method' | 'body'>, signal: AbortSignal): Promise<string | undefined> {
-  const { outbound, secretOf, clock, now, timeoutMs } = options;
-  const { id, tenantId, url, method, body } = callback;
+export async function attemptCallback(options: CallbackAttemptOptions, callback: Callback, signal: AbortSignal): Promise<string | undefined> {
+  return (await sendCallback(options, callback, () => signedHeaders(options, callback), signal)).problem;
+}
+
+/** Headers in the server's own way. */
+export async function signedHeaders({ secretOf, now }: Pick<CallbackAttemptOptions, 'secretOf' | 'now'>, { id, tenantId, body }: Callback): Promise<Headers> {
+  return { ...signCallback(await secretOf(tenantId), id, body, now()) };
+}
+
+/** Sends a callback once. Never rejects. */
+export async function sendCallback({ outbound, clock, timeoutMs }: SendOptions, { url, method, body }: Callback, headersOf: () => Promise<Headers>, signal: AbortSignal): Promise<AttemptResult> {
   const attempt = new AbortController();
   const onStop = (): void => {
     attempt.abort(new Error('the server stops'));
@@ -28,13 +51,13 @@ export async function attemptCallback(options: CallbackAttemptOptions, callback:
   signal.addEventListener('abort', onStop, { once: true });
   if (signal.aborted) onStop();
   try {
-    const headers = { 'content-type': 'application/json', ...signCallback(await secretOf(tenantId), id, body, now()) };
-    const answer = await outbound.request(url, { method, headers, body, signal: attempt.signal });
+    const answer = await outbound.request(url, { method, headers: { 'content-type': 'application/json', ...(await headersOf()) }, body, signal: attempt.signal });
     answer.discard();
+    const { status } = answer;
     // A redirect is no answer: the address is the client's to name.
-    return answer.status >= 200 && answer.status < 300 ? undefined : `status ${String(answer.status)}`;
+    return status >= 200 && status < 300 ? { status } : { status, problem: `status ${String(status)}` };
   } catch (error) {
-    return (error as Error).message;
+    return { problem: (error as Error).message };
   } finally {
     cancel();
     signal.removeEventListener('abort', onStop);

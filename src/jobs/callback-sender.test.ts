@@ -8,7 +8,7 @@ import { settle } from '../core/testing/audio.ts';
 import { eventually } from '../core/testing/eventually.ts';
 import { Outbound } from '../outbound/outbound.ts';
 import { openSqliteStore } from '../stores/sqlite.ts';
-import { isSigned, type SignedHeaders } from './callback-signature.ts';
+import { isSigned, signCallback, type SignedHeaders } from './callback-signature.ts';
 import { CallbackSender } from './callback-sender.ts';
 
 const SECRET = 'whsec_of_the_tenant';
@@ -48,16 +48,16 @@ async function rig(context: TestContext, answer: (attempt: number) => number | n
     new CallbackSender({
       outbox: {
         leaseCallbacks: (...of) => store.jobs.leaseCallbacks(...of),
-        settleCallback: async (...of) => {
+        settleCallback: async (id, retryAtMs) => {
           // One that is killed settles nothing.
-          if (settles) await store.jobs.settleCallback(...of);
+          if (settles) await store.jobs.settleCallback(id, retryAtMs);
           inFlight -= 1;
         },
       },
       outbound: new Outbound({ allowedNetworks: ['127.0.0.1'] }),
-      secretOf: () => {
+      headersOf: ({ id, body }) => {
         inFlight += 1;
-        return Promise.resolve(SECRET);
+        return Promise.resolve({ ...signCallback(SECRET, id, body, clock.nowMs()) });
       },
       clock,
       now: () => clock.nowMs(),

@@ -1,8 +1,22 @@
-import type { CallbackRecord, JobStore } from '../core/store/jobs.ts';
-import { attemptCallback, type CallbackAttemptOptions } from './callback-attempt.ts';
+import type { CallbackRecord } from '../core/store/jobs.ts';
+import { type AttemptResult, type Headers, sendCallback, type SendOptions } from './callback-attempt.ts';
 
-export interface CallbackSenderOptions extends Omit<CallbackAttemptOptions, 'timeoutMs'> {
-  readonly outbox: Pick<JobStore, 'leaseCallbacks' | 'settleCallback'>;
+/** What is owed, and what becomes of it. */
+export interface CallbackOutbox {
+  /** Due callbacks, not handed out again before `nowMs + leaseMs`. */
+  leaseCallbacks(nowMs: number, leaseMs: number, limit: number): Promise<readonly CallbackRecord[]>;
+  /** Null: delivered or given up, as `result` says. `result` is absent where the server stopped in the midst of the attempt. */
+  settleCallback(id: string, retryAtMs: number | null, result?: AttemptResult): Promise<void>;
+}
+
+export interface CallbackSenderOptions extends Omit<SendOptions, 'timeoutMs'> {
+  readonly outbox: CallbackOutbox;
+  /** Headers of one attempt, which sign it among others. */
+  readonly headersOf: (callback: CallbackRecord) => Promise<Headers>;
+  /** Pauses between attempts; after the last the callback is given up. Default: seven, about a day and a half. */
+  readonly retryPausesMs?: readonly number[];
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
   /** Longest time until a callback that became due by itself is seen. Default 5 s. */
   readonly pollMs?: number;
   /** Time that one attempt may take. Default 15 s. */
@@ -16,8 +30,7 @@ const DEFAULT_TIMEOUT_MS = 15_000;
 const BATCH = 8;
 const SECOND_MS = 1000;
 const MINUTE_MS = 60 * SECOND_MS;
-/** Pauses between attempts: after the last, the callback is given up, about a day and a half after the first. */
-const RETRY_PAUSES_MS = [10 * SECOND_MS, MINUTE_MS, 5 * MINUTE_MS, 30 * MINUTE_MS, 120 * MINUTE_MS, 480 * MINUTE_MS, 1440 * MINUTE_MS] as const;
+const DEFAULT_RETRY_PAUSES_MS = [10 * SECOND_MS, MINUTE_MS, 5 * MINUTE_MS, 30 * MINUTE_MS, 120 * MINUTE_MS, 480 * MINUTE_MS, 1440 * MINUTE_MS];
 
 /**
  * Delivers the callbacks that the store owes. They stay in the store until the receiver has answered with 2xx or the last attempt is over,
@@ -72,18 +85,19 @@ export class CallbackSender {
 
   /** Never rejects. */
   async #deliver(callback: CallbackRecord): Promise<void> {
-    const { outbox, now, timeoutMs = DEFAULT_TIMEOUT_MS, log } = this.#options;
+    const { outbox, headersOf, now, timeoutMs = DEFAULT_TIMEOUT_MS, retryPausesMs = DEFAULT_RETRY_PAUSES_MS, log } = this.#options;
     const about = { jobId: callback.jobId, eventId: callback.id, attempt: callback.attempts + 1 };
     try {
-      const problem = await attemptCallback({ ...this.#options, timeoutMs }, callback, this.#stopped.signal);
+      const result = await sendCallback({ ...this.#options, timeoutMs }, callback, () => headersOf(callback), this.#stopped.signal);
+      const { problem } = result;
       if (this.#stopped.signal.aborted && problem !== undefined) {
         await outbox.settleCallback(callback.id, now());
       } else if (problem === undefined) {
-        await outbox.settleCallback(callback.id, null);
+        await outbox.settleCallback(callback.id, null, result);
       } else {
-        const pauseMs = RETRY_PAUSES_MS[callback.attempts];
+        const pauseMs = retryPausesMs[callback.attempts];
         log.warn({ ...about, problem }, pauseMs === undefined ? 'a callback is given up' : 'a callback was not taken and is tried again');
-        await outbox.settleCallback(callback.id, pauseMs === undefined ? null : now() + pauseMs);
+        await outbox.settleCallback(callback.id, pauseMs === undefined ? null : now() + pauseMs, result);
       }
     } catch (error) {
       log.error({ ...about, err: error }, 'a callback cannot be settled');

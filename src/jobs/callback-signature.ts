@@ -34,6 +34,7 @@ export function isSigned(secret: string, headers: SignedHeaders, body: string, n
   return given.length === expected.length && timingSafeEqual(given, expected);
 }
 
-function digest(secret: string, timestamp: string, body: string): string {
+/** HMAC-SHA256 over `TIMESTAMP.BODY`, hexadecimal. */
+export function digest(secret: string, timestamp: string, body: string): string {
   return createHmac('sha256', secret).update(`${timestamp}.${body}`).digest('hex');
 }

@@ -7,6 +7,7 @@ import type { BlobStore } from '../core/store/blobs.ts';
 import type { JobRecord } from '../core/store/jobs.ts';
 import type { Outbound } from '../outbound/outbound.ts';
 import { CallbackSender } from './callback-sender.ts';
+import { signedHeaders } from './callback-attempt.ts';
 import type { DescribeJob } from './job-description.ts';
 import { JobWorkers } from './job-workers.ts';
 import { Jobs } from './jobs.ts';
@@ -14,6 +15,7 @@ import { deleteOrphanBlobs } from './orphan-blobs.ts';
 import { Retention } from './retention.ts';
 import { createJobRunner } from './run-job.ts';
 import type { WebhookSecrets } from './webhook-secrets.ts';
+import type { Webhooks } from './webhooks.ts';
 
 export interface JobSystemOptions {
   readonly store: Pick<Store, 'jobs' | 'tenants'>;
@@ -23,6 +25,7 @@ export interface JobSystemOptions {
   readonly outbound: Outbound;
   readonly analyst: TextAnalyst;
   readonly secrets: WebhookSecrets;
+  readonly webhooks: Webhooks;
   readonly describe: DescribeJob;
   /** Jobs worked on at a time. */
   readonly workers: number;
@@ -49,8 +52,15 @@ export interface JobSystem {
 }
 
 export function createJobSystem(options: JobSystemOptions): JobSystem {
-  const { store, blobs, outbound, clock, now, log } = options;
-  const sender = new CallbackSender({ outbox: store.jobs, outbound, secretOf: (tenantId) => options.secrets.get(tenantId), clock, now, log });
+  const { store, blobs, outbound, secrets, webhooks, clock, now, log } = options;
+  const sender = new CallbackSender({
+    outbox: store.jobs,
+    outbound,
+    headersOf: (callback) => signedHeaders({ secretOf: (tenantId) => secrets.get(tenantId), now }, callback),
+    clock,
+    now,
+    log,
+  });
   const workers = new JobWorkers({
     queue: store.jobs,
     run: createJobRunner({ openSession: options.openSession, decode: options.decode, blobs, outbound, analyst: options.analyst, maxUrlBytes: options.maxUploadBytes, now }),
@@ -60,6 +70,7 @@ export function createJobSystem(options: JobSystemOptions): JobSystem {
     concurrency: options.workers,
     ended: async ({ source, request }: JobRecord) => {
       if (request.callbackUrl !== undefined) sender.wake();
+      webhooks.wake();
       if (source.kind === 'upload' && !options.keepAudio) await blobs.delete(source.blob);
     },
     log,
@@ -76,6 +87,7 @@ export function createJobSystem(options: JobSystemOptions): JobSystem {
     },
     dropped: (id) => {
       workers.drop(id);
+      webhooks.wake();
     },
   });
   let sweeping: Promise<void> = Promise.resolve();
@@ -85,11 +97,12 @@ export function createJobSystem(options: JobSystemOptions): JobSystem {
       sweeping = sweep(options);
       workers.start();
       sender.start();
+      webhooks.start();
       retention?.start();
     },
     close: async () => {
       await workers.close();
-      await Promise.all([sender.close(), retention?.close(), sweeping]);
+      await Promise.all([sender.close(), webhooks.close(), retention?.close(), sweeping]);
     },
   };
 }

@@ -8,6 +8,8 @@ import type { NumberedEvent, Utterance } from '../core/transcript.ts';
 
 export interface SessionRecorderOptions {
   readonly jobs: Pick<JobStore, 'add'>;
+  /** A job was written. */
+  readonly written?: () => void;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   /** Words kept of one session; what comes after is not recorded. Default 300 000, some thirty hours of speech. */
@@ -112,6 +114,7 @@ export class SessionRecorder {
     const job = { ...liveJob(session.jobId, caller, wish, kept.startedAtMs, this.#options.now()), ...numbers, error, status: failed ? 'failed' : 'completed' } as const;
     try {
       await this.#options.jobs.add(job, failed ? {} : { outcome: { transcript, ...numbers } });
+      this.#options.written?.();
     } catch (cause) {
       this.#options.log.error({ sessionId: session.id, jobId: session.jobId, err: cause }, 'a session could not be kept');
     }

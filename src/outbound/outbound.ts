@@ -56,14 +56,15 @@ export class Outbound {
 
   /**
    * Looks at an address as far as that goes without asking anybody; answers what is wrong with it, for people.
-   * A name that resolves to a private address is found out only by `request`.
+   * A name that resolves to a private address is found out only by `request`. `secure`: only https, except to addresses that the operator allowed.
    */
-  refusal(address: string): string | undefined {
+  refusal(address: string, { secure = false }: { readonly secure?: boolean } = {}): string | undefined {
     const url = URL.parse(address);
     if (!url || (url.protocol !== 'http:' && url.protocol !== 'https:')) return 'an absolute http or https address';
     if (url.username !== '' || url.password !== '') return 'an address without user name and password';
     if (address.length > 2048) return 'an address of at most 2048 characters';
     const host = hostOf(url);
+    if (secure && url.protocol !== 'https:' && !this.#isAllowed(host)) return 'an https address';
     if (isIP(host) !== 0 && !this.#mayReach(host)) return 'a public address';
     if (!this.#allowsSome && /(^|\.)localhost\.?$/.test(host)) return 'a public address';
     return undefined;
@@ -144,8 +145,12 @@ export class Outbound {
   }
 
   #mayReach(address: string): boolean {
+    return isPublicAddress(address) || this.#isAllowed(address);
+  }
+
+  #isAllowed(address: string): boolean {
     const family = isIP(address);
-    return isPublicAddress(address) || (family !== 0 && this.#allowed.check(address, family === 6 ? 'ipv6' : 'ipv4'));
+    return family !== 0 && this.#allowed.check(address, family === 6 ? 'ipv6' : 'ipv4');
   }
 }
 

@@ -93,6 +93,17 @@ const FAULTS: Readonly<Record<string, { readonly caughtBy: RegExp; readonly brea
     caughtBy: /^a reservation is void/,
     breakIt: (store) => ({ ...store, usage: { ...store.usage, reserve: (asked) => store.usage.reserve({ ...asked, untilMs: 1e15 }) } }),
   },
+  'an end of a job is told twice': {
+    caughtBy: /^every end of a job/,
+    breakIt: (store) => ({
+      ...store,
+      webhooks: { ...store.webhooks, lease: (...of) => store.webhooks.lease(...of).then((owed) => owed.flatMap((each) => [each, { ...each, id: `${each.id}0` }])) },
+    }),
+  },
+  'a delivery is delivered again and again': {
+    caughtBy: /^a delivery is handed out/,
+    breakIt: (store) => ({ ...store, webhooks: { ...store.webhooks, settle: (id, attempt) => store.webhooks.settle(id, { ...attempt, retryAtMs: attempt.retryAtMs ?? attempt.atMs }) } }),
+  },
   'a released reservation leaves nothing to its heir': {
     caughtBy: /^what is released/,
     breakIt: (store) => ({ ...store, usage: { ...store.usage, release: (id) => store.usage.release(id) } }),

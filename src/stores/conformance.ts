@@ -4,12 +4,14 @@ import type { StoreCheck } from './testing/check.ts';
 import { jobChecks } from './testing/job-checks.ts';
 import { recordChecks } from './testing/record-checks.ts';
 import { usageChecks } from './testing/usage-checks.ts';
+import { webhookChecks } from './testing/webhook-checks.ts';
 
 /** What every store must do, whatever keeps its records. */
 export const storeChecks: readonly StoreCheck[] = [
   ...recordChecks,
   ...jobChecks,
   ...usageChecks,
+  ...webhookChecks,
   {
     name: 'closing twice is closing once',
     run: async (store) => {

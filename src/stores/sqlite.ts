@@ -7,6 +7,7 @@ import { speakerStore } from './sqlite/speakers.ts';
 import { tenantStore } from './sqlite/tenants.ts';
 import { transcriptStore } from './sqlite/transcripts.ts';
 import { usageStore } from './sqlite/usage.ts';
+import { webhookStore } from './sqlite/webhooks.ts';
 
 /**
  * The embedded store: one SQLite file, or `:memory:`. Throws `STORE_UNAVAILABLE` where it cannot be opened, is damaged, or was written by
@@ -22,6 +23,7 @@ export async function openSqliteStore(path: string): Promise<Store> {
     speakers: speakerStore(database),
     usage: usageStore(database),
     audit: auditStore(database),
+    webhooks: webhookStore(database),
     close: async () => {
       database.close();
     },

@@ -4,7 +4,7 @@ import { HELLO_WORLD, type DialectVector, type Step } from './vector.ts';
 const START = '{"type":"start","language":"en","diarize":false,"sample_rate":16000,"channels":1}';
 const FORMAT = { container: 'raw', encoding: 's16', sampleRateHz: 16_000, channels: 1 };
 const opened = (more: object = {}): object => ({ type: 'open', request: { format: FORMAT, progressMs: 5000, ...more } });
-const SESSION = { jobNumber: 1234, maxSeconds: 10_800 } as const;
+const SESSION = { jobNumber: 1234, maxSeconds: 10_800, isPreview: false } as const;
 const READY = { type: 'ready', job_id: 1234, session_id: 'ses_1', taste: false, max_duration_seconds: 10_800 };
 const ready = { type: 'session.ready', sessionId: 'ses_1', backend: 'A', model: 'm', jobId: 'job_1' } as const;
 const closed = (heardSamples: number) => ({ type: 'session.closed', reason: 'finished', lanes: [{ laneIndex: 0, heardSamples, speechSamples: 0, gapSamples: 0 }] }) as const;

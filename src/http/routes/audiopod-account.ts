@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { credits } from '../../../signaling/dialects/audiopod-results.ts';
+import { credits, CREDITS_PER_MINUTE } from '../../../signaling/dialects/audiopod-results.ts';
 import { SAMPLE_RATE_HZ } from '../../core/audio.ts';
 import { EarshotError } from '../../core/errors.ts';
 import { TOKEN_PERMISSIONS } from '../../tenancy/tokens.ts';
@@ -37,6 +37,17 @@ const USAGE = audioPodRoute('scaiecho:transcribe', {
   response: { 200: z.object({ logs: z.array(z.object({ service_type: z.literal('transcription'), duration_minutes: z.number(), credits_used: z.number().int(), created_at: z.string() })) }) },
 });
 
+const RATE = `${String(CREDITS_PER_MINUTE)} credits/min`;
+const ESTIMATE = audioPodRoute('public', {
+  summary: 'Estimate what audio would cost, in credits',
+  body: z.object({ service_type: z.literal('transcription').default('transcription'), duration_seconds: z.number().min(0).max(1e9) }),
+  response: { 200: z.object({ service_type: z.string(), duration_minutes: z.number(), rate_per_minute: z.string(), credits: z.number().int() }) },
+});
+const PRICING = audioPodRoute('public', {
+  summary: 'Read what transcription costs, in credits',
+  response: { 200: z.object({ services: z.object({ transcription: z.object({ rate_per_minute: z.string(), credits_per_minute: z.number().int() }) }) }) },
+});
+
 /** Tokens, and the wallet: budgets in the vendor's credits. There is no money here. */
 export function audioPodAccountRoutes(app: Routes, services: HttpServices): void {
   const { tenancy, usage, now } = services;
@@ -63,6 +74,13 @@ export function audioPodAccountRoutes(app: Routes, services: HttpServices): void
       low_balance_warning: spentSamples >= limitSamples * LOW_SHARE,
     };
   });
+
+  app.post('/api/v1/api-wallet/estimate', ESTIMATE, (request) => {
+    const { service_type: service, duration_seconds: seconds } = request.body;
+    return { service_type: service, duration_minutes: seconds / 60, rate_per_minute: RATE, credits: credits(seconds * SAMPLE_RATE_HZ) };
+  });
+
+  app.get('/api/v1/api-wallet/pricing', PRICING, () => ({ services: { transcription: { rate_per_minute: RATE, credits_per_minute: CREDITS_PER_MINUTE } } }));
 
   app.get('/api/v1/api-wallet/usage', USAGE, async (request) => {
     const { tenantId, keyId } = request.caller;

@@ -22,7 +22,7 @@ const READ = audioPodRoute('scaiecho:transcribe', { summary: 'Read the segments 
 const SAVE = audioPodRoute('scaiecho:transcribe', {
   summary: 'Save edited segments as a new version, as AudioPod does',
   params,
-  body: z.object({ segments: z.array(segment).max(20_000), edit_notes: z.string().max(10_000).nullish().describe('Not kept.'), version: z.number().int().min(1).optional().describe('The version that was edited. Default: the newest.') }),
+  body: z.object({ segments: z.array(segment).max(20_000), edit_notes: z.string().max(10_000).nullish(), version: z.number().int().min(1).optional().describe('The version that was edited. Default: the newest.') }),
   response: { 200: z.looseObject({ version: z.number(), changes_count: z.number() }) },
   errors: ['SESSION_CONFLICT'],
 });
@@ -34,7 +34,7 @@ export function audioPodEditRoutes(app: Routes, services: HttpServices): void {
 
   app.get(`${AUDIOPOD_BASE}/jobs/:id/edit`, READ, async (request) => {
     const { number, version } = await findTranscript(services, request.caller.tenantId, request.params.id);
-    return { ...audioPodTranscript(version.transcript, number), version: version.version, edit_notes: null };
+    return { ...audioPodTranscript(version.transcript, number), version: version.version, edit_notes: version.notes };
   });
 
   app.put(`${AUDIOPOD_BASE}/jobs/:id/edit`, { ...SAVE, bodyLimit: MAX_EDIT_BYTES }, async (request) => {
@@ -42,8 +42,9 @@ export function audioPodEditRoutes(app: Routes, services: HttpServices): void {
     const { jobId, number, version } = await findTranscript(services, tenantId, request.params.id);
     const base = version.transcript;
     const edited = editedTranscript(base, nativeSegments(base, request.body.segments));
-    const saved = await transcripts.edit(tenantId, jobId, request.body.version ?? version.version, edited, keyId, now());
-    return { ...audioPodTranscript(edited, number), version: saved, edit_notes: null, changes_count: changesCount(base, edited), updated_at: new Date(now()).toISOString() };
+    const notes = request.body.edit_notes ?? null;
+    const saved = await transcripts.edit(tenantId, jobId, request.body.version ?? version.version, edited, keyId, now(), notes ?? undefined);
+    return { ...audioPodTranscript(edited, number), version: saved, edit_notes: notes, changes_count: changesCount(base, edited), updated_at: new Date(now()).toISOString() };
   });
 
   app.get(`${AUDIOPOD_BASE}/jobs/:id/versions`, VERSIONS, async (request) => {
@@ -52,9 +53,9 @@ export function audioPodEditRoutes(app: Routes, services: HttpServices): void {
     const versions = (await transcripts.versions(tenantId, job.id)).slice(-MAX_COUNTED);
     const told: object[] = [];
     let before: Transcript | undefined;
-    for (const { version, createdAtMs } of versions) {
+    for (const { version, createdAtMs, notes } of versions) {
       const { transcript } = (await transcripts.get(tenantId, job.id, version)) ?? {};
-      told.push({ version, edit_notes: null, updated_at: new Date(createdAtMs).toISOString(), changes_count: before && transcript ? changesCount(before, transcript) : 0 });
+      told.push({ version, edit_notes: notes, updated_at: new Date(createdAtMs).toISOString(), changes_count: before && transcript ? changesCount(before, transcript) : 0 });
       before = transcript;
     }
     return { versions: told.reverse() };

@@ -130,9 +130,9 @@ test('an edit is a version; what was not edited stays as it was', async () => {
   const saved = (await (await ask('PUT', `${path}/edit`, { segments: edit, edit_notes: 'x' })).json()) as Edit;
   assert.deepEqual([saved.version, saved.changes_count, saved.segments[0]?.speaker_label, saved.segments[1]], [2, 1, 'Alice', segments[1]]);
   assert.deepEqual((await get<Edit>(`${path}/edit`)).segments, saved.segments);
+  const { versions } = await get<{ versions: readonly Message[] }>(`${path}/versions`);
+  assert.deepEqual(versions.map((each) => [each['version'], each['edit_notes'], each['changes_count']]), [[2, 'x', 1], [1, null, 0]]);
   assert.match(await (await ask('GET', `${path}/transcript?format=txt`)).text(), /Alice: hello there/);
-  const { versions } = await get<{ versions: Edit[] }>(`${path}/versions`);
-  assert.deepEqual(versions.map((each) => [each.version, each.changes_count]), [[2, 1], [1, 0]]);
   assert.deepEqual(await refused(ask('PUT', `${path}/edit`, { segments: edit, version: 1 })), [409, 'SESSION_CONFLICT']);
   assert.deepEqual(await refused(ask('PUT', `${path}/edit`, { segments: [{ text: 'x', start: 2, end: 1 }] })), [422, 'VALIDATION_ERROR']);
 });
@@ -172,6 +172,20 @@ test('a token made of a key opens a session, and makes no further token', async 
   assert.deepEqual(await refused(ask('POST', 'auth/token', undefined, answer.access_token)), [403, 'AUTHZ_PERMISSION_DENIED']);
   const { frames, code } = await stream(`?token=${answer.access_token}`, SPEECH);
   assert.deepEqual([frames[0]?.['type'], frames.at(-1)?.['type'], code], ['ready', 'completed', 1000]);
+});
+
+test('a token that ends its sessions early has a preview only, and what was heard in it is kept', async () => {
+  const minted = await fetch(`${server.url}/v1/modules/scaiecho/tokens`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${secret}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ permissions: ['scaiecho:transcribe'], max_session_seconds: 2 }),
+  });
+  const { data } = (await minted.json()) as { data: { token: string } };
+  const { frames } = await stream(`?token=${data.token}`, SPEECH);
+  assert.deepEqual([frames[0]?.['taste'], frames[0]?.['max_duration_seconds']], [true, 2]);
+  assert.deepEqual(frames.slice(-2).map((frame) => frame['code'] ?? frame['streamed_seconds']), ['MAX_DURATION_REACHED', 2]);
+  const { job_id: id } = frames.at(-1) ?? {};
+  assert.equal((await get<Job>(`transcription/jobs/${String(id)}`)).status, 'COMPLETED');
 });
 
 test('a live session is a job that can be read as soon as it is completed', async () => {
@@ -226,6 +240,13 @@ test('the wallet is the budget in credits', async () => {
   await eventually(async () => (await balance())['balance_credits'] === 0);
   assert.deepEqual((await stream(`?api_key=${own.secret}`, SPEECH)).frames.map((frame) => frame['code']), ['INSUFFICIENT_CREDITS']);
   assert.deepEqual(await refused(ask('POST', 'transcription/transcribe', { source_urls: [remoteUrl] }, own.secret)), [402, 'BUDGET_EXCEEDED']);
+});
+
+test('what audio would cost is told to anybody, in credits', async () => {
+  const estimate = await fetch(`${server.url}/api/v1/api-wallet/estimate`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"service_type":"transcription","duration_seconds":90}' });
+  assert.deepEqual(await estimate.json(), { service_type: 'transcription', duration_minutes: 1.5, rate_per_minute: '220 credits/min', credits: 330 });
+  const pricing = (await (await fetch(`${server.url}/api/v1/api-wallet/pricing`)).json()) as Message;
+  assert.deepEqual(pricing, { services: { transcription: { rate_per_minute: '220 credits/min', credits_per_minute: 220 } } });
 });
 
 test('of a budget with less than a second left no session is opened', async () => {

@@ -13,6 +13,7 @@ import { parse } from '../validation.ts';
 import { audioPodAccountRoutes } from './audiopod-account.ts';
 import { audioPodEditRoutes } from './audiopod-edit.ts';
 import { audioPodSubmitRoutes } from './audiopod-submit.ts';
+import { audioPodWebhookRoutes } from './audiopod-webhooks.ts';
 
 const STATUSES = Object.values(AUDIOPOD_STATUS);
 /** Jobs that may be skipped: they are read to be skipped. */
@@ -39,6 +40,7 @@ export function audioPodRoutes(app: Routes, services: HttpServices): void {
   audioPodEditRoutes(app, services);
   audioPodSubmitRoutes(app, services);
   audioPodAccountRoutes(app, services);
+  audioPodWebhookRoutes(app, services);
 }
 
 function listRoutes(app: Routes, services: HttpServices): void {

@@ -8,6 +8,7 @@ import { RealtimeCalls } from '../../../signaling/realtime-calls.ts';
 import { ResumableSessions } from '../../../signaling/resumable-sessions.ts';
 import { FakeEngine } from '../../../signaling/testing/fake-engine.ts';
 import { rawDecoder } from '../../../signaling/testing/raw-decoder.ts';
+import { audioPodEvent, audioPodHeaders } from '../../../signaling/dialects/audiopod-webhooks.ts';
 import { WhipRooms } from '../../../signaling/whip-rooms.ts';
 import { WebSocketTransport } from '../../../signaling/transports/websocket.ts';
 import { guardedDoor } from '../../core/admission.ts';
@@ -28,6 +29,7 @@ import { SessionRecorder } from '../../jobs/session-recorder.ts';
 import { openTestStore } from '../../jobs/testing/store.ts';
 import { StageHistograms } from '../../observability/stage-histograms.ts';
 import { Metering } from '../../tenancy/metering.ts';
+import { Webhooks } from '../../jobs/webhooks.ts';
 import { Outbound } from '../../outbound/outbound.ts';
 import { DataKey } from '../../tenancy/sealing.ts';
 import { createTenancy, type Tenancy } from '../../tenancy/tenancy.ts';
@@ -53,6 +55,7 @@ export interface TestServer {
   readonly tenancy: Tenancy;
   readonly store: Store;
   readonly recorder: SessionRecorder;
+  readonly webhooks: Webhooks;
   readonly enrolment: Enrolment;
   readonly blobs: BlobStore;
   readonly analyst: FakeAnalyst;
@@ -112,10 +115,18 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
   const log = (level: string) => (_fields: object, message: string) => void logged.push(`${level} ${message}`);
   const metering = new Metering({ store, clock, log: { error: log('error') } });
   const logs = { info: log('info'), warn: log('warn'), error: log('error') };
-  const recorder = new SessionRecorder({ jobs: store.jobs, now: Date.now, log: logs });
-  const openSession = guardedDoor([tenancy.sessionLimits, metering.guard, recorder.guard], (caller, wish) => dispatcher.open(caller, wish));
   const outbound = new Outbound({ allowedNetworks: ['127.0.0.1'] });
   const analyst = new FakeAnalyst();
+  const webhooks = new Webhooks({ store, sealer: new DataKey(new Uint8Array(32)).sealer('webhook secrets'), outbound, wire: { body: audioPodEvent, headers: audioPodHeaders }, clock: systemClock, now: Date.now, log: logs });
+  const recorder = new SessionRecorder({
+    jobs: store.jobs,
+    written: () => {
+      webhooks.wake();
+    },
+    now: Date.now,
+    log: logs,
+  });
+  const openSession = guardedDoor([tenancy.sessionLimits, metering.guard, recorder.guard], (caller, wish) => dispatcher.open(caller, wish));
   const system = createJobSystem({
     store,
     blobs,
@@ -124,6 +135,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     outbound,
     analyst,
     secrets: webhookSecrets,
+    webhooks,
     describe: describeJob,
     workers: 1,
     maxQueuedJobs: options.maxQueuedJobs ?? 10,
@@ -144,6 +156,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     transcripts: store.transcripts,
     blobs,
     webhookSecrets,
+    webhooks,
     recorder,
     now: Date.now,
     webrtc,
@@ -181,6 +194,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     tenancy,
     store,
     recorder,
+    webhooks,
     enrolment,
     blobs,
     analyst,

@@ -28,7 +28,7 @@ export function jobStore(database: Database): JobStore {
           throw new EarshotError('QUOTA_EXCEEDED', `${String(maxQueued)} jobs of this tenant wait already.`);
         }
         database.insert('jobs', toRow(job));
-        if (outcome) putTranscript(database, { jobId: job.id, version: 1, createdAtMs: job.endedAtMs ?? job.createdAtMs, editedBy: null, transcript: outcome.transcript });
+        if (outcome) putTranscript(database, { jobId: job.id, version: 1, createdAtMs: job.endedAtMs ?? job.createdAtMs, editedBy: null, notes: null, transcript: outcome.transcript });
         owe(database, callback);
       });
     },
@@ -73,7 +73,7 @@ export function jobStore(database: Database): JobStore {
       const sql = `UPDATE jobs SET status = 'completed', progress = 1, endedAtMs = :atMs, error = NULL, backend = :backend, audioMs = :audioMs,
         audioBytes = :audioBytes, languageDetected = :languageDetected, ${ENDED} WHERE ${HELD}`;
       return change(sql, { id, owner, atMs, ...numbersOf(outcome) }, () => {
-        putTranscript(database, { jobId: id, version: 1, createdAtMs: atMs, editedBy: null, transcript: outcome.transcript });
+        putTranscript(database, { jobId: id, version: 1, createdAtMs: atMs, editedBy: null, notes: null, transcript: outcome.transcript });
         recordUsage(database, usage);
         owe(database, callback);
       });

@@ -114,4 +114,32 @@ export const MIGRATIONS: readonly string[] = [
   `
   ALTER TABLE callbacks ADD COLUMN method TEXT NOT NULL DEFAULT 'POST';
   `,
+  `
+  ALTER TABLE transcripts ADD COLUMN notes TEXT;
+  CREATE TABLE webhookEndpoints (
+    id TEXT PRIMARY KEY, tenantId TEXT NOT NULL, url TEXT NOT NULL, events TEXT NOT NULL, active INTEGER NOT NULL, description TEXT,
+    sealedSecret BLOB NOT NULL, createdAtMs INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX webhookEndpointsOfTenant ON webhookEndpoints (tenantId, createdAtMs DESC, id DESC);
+  CREATE TABLE webhookDeliveries (
+    id TEXT PRIMARY KEY, tenantId TEXT NOT NULL, endpointId TEXT NOT NULL REFERENCES webhookEndpoints (id) ON DELETE CASCADE,
+    event TEXT NOT NULL, jobId TEXT REFERENCES jobs (id) ON DELETE CASCADE, createdAtMs INTEGER NOT NULL, attempts INTEGER NOT NULL,
+    dueAtMs INTEGER, deliveredAtMs INTEGER, responseStatus INTEGER, problem TEXT
+  ) STRICT;
+  CREATE INDEX webhookDeliveriesDue ON webhookDeliveries (dueAtMs, id) WHERE dueAtMs IS NOT NULL;
+  CREATE INDEX webhookDeliveriesOfEndpoint ON webhookDeliveries (endpointId, createdAtMs DESC, id DESC);
+  CREATE INDEX webhookDeliveriesOfJob ON webhookDeliveries (jobId);
+  -- A job that ends is owed to those who want to know, in the transaction that ends it: whichever verb that is.
+  CREATE TRIGGER jobsTold AFTER UPDATE OF status ON jobs WHEN new.status IN ('completed', 'failed', 'cancelled') AND old.status <> new.status BEGIN
+    INSERT INTO webhookDeliveries (id, tenantId, endpointId, event, jobId, createdAtMs, attempts, dueAtMs)
+    SELECT 'evt_' || lower(hex(randomblob(16))), new.tenantId, id, 'job.' || new.status, new.id, new.endedAtMs, 0, new.endedAtMs FROM webhookEndpoints
+    WHERE tenantId = new.tenantId AND active = 1 AND EXISTS (SELECT 1 FROM json_each(events) WHERE value = 'job.' || new.status);
+  END;
+  CREATE TRIGGER liveJobsTold AFTER INSERT ON jobs WHEN new.status IN ('completed', 'failed', 'cancelled') BEGIN
+    INSERT INTO webhookDeliveries (id, tenantId, endpointId, event, jobId, createdAtMs, attempts, dueAtMs)
+    SELECT 'evt_' || lower(hex(randomblob(16))), new.tenantId, id, 'job.' || new.status, new.id, coalesce(new.endedAtMs, new.createdAtMs), 0, coalesce(new.endedAtMs, new.createdAtMs)
+    FROM webhookEndpoints
+    WHERE tenantId = new.tenantId AND active = 1 AND EXISTS (SELECT 1 FROM json_each(events) WHERE value = 'job.' || new.status);
+  END;
+  `,
 ];

@@ -18,20 +18,20 @@ export function transcriptStore(database: Database): TranscriptStore {
   return {
     async get(tenantId, jobId, version) {
       const row = database.get<VersionRow>(
-        `SELECT jobId, version, transcripts.createdAtMs, editedBy, transcript ${OF_TENANT} AND (:version IS NULL OR version = :version) ORDER BY version DESC LIMIT 1`,
+        `SELECT jobId, version, transcripts.createdAtMs, editedBy, notes, transcript ${OF_TENANT} AND (:version IS NULL OR version = :version) ORDER BY version DESC LIMIT 1`,
         { tenantId, jobId, version: version ?? null },
       );
       return row && { ...row, transcript: JSON.parse(row.transcript) as Transcript };
     },
     async versions(tenantId, jobId) {
-      return database.all(`SELECT jobId, version, transcripts.createdAtMs, editedBy ${OF_TENANT} ORDER BY version`, { tenantId, jobId });
+      return database.all(`SELECT jobId, version, transcripts.createdAtMs, editedBy, notes ${OF_TENANT} ORDER BY version`, { tenantId, jobId });
     },
-    async edit(tenantId, jobId, baseVersion, transcript, editedBy, atMs) {
+    async edit(tenantId, jobId, baseVersion, transcript, editedBy, atMs, notes) {
       return database.transaction(() => {
         const { newest = null } = database.get<{ newest: number | null }>(`SELECT max(version) AS newest ${OF_TENANT}`, { tenantId, jobId }) ?? {};
         if (newest === null) throw new EarshotError('NOT_FOUND', 'There is no such transcript.');
         if (newest !== baseVersion) throw new EarshotError('SESSION_CONFLICT', `The transcript has changed meanwhile: its newest version is ${String(newest)}.`);
-        putTranscript(database, { jobId, version: newest + 1, createdAtMs: atMs, editedBy, transcript });
+        putTranscript(database, { jobId, version: newest + 1, createdAtMs: atMs, editedBy, notes: notes ?? null, transcript });
         return newest + 1;
       });
     },

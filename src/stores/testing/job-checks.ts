@@ -104,7 +104,7 @@ export const jobChecks: readonly StoreCheck[] = [
       const { jobs, transcripts, usage: ledger } = await reopen();
       const { status, progress, endedAtMs, backend, languageDetected, audioMs, audioBytes, error } = (await jobs.get('t1', 'a')) ?? job('absent');
       assert.deepEqual([status, progress, endedAtMs, backend, languageDetected, audioMs, audioBytes, error], ['completed', 1, NOW_MS + 9, 'A', 'en', 2500, 80_000, null]);
-      assert.deepEqual(await transcripts.get('t1', 'a'), { jobId: 'a', version: 1, createdAtMs: NOW_MS + 9, editedBy: null, transcript: outcome('hello there').transcript });
+      assert.deepEqual(await transcripts.get('t1', 'a'), { jobId: 'a', version: 1, createdAtMs: NOW_MS + 9, editedBy: null, notes: null, transcript: outcome('hello there').transcript });
       assert.deepEqual((await ledger.sum('t1', ALL)).map(({ calls, heardSamples }) => [calls, heardSamples]), [[1, 77]]);
       assert.deepEqual(await jobs.leaseCallbacks(NOW_MS, LEASE_MS, 10), [{ ...CALLBACK, dueAtMs: NOW_MS + LEASE_MS }]);
       assert.equal(await jobs.lease('w2', NOW_MS * 2, LEASE_MS), undefined);

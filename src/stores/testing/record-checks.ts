@@ -73,13 +73,13 @@ export const recordChecks: readonly StoreCheck[] = [
     name: 'an edit is a new version over the newest, and the old ones stay',
     run: async ({ jobs, transcripts }) => {
       await jobs.add(job('a', { status: 'completed' }), { outcome: outcome('for scores') });
-      assert.equal(await transcripts.edit('t1', 'a', 1, transcript('four score'), 'key_1', NOW_MS + 5), 2);
+      assert.equal(await transcripts.edit('t1', 'a', 1, transcript('four score'), 'key_1', NOW_MS + 5, 'a number'), 2);
       const edits = await Promise.allSettled(['x', 'y', 'z'].map((text) => transcripts.edit('t1', 'a', 2, transcript(text), 'key_2', NOW_MS + 6)));
       assert.deepEqual(edits.map(({ status }) => status).sort(), ['fulfilled', 'rejected', 'rejected']);
       await assert.rejects(transcripts.edit('t1', 'a', 1, transcript('late'), 'key_1', NOW_MS), { code: 'SESSION_CONFLICT' });
       await assert.rejects(transcripts.edit('t1', 'a', 9, transcript('early'), 'key_1', NOW_MS), { code: 'SESSION_CONFLICT' });
-      assert.deepEqual((await transcripts.versions('t1', 'a')).map(({ version, editedBy }) => [version, editedBy]), [[1, null], [2, 'key_1'], [3, 'key_2']]);
-      assert.deepEqual(await transcripts.get('t1', 'a', 2), { jobId: 'a', version: 2, createdAtMs: NOW_MS + 5, editedBy: 'key_1', transcript: transcript('four score') });
+      assert.deepEqual((await transcripts.versions('t1', 'a')).map(({ version, editedBy, notes }) => [version, editedBy, notes]), [[1, null, null], [2, 'key_1', 'a number'], [3, 'key_2', null]]);
+      assert.deepEqual(await transcripts.get('t1', 'a', 2), { jobId: 'a', version: 2, createdAtMs: NOW_MS + 5, editedBy: 'key_1', notes: 'a number', transcript: transcript('four score') });
       assert.equal((await transcripts.get('t1', 'a'))?.version, 3);
       assert.equal(await transcripts.get('t1', 'a', 4), undefined);
       await assert.rejects(transcripts.edit('t2', 'a', 3, transcript('x'), 'key_1', NOW_MS), { code: 'NOT_FOUND' });
