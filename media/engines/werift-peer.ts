@@ -1,28 +1,27 @@
-import {
-  RTCPeerConnection,
-  RTCRtpCodecParameters,
-  type RTCDtlsTransport,
-  type RtcpPacket,
-  type RtpPacket as WeriftRtpPacket,
-  useSdesMid,
-} from 'werift';
+import { RTCPeerConnection, RTCRtpCodecParameters, type RTCDtlsTransport, useSdesMid } from 'werift';
 import { EarshotError } from '../../src/core/errors.ts';
 import type { IceCandidate, IceServer, Peer, PeerHandlers, PeerState } from '../../src/core/media-engine.ts';
 import { Demultiplexer } from '../rtp/demultiplexer.ts';
+import { readRtpPacket } from '../rtp/packet.ts';
 import { RtpSource } from '../rtp/rtp-source.ts';
 import type { RtpSourceOptions } from '../rtp/rtp-source.ts';
+import { rtpExtension, rtpHeaderBytes } from '../srtp/rtp-layout.ts';
 import { formatsOf, withOpusParameters } from './answer.ts';
 import { isCandidate, isUsableCandidate, readOffer } from './offer.ts';
 import type { Offer, OfferLimits, OfferedSection } from './offer.ts';
+import type { UdpPort } from './udp-port.ts';
 import { remoteChannel } from './werift-channel.ts';
 import { sayGoodbye } from './werift-close.ts';
+import { WeriftWire } from './werift-wire.ts';
 
 export interface WeriftPeerOptions {
   readonly handlers: PeerHandlers;
   readonly iceServers: readonly IceServer[];
   readonly limits: OfferLimits;
   readonly additionalHostAddresses: readonly string[];
-  readonly portRange: readonly [number, number] | undefined;
+  /** The port that all peers share; rejects when there is none to be had. */
+  readonly openPort: () => Promise<UdpPort>;
+  readonly maxPacketsPerSecond: number;
   readonly idleTimeoutMs: number;
   readonly track: RtpSourceOptions;
   readonly warn: (message: string, cause?: unknown) => void;
@@ -38,6 +37,7 @@ const GATHER_TIMEOUT_SECONDS = 2;
 
 /** What one DTLS transport carries. Bundled sections share one. */
 interface Route {
+  readonly wire: WeriftWire;
   readonly demultiplexer: Demultiplexer;
   midExtensionId: number | undefined;
 }
@@ -51,8 +51,8 @@ interface Route {
  *                                       v
  *                                    closed: sources end, `state('closed')`, then the sockets are freed
  *
- * Packets are taken from the DTLS transport and routed here: werift's own router knows only SSRCs that the offer
- * announced, and passes a copy of each packet. The tracks' sources write the reports to the senders.
+ * Packets come past werift, from the {@link WeriftWire} of their transport, and are routed here: werift's own router knows only
+ * SSRCs that the offer announced. The tracks' sources write the reports to the senders.
  */
 export class WeriftPeer implements Peer {
   readonly #options: WeriftPeerOptions;
@@ -117,10 +117,11 @@ export class WeriftPeer implements Peer {
     if (this.#closing) throw new EarshotError('SESSION_CONFLICT', 'The connection is closed.');
     const isFirst = this.#connection === undefined;
     const offer = readOffer(offerSdp, this.#options.limits, isFirst);
+    const port = await this.#openPort();
     const connection = this.#connection ?? this.#open();
     try {
       await connection.setRemoteDescription({ type: 'offer', sdp: offer.sdp });
-      for (const transport of connection.dtlsTransports) this.#prepareTransport(transport);
+      for (const transport of connection.dtlsTransports) this.#prepareTransport(transport, port);
       if (this.#isClosing()) throw new Error('closed while the offer was applied');
       const answer = await connection.createAnswer();
       await connection.setLocalDescription(answer);
@@ -128,19 +129,20 @@ export class WeriftPeer implements Peer {
       await this.#rollBack(connection, isFirst);
       throw new EarshotError('SDP_INVALID', 'The offer cannot be applied.', { cause });
     }
-    const answerSdp = connection.localDescription?.sdp ?? '';
-    if (!/^a=candidate:/m.test(answerSdp)) {
-      await this.#rollBack(connection, isFirst);
-      throw new EarshotError('CAPACITY_EXCEEDED', 'No UDP port is free for another connection.', {
-        retryAfterSeconds: RETRY_AFTER_SECONDS,
-      });
-    }
     if (!this.#isClosing()) this.#applySections(connection, offer);
-    return withOpusParameters(answerSdp, offer.sections);
+    return withOpusParameters(connection.localDescription?.sdp ?? '', offer.sections);
+  }
+
+  async #openPort(): Promise<UdpPort> {
+    try {
+      return await this.#options.openPort();
+    } catch (cause) {
+      throw new EarshotError('CAPACITY_EXCEEDED', 'No UDP port is free for connections.', { retryAfterSeconds: RETRY_AFTER_SECONDS, cause });
+    }
   }
 
   #open(): RTCPeerConnection {
-    const { iceServers, additionalHostAddresses, portRange } = this.#options;
+    const { iceServers, additionalHostAddresses } = this.#options;
     const connection = new RTCPeerConnection({
       codecs: {
         audio: [new RTCRtpCodecParameters({ mimeType: 'audio/opus', clockRate: 48_000, channels: 2 })],
@@ -153,7 +155,6 @@ export class WeriftPeer implements Peer {
         ...(credential === undefined ? {} : { credential }),
       })),
       iceAdditionalHostAddresses: [...additionalHostAddresses],
-      ...(portRange === undefined ? {} : { icePortRange: [portRange[0], portRange[1]] }),
       iceStunGatherTimeout: GATHER_TIMEOUT_SECONDS,
       iceTurnConnectTimeout: GATHER_TIMEOUT_SECONDS,
     });
@@ -174,7 +175,7 @@ export class WeriftPeer implements Peer {
     try {
       if (isFirst) {
         this.#connection = undefined;
-        this.#routes.clear();
+        for (const transport of this.#routes.keys()) this.#dropRoute(transport);
         await connection.close();
       } else {
         await connection.setRemoteDescription({ type: 'rollback', sdp: '' });
@@ -184,19 +185,20 @@ export class WeriftPeer implements Peer {
     }
   }
 
-  #prepareTransport(transport: RTCDtlsTransport): void {
+  #prepareTransport(transport: RTCDtlsTransport, port: UdpPort): void {
     if (this.#routes.has(transport)) return;
-    this.#routes.set(transport, { demultiplexer: new Demultiplexer(), midExtensionId: undefined });
+    const { track, maxPacketsPerSecond } = this.#options;
+    const wire = new WeriftWire(transport, port, {
+      nowMs: () => track.clock.nowMs(),
+      maxPacketsPerSecond,
+      handlers: { rtp: (packet, payload, nowMs) => this.#onRtp(route, packet, payload, nowMs), rtcp: (compound, nowMs) => this.#onRtcp(compound, nowMs) },
+    });
+    const route: Route = { wire, demultiplexer: new Demultiplexer(), midExtensionId: undefined };
+    this.#routes.set(transport, route);
     // Passive in the answer: an offer that insists on the active role is served too, and the client's first flight is not delayed.
     transport.role = 'server';
     // werift would ask a public STUN server when none is configured.
     if (this.#options.iceServers.length === 0) delete transport.iceTransport.connection.stunServer;
-    transport.onRtp.subscribe((packet) => {
-      this.#onRtp(transport, packet);
-    });
-    transport.onRtcp.subscribe((packet) => {
-      this.#onRtcp(packet);
-    });
     transport.onStateChange.subscribe((state) => {
       if (state === 'closed' || state === 'failed') this.#onTransportEnded(transport);
     });
@@ -205,15 +207,20 @@ export class WeriftPeer implements Peer {
   #onTransportEnded(transport: RTCDtlsTransport): void {
     const isLive = this.#connection?.dtlsTransports.includes(transport) ?? false;
     if (isLive) void this.close();
-    else this.#routes.delete(transport);
+    else this.#dropRoute(transport);
+  }
+
+  #dropRoute(transport: RTCDtlsTransport): void {
+    this.#routes.get(transport)?.wire.close();
+    this.#routes.delete(transport);
   }
 
   /** Opens a track for each section that sends, ends those of sections that no longer do. */
   #applySections(connection: RTCPeerConnection, offer: Offer): void {
     const receivable = offer.sections.filter((section) => section.isReceivable);
-    for (const [mid, track] of this.#tracks) {
+    for (const [mid, source] of this.#tracks) {
       if (receivable.some((section) => section.mid === mid)) continue;
-      track.close();
+      source.close();
       this.#tracks.delete(mid);
     }
     for (const [transport, route] of this.#routes) {
@@ -241,37 +248,24 @@ export class WeriftPeer implements Peer {
     const formats = formatsOf(section);
     this.#tracks.get(mid)?.setFormats(formats);
     const transport = connection.getTransceivers().find((transceiver) => transceiver.mid === mid)?.dtlsTransport;
-    if (this.#tracks.has(mid) || !transport) return;
-    const source = new RtpSource({ ...this.#options.track, formats, sendRtcp: (packet) => this.#sendRtcp(transport, packet) });
+    const wire = transport && this.#routes.get(transport)?.wire;
+    if (this.#tracks.has(mid) || !wire) return;
+    const source = new RtpSource({ ...this.#options.track, formats, sendRtcp: (packet) => wire.sendRtcp(packet) });
     this.#tracks.set(mid, source);
     this.#guard('track', () => this.#options.handlers.track({ label: mid, source, stats: () => source.stats() }));
   }
 
-  #onRtp(transport: RTCDtlsTransport, packet: WeriftRtpPacket): void {
-    const { ssrc, payloadType, sequenceNumber, timestamp, marker } = packet.header;
-    this.#trackOf(transport, packet)?.push(
-      { ssrc, payloadType, sequenceNumber, timestamp, marker, payload: packet.payload },
-      this.#options.track.clock.nowMs(),
-    );
+  #onRtp({ demultiplexer, midExtensionId }: Route, data: Buffer, payload: Buffer, nowMs: number): void {
+    const packet = readRtpPacket(data, payload);
+    if (!packet) return;
+    const extension = midExtensionId === undefined ? undefined : rtpExtension(data, rtpHeaderBytes(data), midExtensionId);
+    const announced = extension && Buffer.from(extension.buffer, extension.byteOffset, extension.length).toString('latin1');
+    const mid = demultiplexer.route(packet.ssrc, packet.payloadType, announced);
+    if (mid !== undefined) this.#tracks.get(mid)?.push(packet, nowMs);
   }
 
-  #trackOf(transport: RTCDtlsTransport, { header }: WeriftRtpPacket): RtpSource | undefined {
-    const route = this.#routes.get(transport);
-    const extension = header.extensions.find(({ id }) => id === route?.midExtensionId);
-    const mid = route?.demultiplexer.route(header.ssrc, header.payloadType, extension?.payload.toString('utf8'));
-    return mid === undefined ? undefined : this.#tracks.get(mid);
-  }
-
-  #onRtcp(packet: RtcpPacket): void {
-    const bytes = packet.serialize();
-    const nowMs = this.#options.track.clock.nowMs();
-    for (const source of this.#tracks.values()) source.receiveRtcp(bytes, nowMs);
-  }
-
-  #sendRtcp(transport: RTCDtlsTransport, packet: Uint8Array): void {
-    if (this.#closing || transport.state !== 'connected') return;
-    // werift only wants its bytes.
-    void transport.sendRtcp([{ serialize: () => Buffer.from(packet) } as unknown as RtcpPacket]).catch(() => undefined);
+  #onRtcp(compound: Uint8Array, nowMs: number): void {
+    for (const source of this.#tracks.values()) source.receiveRtcp(compound, nowMs);
   }
 
   #setState(state: PeerState): void {
@@ -304,6 +298,7 @@ export class WeriftPeer implements Peer {
     if (!connection) return;
     try {
       await Promise.all(connection.dtlsTransports.map(sayGoodbye));
+      for (const { wire } of this.#routes.values()) wire.close();
       await connection.close();
     } catch (cause) {
       this.#options.warn('A connection could not be closed cleanly.', cause);

@@ -4,6 +4,7 @@ import { EarshotError } from '../../src/core/errors.ts';
 import type { IceServer, MediaEngine, Peer, PeerHandlers } from '../../src/core/media-engine.ts';
 import { opusVersion } from '../rtp/opus.ts';
 import type { RtpSourceOptions } from '../rtp/rtp-source.ts';
+import { UdpPort } from './udp-port.ts';
 import { RETRY_AFTER_SECONDS, WeriftPeer } from './werift-peer.ts';
 
 export interface WeriftEngineOptions {
@@ -22,8 +23,12 @@ export interface WeriftEngineOptions {
    * public address of a server behind 1:1 NAT. Default `['127.0.0.1']`.
    */
   readonly additionalHostAddresses?: readonly string[];
-  /** Lowest and highest UDP port, of which every peer takes one per host address. Default any. */
+  /** Lowest and highest UDP port; the first that is free serves all peers. Default any. */
   readonly portRange?: readonly [number, number];
+  /** Room for packets that wait in the kernel; it gives what its own limit allows. Default 4 MiB. */
+  readonly receiveBufferBytes?: number;
+  /** RTP and RTCP packets of one peer in a second; more are dropped. Default 2000. */
+  readonly maxPacketsPerSecond?: number;
   /** A peer without a connection for this long is closed. In ms, default 30,000. */
   readonly idlePeerTimeoutMs?: number;
   /** How tracks buffer and conceal. */
@@ -34,7 +39,7 @@ export interface WeriftEngineOptions {
 }
 
 /**
- * WebRTC in TypeScript (werift). UDP only; every peer has a socket per host address.
+ * WebRTC in TypeScript: ICE and DTLS are werift's, media goes past it. UDP only, one port for all peers, which is opened with the first.
  * Throws `BACKEND_UNAVAILABLE` when libopus is not installed.
  */
 export function createWeriftEngine(options: WeriftEngineOptions = {}): MediaEngine {
@@ -48,6 +53,7 @@ class WeriftEngine implements MediaEngine {
   readonly #options: WeriftEngineOptions;
   readonly #maxPeers: number;
   readonly #peers = new Set<WeriftPeer>();
+  #port: Promise<UdpPort> | undefined;
   #closed = false;
 
   constructor(options: WeriftEngineOptions) {
@@ -55,6 +61,8 @@ class WeriftEngine implements MediaEngine {
     this.iceServers = options.iceServers ?? [];
     this.#maxPeers = options.maxPeers ?? 200;
   }
+
+  readonly #warn = (message: string, cause?: unknown): void => this.#options.onWarning?.(message, cause);
 
   get peerCount(): number {
     return this.#peers.size;
@@ -77,10 +85,11 @@ class WeriftEngine implements MediaEngine {
         maxCandidates: options.maxCandidates ?? 64,
       },
       additionalHostAddresses: options.additionalHostAddresses ?? ['127.0.0.1'],
-      portRange: options.portRange,
+      openPort: () => this.#openPort(),
+      maxPacketsPerSecond: options.maxPacketsPerSecond ?? 2000,
       idleTimeoutMs: options.idlePeerTimeoutMs ?? 30_000,
       track: { ...options.track, clock: options.clock ?? systemClock },
-      warn: options.onWarning ?? (() => undefined),
+      warn: this.#warn,
       onClosed: () => this.#peers.delete(peer),
     });
     this.#peers.add(peer);
@@ -90,5 +99,15 @@ class WeriftEngine implements MediaEngine {
   async close(): Promise<void> {
     this.#closed = true;
     await Promise.all([...this.#peers].map((peer) => peer.close()));
+    const port = await this.#port?.catch(() => undefined);
+    await port?.close();
+  }
+
+  /** Tried anew after it failed: the port may be free then. */
+  #openPort(): Promise<UdpPort> {
+    const { portRange, receiveBufferBytes = 4 * 1024 * 1024 } = this.#options;
+    this.#port ??= UdpPort.open({ range: portRange, receiveBufferBytes, warn: this.#warn });
+    this.#port.catch(() => (this.#port = undefined));
+    return this.#port;
   }
 }

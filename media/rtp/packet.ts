@@ -18,3 +18,18 @@ export const sequenceDifference = (a: number, b: number): number => ((a - b) << 
 
 /** `a - b` on a circle of 2^32, from -2^31 to 2^31 - 1. */
 export const timestampDifference = (a: number, b: number): number => (a - b) | 0;
+
+/** The packet that `payload` came in, as SRTP opened it, without its padding; undefined if that is longer than the payload. */
+export function readRtpPacket(packet: Buffer, payload: Uint8Array): RtpPacket | undefined {
+  const second = packet[1] ?? 0;
+  const padding = ((packet[0] ?? 0) & 0x20) === 0 ? 0 : (payload.at(-1) ?? 0);
+  if (padding > payload.length) return undefined;
+  return {
+    ssrc: packet.readUInt32BE(8),
+    payloadType: second & 0x7f,
+    sequenceNumber: packet.readUInt16BE(2),
+    timestamp: packet.readUInt32BE(4),
+    marker: second >= 0x80,
+    payload: padding === 0 ? payload : payload.subarray(0, payload.length - padding),
+  };
+}

@@ -1,0 +1,115 @@
+import type { DtlsSocket, RTCDtlsTransport } from 'werift';
+import { MASTER_KEY_BYTES, masterSaltBytes } from '../srtp/keys.ts';
+import type { MasterKey, SrtpProfile } from '../srtp/keys.ts';
+import { DtlsGuard } from './dtls-guard.ts';
+import { isProvenClient } from './dtls-proof.ts';
+import type { DtlsRecord } from './dtls-records.ts';
+
+/** By their numbers in DTLS (RFC 5764, RFC 7714), the preferred one first. */
+const PROFILES: readonly (readonly [number, SrtpProfile])[] = [
+  [0x0007, 'AEAD_AES_128_GCM'],
+  [0x0001, 'AES_CM_128_HMAC_SHA1_80'],
+];
+
+/** Datagrams kept until the DTLS server is there. */
+const MAX_EARLY = 8;
+
+export interface SrtpKeys {
+  readonly profile: SrtpProfile;
+  readonly local: MasterKey;
+  readonly remote: MasterKey;
+}
+
+/** What of werift's DTLS transport is reached into; it is private there. */
+interface TransportInternals {
+  srtpProfiles: readonly number[];
+  srtpStarted: boolean;
+  startSrtp(): void;
+  sendRtcp(): Promise<void>;
+  verifyRemoteCertificateFingerprint(): void;
+}
+
+/**
+ * One DTLS transport of werift's behind a {@link DtlsGuard}, with SRTP taken out of it. What werift leaves out is made up for: it checks
+ * that the certificate has the right fingerprint, and here, that the other side has its key.
+ */
+export class WeriftDtls {
+  readonly #transport: RTCDtlsTransport;
+  readonly #onKeys: (keys: SrtpKeys) => void;
+  readonly #early: Buffer[] = [];
+  #guard: DtlsGuard | undefined;
+
+  /** `onKeys` is called once, when the other side has proved who it is. */
+  constructor(transport: RTCDtlsTransport, onKeys: (keys: SrtpKeys) => void) {
+    this.#transport = transport;
+    this.#onKeys = onKeys;
+    this.#wrap();
+    transport.onStateChange.subscribe((state) => {
+      // The server is made right after this is told.
+      if (state === 'connecting') queueMicrotask(() => this.#attach());
+    });
+  }
+
+  receive(data: Buffer): void {
+    if (this.#guard) this.#guard.receive(data);
+    else if (this.#early.length < MAX_EARLY) this.#early.push(data);
+  }
+
+  #wrap(): void {
+    const transport = this.#transport;
+    const internals = transport as unknown as TransportInternals;
+    internals.srtpProfiles = PROFILES.map(([number]) => number);
+    const { verifyRemoteCertificateFingerprint } = internals;
+    internals.verifyRemoteCertificateFingerprint = () => {
+      verifyRemoteCertificateFingerprint.call(transport);
+      if (!transport.dtls || !isProven(transport.dtls)) throw new Error('The other side does not own the key of its certificate.');
+    };
+    internals.startSrtp = () => {
+      internals.srtpStarted = true;
+      this.#onKeys(keysOf(transport.dtls));
+    };
+    // werift has no SRTP to send by; its senders and receivers would go on trying.
+    internals.sendRtcp = () => Promise.resolve();
+  }
+
+  #attach(): void {
+    const { dtls } = this.#transport;
+    if (!dtls || this.#guard) return;
+    const { socket } = dtls.transport;
+    const handshake = socket.onData;
+    const guard = new DtlsGuard({
+      isConnected: () => dtls.connected,
+      handshake: (datagram) => handshake(datagram, ['', 0]),
+      decrypt: (record) => decrypt(dtls, record),
+      data: (text) => dtls.onData.execute(text),
+      closed: () => dtls.onClose.execute(),
+    });
+    this.#guard = guard;
+    // By way of a TURN server it comes through werift.
+    socket.onData = (data) => guard.receive(data as Buffer);
+    for (const data of this.#early.splice(0)) guard.receive(data);
+  }
+}
+
+function decrypt({ cipher }: DtlsSocket, { type, version, epoch, sequenceNumber, fragment }: DtlsRecord): Buffer {
+  const protocolVersion = { major: version >> 8, minor: version & 0xff };
+  const recordLayerHeader = { contentType: type, protocolVersion, epoch, sequenceNumber, contentLen: fragment.length };
+  return cipher.decryptPacket({ recordLayerHeader, fragment } as Parameters<typeof cipher.decryptPacket>[0]);
+}
+
+function isProven({ dtls, cipher }: DtlsSocket): boolean {
+  const transcript = dtls.sortedHandshakeCache.map((message) => ({
+    type: message.msg_type,
+    body: message.fragment,
+    bytes: message.serialize(),
+  }));
+  return isProvenClient({ transcript, certificate: cipher.remoteCertificate ?? Buffer.alloc(0), masterSecret: cipher.masterSecret });
+}
+
+function keysOf(dtls: DtlsSocket | undefined): SrtpKeys {
+  const profile = PROFILES.find(([number]) => number === dtls?.srtp.srtpProfile)?.[1];
+  // Nobody sends audio without it, but data channels may do.
+  if (!dtls || !profile) throw new Error('No SRTP profile was agreed on.');
+  const { localKey, localSalt, remoteKey, remoteSalt } = dtls.extractSessionKeys(MASTER_KEY_BYTES, masterSaltBytes(profile));
+  return { profile, local: { key: localKey, salt: localSalt }, remote: { key: remoteKey, salt: remoteSalt } };
+}
