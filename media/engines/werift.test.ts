@@ -3,7 +3,6 @@ import { createSocket } from 'node:dgram';
 import dnsPromises from 'node:dns/promises';
 import { once } from 'node:events';
 import test from 'node:test';
-import { EarshotError } from '../../src/core/errors.ts';
 import type { AudioSource, LaneAudio } from '../../src/core/audio.ts';
 import type { MediaEngine, Peer, PeerHandlers, RemoteTrack } from '../../src/core/media-engine.ts';
 import { mediaEngineChecks, mediaEngineConformance } from './conformance.ts';
