@@ -29,6 +29,11 @@ interface TransportInternals {
   verifyRemoteCertificateFingerprint(): void;
 }
 
+interface CipherInternals {
+  /** It wants an instance of a class that is not exported, and reads only these. */
+  decryptPacket(record: { readonly recordLayerHeader: object; readonly fragment: Buffer }): Buffer;
+}
+
 /**
  * One DTLS transport of werift's behind a {@link DtlsGuard}, with SRTP taken out of it. What werift leaves out is made up for: it checks
  * that the certificate has the right fingerprint, and here, that the other side has its key.
@@ -59,9 +64,9 @@ export class WeriftDtls {
     const transport = this.#transport;
     const internals = transport as unknown as TransportInternals;
     internals.srtpProfiles = PROFILES.map(([number]) => number);
-    const { verifyRemoteCertificateFingerprint } = internals;
+    const verifyFingerprint = internals.verifyRemoteCertificateFingerprint.bind(transport);
     internals.verifyRemoteCertificateFingerprint = () => {
-      verifyRemoteCertificateFingerprint.call(transport);
+      verifyFingerprint();
       if (!transport.dtls || !isProven(transport.dtls)) throw new Error('The other side does not own the key of its certificate.');
     };
     internals.startSrtp = () => {
@@ -86,7 +91,7 @@ export class WeriftDtls {
     });
     this.#guard = guard;
     // By way of a TURN server it comes through werift.
-    socket.onData = (data) => guard.receive(data as Buffer);
+    socket.onData = (data) => guard.receive(data);
     for (const data of this.#early.splice(0)) guard.receive(data);
   }
 }
@@ -94,7 +99,7 @@ export class WeriftDtls {
 function decrypt({ cipher }: DtlsSocket, { type, version, epoch, sequenceNumber, fragment }: DtlsRecord): Buffer {
   const protocolVersion = { major: version >> 8, minor: version & 0xff };
   const recordLayerHeader = { contentType: type, protocolVersion, epoch, sequenceNumber, contentLen: fragment.length };
-  return cipher.decryptPacket({ recordLayerHeader, fragment } as Parameters<typeof cipher.decryptPacket>[0]);
+  return (cipher as unknown as CipherInternals).decryptPacket({ recordLayerHeader, fragment });
 }
 
 function isProven({ dtls, cipher }: DtlsSocket): boolean {

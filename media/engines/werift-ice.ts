@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Candidate, candidateFoundation, candidatePriority, parseMessage, serverReflexiveCandidate, StunProtocol } from 'werift';
-import type { Connection, UdpTransport } from 'werift';
+import type { RTCDtlsTransport, UdpTransport } from 'werift';
 import type { StunEnvelope } from './stun.ts';
 import type { PortUser, RemoteAddress, UdpPort } from './udp-port.ts';
 
@@ -10,6 +10,8 @@ export interface WeriftIceHandlers {
   /** The same of RTP or RTCP. */
   media(data: Buffer): void;
 }
+
+type IceConnection = RTCDtlsTransport['iceTransport']['connection'];
 
 /** What of werift's ICE agent is reached into; it is private there. */
 interface ConnectionInternals {
@@ -53,7 +55,7 @@ const PASSWORD_BYTES = 16;
  * seems to be before anything else is taken from there, and user names are long enough to be told apart on one port.
  */
 export class WeriftIce implements PortUser {
-  readonly #connection: Connection;
+  readonly #connection: IceConnection;
   readonly #internals: ConnectionInternals;
   readonly #port: UdpPort;
   readonly #handlers: WeriftIceHandlers;
@@ -62,7 +64,7 @@ export class WeriftIce implements PortUser {
   readonly #ufrags: string[] = [];
   #closed = false;
 
-  constructor(connection: Connection, port: UdpPort, handlers: WeriftIceHandlers) {
+  constructor(connection: IceConnection, port: UdpPort, handlers: WeriftIceHandlers) {
     this.#connection = connection;
     this.#internals = connection as unknown as ConnectionInternals;
     this.#port = port;
@@ -105,20 +107,22 @@ export class WeriftIce implements PortUser {
 
   #wrap(): void {
     const internals = this.#internals;
-    const { restart, close, getCandidatePromises } = internals;
+    const restart = internals.restart.bind(this.#connection);
+    const close = internals.close.bind(this.#connection);
+    const getCandidatePromises = internals.getCandidatePromises.bind(this.#connection);
     internals.restart = async () => {
       // It does all at once before it first waits, and what is called next relies on that.
-      const restarted = restart.call(this.#connection);
+      const restarted = restart();
       this.#renewCredentials();
       await restarted;
     };
     internals.close = async () => {
       this.close();
-      await close.call(this.#connection);
+      await close();
     };
     internals.getCandidatePromises = (addresses, timeoutSeconds) => {
       this.#addHosts(addresses);
-      return [this.#addReflexive(timeoutSeconds), ...getCandidatePromises.call(this.#connection, [], timeoutSeconds)];
+      return [this.#addReflexive(timeoutSeconds), ...getCandidatePromises([], timeoutSeconds)];
     };
   }
 

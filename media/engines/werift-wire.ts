@@ -50,7 +50,7 @@ export class WeriftWire {
     this.#options = options;
     const dtls = new WeriftDtls(transport, (keys) => (this.#srtp = srtpOf(keys)));
     const { connection } = transport.iceTransport;
-    this.#ice = new WeriftIce(connection as ConstructorParameters<typeof WeriftIce>[0], port, {
+    this.#ice = new WeriftIce(connection, port, {
       dtls: (data) => dtls.receive(data),
       media: (data) => this.#receive(data),
     });

@@ -47,15 +47,15 @@ export class SrtpReceiver {
    */
   open(packet: Buffer): Buffer | undefined {
     const headerBytes = rtpHeaderBytes(packet);
-    if (headerBytes === 0 || packet.length < headerBytes + this.#tagBytes) return this.#refuse('malformed');
+    if (headerBytes === 0 || packet.length < headerBytes + this.#tagBytes) return this.#refused('malformed');
     const ssrc = packet.readUInt32BE(8);
     const known = this.#windows.get(ssrc);
-    if (!known && this.#windows.size >= MAX_STREAMS) return this.#refuse('malformed');
+    if (!known && this.#windows.size >= MAX_STREAMS) return this.#refused('malformed');
     const sequenceNumber = packet.readUInt16BE(2);
     const index = known ? estimateIndex(known.highest, sequenceNumber) : sequenceNumber;
-    if (known && !known.isFresh(index)) return this.#refuse('replayed');
+    if (known && !known.isFresh(index)) return this.#refused('replayed');
     const payload = this.#open(packet, headerBytes, ssrc, index);
-    if (!payload) return this.#refuse('forged');
+    if (!payload) return this.#refused('forged');
     this.#windowOf(ssrc, known).add(index);
     return payload;
   }
@@ -67,7 +67,7 @@ export class SrtpReceiver {
     return window;
   }
 
-  #refuse(reason: keyof SrtpRefusals): undefined {
+  #refused(reason: keyof SrtpRefusals): Buffer | undefined {
     this.refused[reason] += 1;
     return undefined;
   }
