@@ -79,7 +79,7 @@ const schema = z.strictObject({
     .string()
     .regex(/^\d+-\d+$/)
     .optional()
-    .describe('Range of UDP ports for WebRTC, as `40000-40100`. Default: any.'),
+    .describe('UDP port for WebRTC, of which all connections share one, as `40000-40000`; of a longer range the first that is free. Default: any.'),
   relays: z
     .preprocess(fromJson, z.array(relay).refine((relays) => new Set(relays.map(({ id }) => id)).size === relays.length, 'each relay needs an id of its own'))
     .default([])

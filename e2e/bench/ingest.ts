@@ -1,0 +1,130 @@
+/**
+ * What a received stream costs, from SRTP packet to 16 kHz PCM at the lane: CPU of the receiving process for the engines, for the bare
+ * limit, and for pion and aiortc where Debian's packages of them are installed, one after the other in one run.
+ *   npm run bench:ingest -- [--streams 25,100,200,400] [--seconds N] [--only bare,werift] [--profile gcm|cm] [--json]
+ */
+import { randomBytes } from 'node:crypto';
+import { parseArgs } from 'node:util';
+import { cpuSeconds } from './process-cpu.ts';
+import { receiverOf, RECEIVERS, Sender } from './ingest-processes.ts';
+import type { Receiver } from './ingest-processes.ts';
+import { printTable } from './table.ts';
+
+const PACKETS_PER_SECOND = 50;
+const SALT_BYTES: Readonly<Record<string, number>> = { cm: 14, gcm: 12 };
+const srtpProfileOf = (profile: string): 1 | 7 => (profile === 'cm' ? 1 : 7);
+/** Connections that are made at a time. */
+const CONNECTING = 8;
+const WARM_SECONDS = 2;
+
+interface Row {
+  readonly receiver: string;
+  readonly streams: number;
+  readonly cpuUsPerPacket: number;
+  readonly coresUsed: number;
+  readonly lostPackets: number;
+  readonly loopP99Ms: number;
+  readonly bytesPerStream: number;
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      streams: { type: 'string', default: '25,100,200,400' },
+      seconds: { type: 'string', default: '8' },
+      only: { type: 'string', default: RECEIVERS.join(',') },
+      profile: { type: 'string', default: 'gcm' },
+      json: { type: 'boolean' },
+    },
+  });
+  const rows: Row[] = [];
+  for (const streams of values.streams.split(',').map(Number)) {
+    for (const name of values.only.split(',')) {
+      const row = await measure(name, streams, Number(values.seconds), values.profile);
+      if (row) rows.push(row);
+    }
+  }
+  print(rows);
+  if (values.json) console.log(JSON.stringify(summary(rows)));
+}
+
+/** Undefined, and said aloud, if the receiver cannot be had here. */
+async function measure(name: string, streams: number, seconds: number, profile: string): Promise<Row | undefined> {
+  await using receiver = await receiverOf(name);
+  if (!receiver) return undefined;
+  await using sender = new Sender();
+  const { rssBytes: rssBefore } = await receiver.ask({ kind: 'start' }, 'started');
+  if (name === 'bare') await connectBare(receiver, sender, streams, profile);
+  else await connect(receiver, sender, streams, srtpProfileOf(profile));
+  await sender.ask({ kind: 'play', seconds: WARM_SECONDS }, 'sent');
+  await receiver.ask({ kind: 'start' }, 'started');
+  const cpuBefore = cpuSeconds(receiver.pid);
+  const { packets: sent } = await sender.ask({ kind: 'play', seconds }, 'sent');
+  const cpu = cpuSeconds(receiver.pid) - cpuBefore;
+  const { packets, loopP99Ms, rssBytes } = await receiver.ask({ kind: 'stop' }, 'stopped');
+  const bytesPerStream = (rssBytes - rssBefore) / streams;
+  return { receiver: name, streams, cpuUsPerPacket: (cpu * 1e6) / sent, coresUsed: cpu / seconds, lostPackets: sent - packets, loopP99Ms, bytesPerStream };
+}
+
+async function connectBare(receiver: Receiver, sender: Sender, streams: number, profile: string): Promise<void> {
+  const masters = Array.from({ length: streams }, () => randomBytes(16 + (SALT_BYTES[profile] ?? 12)).toString('hex'));
+  const srtpProfile = srtpProfileOf(profile);
+  const { port } = await receiver.ask({ kind: 'bare', srtpProfile, masters }, 'port');
+  await sender.ask({ kind: 'bare', port, srtpProfile, masters }, 'connected');
+}
+
+async function connect(receiver: Receiver, sender: Sender, streams: number, srtpProfile: 1 | 7): Promise<void> {
+  let next = 0;
+  const worker = async (): Promise<void> => {
+    for (let id = next++; id < streams; id = next++) {
+      const { sdp: offer } = await sender.ask({ kind: 'offer', id, srtpProfile }, 'offer', id);
+      const { sdp: answer } = await receiver.ask({ kind: 'offer', id, sdp: offer }, 'answer', id);
+      await sender.ask({ kind: 'answer', id, sdp: answer }, 'connected', id);
+    }
+  };
+  await Promise.all(Array.from({ length: CONNECTING }, worker));
+}
+
+function print(rows: readonly Row[]): void {
+  const bareAt = (streams: number): number | undefined => rows.find((row) => row.receiver === 'bare' && row.streams === streams)?.cpuUsPerPacket;
+  const two = (value: number): string => value.toFixed(2);
+  printTable(
+    ['receiver', 'streams', 'us per packet', '% of a core per stream', 'times bare', 'cores', 'lost', 'loop p99 ms', 'KB per stream'],
+    rows.map((row) => [
+      row.receiver,
+      String(row.streams),
+      row.cpuUsPerPacket.toFixed(1),
+      two((row.cpuUsPerPacket * PACKETS_PER_SECOND) / 1e4),
+      two(row.cpuUsPerPacket / (bareAt(row.streams) ?? NaN)),
+      two(row.coresUsed),
+      String(row.lostPackets),
+      row.loopP99Ms.toFixed(1),
+      (row.bytesPerStream / 1024).toFixed(0),
+    ]),
+  );
+}
+
+/** Of the largest number of streams; ratios that were not measured are null. */
+function summary(rows: readonly Row[]): object {
+  const streams = Math.max(...rows.map((row) => row.streams));
+  const at = (name: string): Row | undefined => rows.find((row) => row.receiver === name && row.streams === streams);
+  const bare = at('bare');
+  const ratio = (name: string): number | null => {
+    const row = at(name);
+    return row && bare ? row.cpuUsPerPacket / bare.cpuUsPerPacket : null;
+  };
+  const ours = rows.filter((row) => row.receiver === 'werift' || row.receiver === 'mediasoup');
+  return {
+    streams,
+    mediasoup_vs_bare: ratio('mediasoup'),
+    werift_vs_bare: ratio('werift'),
+    pion_vs_bare: ratio('pion'),
+    aiortc_vs_bare: ratio('aiortc'),
+    lost_packets: ours.reduce((sum, row) => sum + row.lostPackets, 0),
+    loop_p99_ms: Math.max(...ours.map((row) => row.loopP99Ms)),
+    bytes_per_stream: Math.max(...ours.filter((row) => row.streams === streams).map((row) => row.bytesPerStream)),
+    rows,
+  };
+}
+
+await main();
