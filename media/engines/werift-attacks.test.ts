@@ -72,8 +72,8 @@ async function withClient(body: (scene: Scene) => Promise<void>, options: Werift
       return send(data);
     };
     const sendAsClient = async (data: Uint8Array): Promise<void> => {
-      const { nominated } = connection;
-      await (nominated ?? assert.fail('the client is connected')).protocol.sendData(Buffer.from(data), nominated.remoteAddr);
+      const nominated = connection.nominated ?? assert.fail('the client is connected');
+      await nominated.protocol.sendData(Buffer.from(data), nominated.remoteAddr);
     };
     await body({ client, observed, port, answer, sent, sendAsClient });
   } finally {
@@ -96,7 +96,7 @@ async function isAlive({ client, observed }: Scene): Promise<void> {
 
 /** A ClientHello as the client sends it, from a session that is not attacked. */
 async function clientHello(): Promise<Buffer> {
-  let hello = Buffer.alloc(0);
+  let hello: Buffer = Buffer.alloc(0);
   await withClient(async (scene) => {
     await connect(scene);
     hello = scene.sent.find((data) => data[0] === RECORD.handshake && data[13] === 1) ?? assert.fail();
