@@ -108,6 +108,7 @@ module.exports = {
       to: { dependencyTypes: NPM, pathNot: ['node_modules/(@types/)?ws/', 'node_modules/zod/'] },
     },
     home('ws', ['ws', '@types/ws'], ['^signaling/transports/', '^src/recognizers/relays/', TEST]),
+    home('mediasoup', ['mediasoup'], ['^media/engines/', TEST]),
     home('werift', ['werift'], ['^media/engines/', TEST]),
     home('koffi', ['koffi'], ['^src/recognizers/', '^media/rtp/']),
     home('fastify', ['fastify', '@fastify'], ['^src/http/', TEST]),

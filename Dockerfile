@@ -6,7 +6,7 @@
 # Inside a container the server must listen on every address, so clients need a key: give one in EARSHOT_API_KEY, or take the one
 # that is made on the first start, kept in /data and printed. WebRTC sends its audio over UDP ports of its own: with
 # `--network host` they are reachable as they are; with published ports (-p 8080:8080) clients fall back to the WebSocket.
-FROM node:20-bookworm-slim
+FROM node:22-bookworm-slim
 
 WORKDIR /opt/earshot
 COPY . .

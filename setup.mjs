@@ -13,6 +13,12 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = path.dirname(fileURLToPath(import.meta.url));
 const NODE = path.join(ROOT, 'node_modules/node/bin/node');
+const MEDIASOUP = path.join(ROOT, 'node_modules/mediasoup');
+/** Its time is that of the last try to fetch the worker. `npm ci` takes it away. */
+const WORKER_TRIED = path.join(ROOT, 'node_modules/.media-worker-tried');
+const WORKER_FETCH_MS = 120_000;
+/** Keeps an npm that runs install scripts from building the worker: it is fetched later. */
+const NO_WORKER_BUILD = { MEDIASOUP_WORKER_BIN: process.env.MEDIASOUP_WORKER_BIN || 'later' };
 const LOWEST_HOST_NODE = 20;
 const APT_LOCK_TRIES = 30;
 const APT_LOCK_PAUSE_MS = 4000;
@@ -48,6 +54,7 @@ async function main(mode) {
   await installSystemPackages(mode);
   installNpmPackages();
   ensureNode();
+  await ensureMediaWorker();
   buildPage();
 }
 
@@ -124,7 +131,7 @@ async function apt(prefix, args) {
 function installNpmPackages() {
   if (packagesFitTheLock()) return;
   say('Installing npm packages (a minute or so)');
-  const { ok } = run('npm', ['ci', '--no-audit', '--no-fund'], { env: hostEnvironment() });
+  const { ok } = run('npm', ['ci', '--no-audit', '--no-fund'], { env: { ...hostEnvironment(), ...NO_WORKER_BUILD } });
   if (!ok) throw failure('npm packages', 'see the lines above, then run `npm ci` yourself.');
 }
 
@@ -153,6 +160,50 @@ function ensureNode() {
 function nodeStarts() {
   return fs.existsSync(NODE) && spawnSync(NODE, ['--version'], { stdio: 'ignore' }).status === 0;
 }
+
+// ---- the media worker
+
+/**
+ * mediasoup is optional, and so is its worker, a program of its own that GitHub has: without them the server receives WebRTC by werift.
+ * Nothing here may fail or take long; what could not be had is tried again a day later.
+ */
+async function ensureMediaWorker() {
+  if (!fs.existsSync(MEDIASOUP)) installMediasoup();
+  const isThere = fs.existsSync(path.join(MEDIASOUP, 'worker/out/Release/mediasoup-worker'));
+  if (isThere || process.env.MEDIASOUP_WORKER_BIN || !fs.existsSync(MEDIASOUP) || triedToday()) return;
+  const source = process.env.MEDIASOUP_WORKER_PREBUILT_DOWNLOAD_BASE_URL ?? 'https://github.com';
+  if (await isReachable(source)) {
+    say('Fetching the media worker');
+    // With a Python that is none, the script gives up where it would otherwise build for many minutes.
+    const env = { ...process.env, PYTHON: 'false' };
+    if (run(NODE, ['npm-scripts.mjs', 'postinstall'], { cwd: MEDIASOUP, env, timeoutMs: WORKER_FETCH_MS }).ok) return;
+  }
+  console.log('setup: No media worker could be had: WebRTC is received by werift instead (docs/operations.md, "The media engine").');
+  fs.writeFileSync(WORKER_TRIED, '');
+}
+
+/** npm leaves it out when it runs on a Node that is too old for it; the server's own is not. */
+function installMediasoup() {
+  const folders = [path.dirname(NODE), hostEnvironment().PATH];
+  const env = { ...process.env, PATH: folders.join(path.delimiter) };
+  run('npm', ['install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund'], { env });
+}
+
+function triedToday() {
+  const tried = fs.statSync(WORKER_TRIED, { throwIfNoEntry: false });
+  return tried !== undefined && Date.now() - tried.mtimeMs < 24 * 3600 * 1000;
+}
+
+async function isReachable(url) {
+  try {
+    await fetch(url, { method: 'HEAD', signal: AbortSignal.timeout(5000) });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+// ---- environments
 
 /** Our environment without node_modules/.bin in the path: npm must not run on a Node that it is about to replace. */
 function hostEnvironment() {
@@ -191,11 +242,11 @@ function say(line) {
 }
 
 /** Runs a command to its end; its output goes to the log and comes back as text. */
-function run(command, args, { cwd = ROOT, env = process.env } = {}) {
+function run(command, args, { cwd = ROOT, env = process.env, timeoutMs } = {}) {
   log.file ??= path.join(fs.mkdtempSync(path.join(tmpdir(), 'earshot-setup-')), 'log.txt');
   const descriptor = fs.openSync(log.file, 'a');
   const startBytes = fs.fstatSync(descriptor).size;
-  const { status, error } = spawnSync(command, args, { cwd, env, stdio: ['ignore', descriptor, descriptor] });
+  const { status, error } = spawnSync(command, args, { cwd, env, stdio: ['ignore', descriptor, descriptor], timeout: timeoutMs });
   if (error !== undefined) fs.writeSync(descriptor, `${command}: ${error.message}\n`);
   fs.closeSync(descriptor);
   return { ok: status === 0, output: fs.readFileSync(log.file).subarray(startBytes).toString() };

@@ -43,6 +43,10 @@ export class WebRtcSessions {
     return this.#options.engine.iceServers;
   }
 
+  get engineId(): string {
+    return this.#options.engine.id;
+  }
+
   /** Sessions that have a peer, or can still be read. */
   get size(): number {
     return this.#entries.size;

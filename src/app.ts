@@ -4,7 +4,6 @@ import { availableParallelism, hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createAudioDecoder } from '../media/containers/index.ts';
-import { createWeriftEngine } from '../media/engines/werift.ts';
 import { createSileroDetectors } from '../media/vad/silero.ts';
 import { WebRtcSessions } from '../signaling/offer-answer.ts';
 import { WhipRooms } from '../signaling/whip-rooms.ts';
@@ -27,6 +26,7 @@ import { LiveSessions } from './http/gladia/live-sessions.ts';
 import { createHttpServer } from './http/server.ts';
 import { type ClosableAnalyst, createAnalyst } from './language/analyst.ts';
 import { createChatCompletions } from './language/chat-completions.ts';
+import { createMediaEngine } from './media-engine.ts';
 import { createJobSystem } from './jobs/job-system.ts';
 import { SessionRecorder } from './jobs/session-recorder.ts';
 import { WebhookSecrets } from './jobs/webhook-secrets.ts';
@@ -62,6 +62,8 @@ export interface RecognitionCore {
 /** A running server. */
 export interface App {
   readonly url: string;
+  /** What receives WebRTC: `mediasoup` or `werift`. */
+  readonly mediaEngine: string;
   /** Of the self-signed certificate, for clients that are to trust it; absent where there is none. */
   readonly certificatePath?: string;
   /** Lets sessions deliver what they heard, then ends everything. Idempotent. */
@@ -163,20 +165,8 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
   });
   // So that the first captions do not wait for a model. What fails here is told when it is asked for.
   for (const backend of core.backends) void backend.ready('live').catch(() => undefined);
-  const engine = createWeriftEngine({
-    iceServers: config.iceServers.map(({ urls, username, credential }) => ({
-      urls,
-      ...(username !== undefined && { username }),
-      ...(credential !== undefined && { credential }),
-    })),
-    maxPeers: config.maxPeers,
-    track: { observe: stages.observe },
-    additionalHostAddresses: ['127.0.0.1', ...config.announcedAddresses],
-    ...(config.udpPorts !== undefined && { portRange: portRange(config.udpPorts) }),
-    onWarning: (message, cause) => {
-      log.warn({ err: cause }, message);
-    },
-  });
+  const { engine, reason } = await createMediaEngine(config, log, stages.observe);
+  log.info({ mediaEngine: engine.id, ...(reason !== undefined && { reason }) }, `WebRTC is received by ${engine.id}`);
   const metering = new Metering({ store: data.store, clock: systemClock, log });
   const outbound = new Outbound({ allowedNetworks: config.outboundNetworks });
   const webhooks = new Webhooks({ store: data.store, sealer: DataKey.keptIn(config.dataDir).sealer('webhook secrets'), outbound, wire: { body: audioPodEvent, headers: audioPodHeaders }, clock: systemClock, now: Date.now, log });
@@ -280,7 +270,7 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
     throw error;
   }
   let closing: Promise<void> | undefined;
-  return { url: urlOf(server.server.address() as AddressInfo, certificate ? 'https' : 'http'), ...(config.tls && config.tlsCert === undefined && { certificatePath: selfSignedPath(config) }), close: () => (closing ??= stop()) };
+  return { mediaEngine: engine.id, url: urlOf(server.server.address() as AddressInfo, certificate ? 'https' : 'http'), ...(config.tls && config.tlsCert === undefined && { certificatePath: selfSignedPath(config) }), close: () => (closing ??= stop()) };
 }
 
 function analystOf({ languageModelUrl: url, languageModel: model, languageModelKey: key, languageModelBackend: letter, languageModelTimeoutMs: timeoutMs, languageModelConcurrency: concurrency }: Config, data: DataFolder, log: Logger): ClosableAnalyst {
@@ -314,9 +304,4 @@ const selfSignedPath = ({ dataDir }: Config): string => join(dataDir, 'tls', CER
 function urlOf(address: AddressInfo, scheme: 'http' | 'https'): string {
   const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
   return `${scheme}://${host}:${String(address.port)}`;
-}
-
-function portRange(text: string): readonly [number, number] {
-  const [low = 0, high = 0] = text.split('-').map(Number);
-  return [low, high];
 }

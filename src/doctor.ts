@@ -10,6 +10,7 @@ import { opusVersion } from '../media/rtp/opus.ts';
 import { createSileroDetectors } from '../media/vad/silero.ts';
 import type { Config } from './config/config.ts';
 import { DETECTOR_WINDOW_SAMPLES } from './core/speech-detector.ts';
+import { createMediaEngine } from './media-engine.ts';
 import { PocketSphinx } from './recognizers/pocketsphinx.ts';
 import { modelsFolder } from './recognizers/sherpa-onnx/backend.ts';
 import { ModelStore } from './recognizers/sherpa-onnx/model-store.ts';
@@ -43,6 +44,7 @@ const CHECKS: readonly Check[] = [
   { name: 'Page', fix: 'npm start', run: checkPage },
   { name: 'Data folder', fix: 'EARSHOT_DATA=/a/folder/you/may/write npm start', run: checkDataFolder },
   { name: 'TCP port', fix: 'PORT=8081 npm start, or stop what listens there', run: checkTcpPort },
+  { name: 'WebRTC engine', fix: 'docs/operations.md, "The media engine"; or EARSHOT_MEDIA_ENGINE=auto', run: checkMediaEngine },
   { name: 'UDP for WebRTC', fix: 'allow UDP in the firewall or container', run: checkUdp },
 ];
 
@@ -135,6 +137,13 @@ function checkTcpPort(config: Config): Promise<string> {
       });
     });
   });
+}
+
+/** Starts it as the server does, on ports of its own. */
+async function checkMediaEngine(config: Config): Promise<string> {
+  const { engine, reason } = await createMediaEngine({ ...config, mediaPort: 0, mediaWorkers: 1 });
+  await engine.close();
+  return reason === undefined ? engine.id : `${engine.id} (${reason})`;
 }
 
 function checkUdp(): Promise<string> {

@@ -66,6 +66,7 @@ async function main(): Promise<void> {
 Earshot listens on ${app.url}
 
   Captions in the browser   ${app.url}/
+  WebRTC by                 ${app.mediaEngine}
   API key                   ${apiKey}${kept ? `   (kept in ${kept.path})` : ''}${app.certificatePath === undefined ? '' : `
   Certificate               ${app.certificatePath}   (self-signed: clients must be told to trust it)`}
 

@@ -16,7 +16,7 @@ export interface EngineSettings {
   readonly idlePeerTimeoutMs?: number;
 }
 
-export type MakeEngine = (settings: EngineSettings) => MediaEngine;
+export type MakeEngine = (settings: EngineSettings) => MediaEngine | Promise<MediaEngine>;
 
 export interface ConformanceCheck {
   readonly name: string;
@@ -30,7 +30,7 @@ async function using(
   body: (engine: MediaEngine, client: (options?: RtcClientOptions) => RtcClient) => Promise<void>,
 ): Promise<void> {
   const before = activeResources();
-  const engine = makeEngine(settings);
+  const engine = await makeEngine(settings);
   const clients: RtcClient[] = [];
   try {
     await body(engine, (options) => {

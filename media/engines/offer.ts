@@ -7,6 +7,10 @@ export interface OfferedSection {
   readonly mid: string;
   /** Audio that the other side sends and this side can receive. */
   readonly isReceivable: boolean;
+  /** Audio that could be received and is not sent now: muted by its direction, or only wanted from this side. */
+  readonly isIdleAudio: boolean;
+  /** SCTP port of data channels (RFC 8841); undefined in any other section, and in one that is refused or of the old syntax. */
+  readonly sctpPort: number | undefined;
   readonly opusPayloadTypes: readonly number[];
   /** Redundant audio of Opus (RFC 2198). */
   readonly redPayloadTypes: readonly number[];
@@ -135,13 +139,17 @@ function readSection(lines: readonly string[], session: readonly string[]): Offe
     return [...opusPayloadTypes, ...redPayloadTypes].includes(repeats) ? [{ payloadType, repeats }] : [];
   });
   const direction = directionOf(lines) ?? directionOf(session) ?? 'sendrecv';
+  const isAlive = port !== '0' || lines.includes('a=bundle-only');
   const isSecure = profile?.endsWith('/TLS/RTP/SAVPF') ?? false;
+  const isHearable = kind === 'audio' && isAlive && isSecure && opusPayloadTypes.length > 0;
+  const sctpPort = attribute(lines, 'sctp-port');
   const midExtension = attributes(lines, 'extmap').find((value) => value.includes('urn:ietf:params:rtp-hdrext:sdes:mid'));
   return {
     kind,
     mid,
-    isReceivable:
-      kind === 'audio' && port !== '0' && isSecure && direction.startsWith('send') && opusPayloadTypes.length > 0,
+    isReceivable: isHearable && direction.startsWith('send'),
+    isIdleAudio: isHearable && !direction.startsWith('send'),
+    sctpPort: kind === 'application' && isAlive && sctpPort !== undefined && /^\d{1,5}$/.test(sctpPort) ? Number(sctpPort) : undefined,
     opusPayloadTypes,
     redPayloadTypes,
     rtx,

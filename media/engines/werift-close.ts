@@ -34,6 +34,8 @@ export async function sayGoodbye(transport: RTCDtlsTransport): Promise<void> {
     header.writeUIntBE(sequenceNumber, 5, 6);
     header.writeUInt16BE(fragment.length, 11);
     await dtls.transport.send(Buffer.concat([header, fragment]));
+    // A socket that is closed in the same turn drops what it was given to send.
+    await new Promise((resolve) => setImmediate(resolve));
   } catch {
     // The way to the other side is gone already; it finds out by itself.
   }

@@ -75,11 +75,20 @@ const schema = z.strictObject({
     .preprocess((value) => (typeof value === 'string' ? value.split(',') : value), z.array(z.string()))
     .default([])
     .describe('Further addresses at which WebRTC reaches this machine, for example the public one behind a NAT; comma-separated.'),
+  mediaEngine: z
+    .enum(['auto', 'mediasoup', 'werift'])
+    .default('auto')
+    .describe('What receives WebRTC: `mediasoup` (C++), `werift` (TypeScript), or `auto`: mediasoup where its worker is installed, else werift.'),
+  mediaPort: port.default(0).describe('UDP and TCP port of WebRTC with mediasoup, the one to open in a firewall; 0 takes free ones.'),
+  mediaWorkers: positiveInteger
+    .max(64)
+    .optional()
+    .describe('Worker processes of mediasoup, each on a port of its own: `mediaPort` and those after it. Default: one where `mediaPort` is set, else one per core.'),
   udpPorts: z
     .string()
     .regex(/^\d+-\d+$/)
     .optional()
-    .describe('UDP port for WebRTC, of which all connections share one, as `40000-40000`; of a longer range the first that is free. Default: any.'),
+    .describe('UDP port for WebRTC with werift, of which all connections share one, as `40000-40000`; of a longer range the first that is free. Default: any.'),
   relays: z
     .preprocess(fromJson, z.array(relay).refine((relays) => new Set(relays.map(({ id }) => id)).size === relays.length, 'each relay needs an id of its own'))
     .default([])

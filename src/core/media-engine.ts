@@ -79,12 +79,18 @@ export interface PeerHandlers {
   channel?(channel: RemoteChannel): void;
   /** `closed` comes last, exactly once. */
   state(state: PeerState): void;
+  /**
+   * The connection is gone through no fault of the client's; `disconnected` came before. A new offer, of a new connection
+   * of the client's, resumes: tracks of the same mid go on. May come again. Default: the idle time closes the peer.
+   */
+  reconnect?(): void;
 }
 
 /** One WebRTC peer connection. */
 export interface Peer {
   /**
-   * Takes an offer, first or later, and resolves with the answer.
+   * Takes an offer, first or later, and resolves with the answer. One with another DTLS fingerprint is of a new connection
+   * of the same client: it takes the place of the one before, and tracks whose mid it offers go on.
    * Rejects with `SDP_INVALID`, `SDP_NO_AUDIO` or `MESSAGE_TOO_LARGE`; a rejected offer leaves the peer as it was.
    */
   answer(offerSdp: string): Promise<string>;

@@ -33,7 +33,7 @@ test('the server says that it lives, at the root and under the module', async ()
 
 test('the server is ready while a recognizer can take a session, and says why it is not', async () => {
   const ready = await app.inject({ url: '/readyz' });
-  assert.deepEqual([ready.statusCode, ready.json()], [200, { status: 'ok', module: 'scaiecho', phase: 'ready', backends: [{ id: 'fake', letter: 'A', ready: true }] }]);
+  assert.deepEqual([ready.statusCode, ready.json()], [200, { status: 'ok', module: 'scaiecho', phase: 'ready', media_engine: 'fake', backends: [{ id: 'fake', letter: 'A', ready: true }] }]);
   const leases = Array.from({ length: 4 }, () => server.recognizer.admit());
   const full = await app.inject({ url: '/v1/modules/scaiecho/readyz' });
   assert.deepEqual([full.statusCode, full.json()], [503, { status: 'unavailable', module: 'scaiecho', phase: 'waiting', reason: 'every recognizer is taken', backends: [{ id: 'fake', letter: 'A', ready: false, reason: 'every recognizer is taken' }] }]);

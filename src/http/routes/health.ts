@@ -8,8 +8,9 @@ const healthSchema = z.object({ status: z.literal('ok'), module: z.literal('scai
 const backendsSchema = z
   .array(z.object({ id: z.string(), letter: z.enum(['A', 'B']), ready: z.boolean(), reason: z.string().optional() }))
   .describe('Each backend, and why it takes no session.');
-const readySchema = healthSchema.extend({ phase: z.literal('ready'), backends: backendsSchema });
-const waitingSchema = z.object({ status: z.literal('unavailable'), module: z.literal('scaiecho'), phase: z.literal('waiting'), reason: z.string().optional(), backends: backendsSchema });
+const mediaEngineSchema = z.string().describe('What receives WebRTC: `mediasoup` or `werift`.');
+const readySchema = healthSchema.extend({ phase: z.literal('ready'), media_engine: mediaEngineSchema, backends: backendsSchema });
+const waitingSchema = z.object({ status: z.literal('unavailable'), module: z.literal('scaiecho'), phase: z.literal('waiting'), reason: z.string().optional(), media_engine: mediaEngineSchema, backends: backendsSchema });
 
 const HEALTHZ = route('public', { tag: 'Server', summary: 'Does the server live?', response: { 200: healthSchema } });
 const READYZ = route('public', {
@@ -26,9 +27,10 @@ export function healthRoutes(app: Routes, services: HttpServices): void {
     app.get(`${base}/readyz`, READYZ, (_request, reply) => {
       const { ready, reason } = services.dispatcher.snapshot();
       const backends = services.dispatcher.status();
-      if (ready) return { status: 'ok', module: 'scaiecho', phase: 'ready', backends };
+      const common = { module: 'scaiecho', media_engine: services.webrtc.engineId, backends } as const;
+      if (ready) return { status: 'ok', phase: 'ready', ...common };
       void reply.status(503);
-      return { status: 'unavailable', module: 'scaiecho', phase: 'waiting', reason, backends };
+      return { status: 'unavailable', phase: 'waiting', reason, ...common };
     });
   }
   app.get('/metrics', METRICS, (_request, reply) => {
@@ -50,6 +52,7 @@ function metrics(services: HttpServices): string {
     earshot_process_resident_bytes: process.memoryUsage.rss(),
   };
   const lines = Object.entries(gauges).flatMap(([name, value]) => [`# TYPE ${name} gauge`, `${name} ${String(value)}`]);
+  lines.push('# TYPE earshot_media_engine_info gauge', `earshot_media_engine_info{engine="${services.webrtc.engineId}"} 1`);
   const restarts = 'earshot_recognizer_restarts_total';
   const counters = [`# TYPE ${restarts} counter`, `${restarts} ${String(engine.restarts)}`];
   return `${[...lines, ...counters, ...backendLines(services.dispatcher), ...services.stages.lines()].join('\n')}\n`;

@@ -1,0 +1,213 @@
+import type { types } from 'mediasoup';
+import type { Clock } from '../../src/core/clock.ts';
+import type { PeerHandlers } from '../../src/core/media-engine.ts';
+import type { RtpPacket } from '../rtp/packet.ts';
+import { parseRtpPacket } from '../rtp/rtp-header.ts';
+import type { ConnectionOffer } from './connection-offer.ts';
+import type { LocalConnection } from './mediasoup-answer.ts';
+import { localCandidates } from './local-candidates.ts';
+import { MediasoupChannels } from './mediasoup-channels.ts';
+import type { MediaWorker } from './mediasoup-workers.ts';
+import type { OfferedSection } from './offer.ts';
+
+export interface LinkOptions {
+  readonly worker: MediaWorker;
+  readonly clock: Clock;
+  readonly announcedAddresses: readonly string[];
+  readonly channel: PeerHandlers['channel'];
+  /** A packet of the section with this mid. */
+  readonly packet: (mid: string, packet: RtpPacket) => void;
+  readonly state: (state: LinkState) => void;
+}
+
+/** `lost`: the worker died. `closed`: the client left, or DTLS failed. Both are last. */
+export type LinkState = 'connected' | 'disconnected' | 'closed' | 'lost';
+
+interface Reception {
+  readonly section: OfferedSection;
+  readonly producer: types.Producer;
+  /** What the offer said of the section when the producer was made. */
+  readonly signature: string;
+  lastPacketMs: number;
+  /** The next time at which its silence is looked into, and the pause after that. */
+  lookAtMs: number;
+  pauseMs: number;
+}
+
+/** A section is silent after this long. A sender in DTX sends every 400 ms. */
+const SILENT_AFTER_MS = 500;
+const LOOK_EVERY_MS = 250;
+const LONGEST_LOOK_PAUSE_MS = 8000;
+
+const MAX_MESSAGE_BYTES = 262_144;
+const MID_EXTENSION = 'urn:ietf:params:rtp-hdrext:sdes:mid';
+
+/**
+ * One client's connection to one worker: a WebRTC transport, a producer with a direct consumer per section, data channels.
+ *
+ *     client -- SRTP --> transport -> producer -> direct consumer -- pipe --> packet()
+ */
+export class MediasoupLink {
+  readonly #options: LinkOptions;
+  readonly #transport: types.WebRtcTransport;
+  readonly #channels: MediasoupChannels | undefined;
+  readonly #receptions = new Map<string, Reception>();
+  #remote: ConnectionOffer;
+  #state: LinkState | undefined;
+  #version = 1;
+  #cancelLook: () => void = () => undefined;
+
+  private constructor(options: LinkOptions, transport: types.WebRtcTransport, remote: ConnectionOffer) {
+    const { worker, channel } = options;
+    this.#options = options;
+    this.#transport = transport;
+    this.#remote = remote;
+    this.#channels = channel && new MediasoupChannels(worker, transport, options.clock, channel);
+    worker.links.add(this);
+    transport.on('icestatechange', () => this.#look());
+    transport.on('dtlsstatechange', () => this.#look());
+  }
+
+  /** Rejects if the worker cannot, and leaves nothing behind then. */
+  static async open(options: LinkOptions, remote: ConnectionOffer): Promise<MediasoupLink> {
+    const { router, server } = options.worker;
+    const transport = await router.createWebRtcTransport({ webRtcServer: server, enableTcp: true, preferUdp: true, enableSctp: true, maxSendMessageSize: MAX_MESSAGE_BYTES, maxReceiveMessageSize: MAX_MESSAGE_BYTES });
+    const link = new MediasoupLink(options, transport, remote);
+    try {
+      await transport.connect({ dtlsParameters: { role: 'client', fingerprints: [remote.fingerprint] } });
+    } catch (error) {
+      link.close();
+      throw error;
+    }
+    return link;
+  }
+
+  /** Is the offer about this connection, or about one that is to take its place? */
+  isOf(remote: ConnectionOffer): boolean {
+    return this.#state !== 'lost' && this.#state !== 'closed' && remote.fingerprint.value === this.#remote.fingerprint.value;
+  }
+
+  /** Receives what is offered now and nothing else. Rejects if the worker cannot: what was received before is still received then. */
+  async apply(remote: ConnectionOffer, sections: readonly OfferedSection[]): Promise<LocalConnection> {
+    const carried = sections.filter(({ mid }) => remote.mids.includes(mid));
+    const wanted = carried.filter((section) => section.isReceivable);
+    for (const section of wanted) await this.#receive(section);
+    for (const mid of this.#receptions.keys()) if (!wanted.some((section) => section.mid === mid)) this.#drop(mid);
+    if (carried.some((section) => section.sctpPort !== undefined)) await this.#channels?.listen();
+    if (remote.iceUfrag !== this.#remote.iceUfrag) await this.#transport.restartIce();
+    this.#remote = remote;
+    return this.#local();
+  }
+
+  /** Idempotent; tells the client. No state follows. */
+  close(): void {
+    this.#end();
+    this.#state ??= 'closed';
+    this.#transport.close();
+  }
+
+  /** The worker tells that it is dead. */
+  lost(): void {
+    this.#end();
+    this.#tell('lost');
+  }
+
+  #end(): void {
+    this.#cancelLook();
+    this.#options.worker.links.delete(this);
+    this.#channels?.end();
+  }
+
+  async #receive(section: OfferedSection): Promise<void> {
+    const { mid, opusPayloadTypes, ssrcs, midExtensionId } = section;
+    const signature = JSON.stringify([opusPayloadTypes, ssrcs, midExtensionId]);
+    if (this.#receptions.get(mid)?.signature !== signature) await this.#produce(section, ssrcs[0], signature);
+  }
+
+  /** A producer cannot be changed: the one there was makes way for one that fits. */
+  async #produce(section: OfferedSection, ssrc: number | undefined, signature: string): Promise<void> {
+    const { mid, opusPayloadTypes, midExtensionId } = section;
+    this.#drop(mid);
+    const { worker, clock, packet: onPacket } = this.#options;
+    const producer = await this.#transport.produce({
+      kind: 'audio',
+      rtpParameters: {
+        mid,
+        codecs: opusPayloadTypes.map((payloadType) => ({ mimeType: 'audio/opus', payloadType, clockRate: 48_000, channels: 2 })),
+        headerExtensions: midExtensionId === undefined ? [] : [{ uri: MID_EXTENSION, id: midExtensionId }],
+        encodings: [ssrc === undefined ? {} : { ssrc }],
+      },
+    });
+    const reception: Reception = { section, producer, signature, lastPacketMs: clock.nowMs(), lookAtMs: 0, pauseMs: LOOK_EVERY_MS };
+    this.#receptions.set(mid, reception);
+    const consumer = await worker.direct.consume({ producerId: producer.id, rtpCapabilities: worker.router.rtpCapabilities });
+    consumer.on('rtp', (bytes) => {
+      const packet = parseRtpPacket(bytes);
+      if (!packet) return;
+      reception.lastPacketMs = clock.nowMs();
+      onPacket(mid, packet);
+    });
+  }
+
+  /** While connected, sections that have fallen silent are looked into, ever more rarely. */
+  #watch(): void {
+    this.#cancelLook();
+    this.#cancelLook = this.#options.clock.setTimer(LOOK_EVERY_MS, () => {
+      const nowMs = this.#options.clock.nowMs();
+      for (const reception of this.#receptions.values()) {
+        if (nowMs - reception.lastPacketMs < SILENT_AFTER_MS) reception.pauseMs = LOOK_EVERY_MS;
+        else if (nowMs >= reception.lookAtMs) {
+          reception.lookAtMs = nowMs + reception.pauseMs;
+          reception.pauseMs = Math.min(LONGEST_LOOK_PAUSE_MS, reception.pauseMs * 2);
+          void this.#followSsrc(reception).catch(() => undefined);
+        }
+      }
+      if (this.#state === 'connected') this.#watch();
+    });
+  }
+
+  /**
+   * A sender may go on under another SSRC. mediasoup finds its section by the MID and then drops its packets, because a producer has one
+   * stream in its life: it is given another producer.
+   */
+  async #followSsrc({ section, producer, signature }: Reception): Promise<void> {
+    const [{ rtpListener }, streams] = await Promise.all([this.#transport.dump(), producer.getStats()]);
+    const known = new Set([...section.ssrcs, ...streams.map(({ ssrc }) => ssrc)]);
+    const strange = rtpListener.ssrcTable.filter(({ key, value }) => value === producer.id && !known.has(key)).at(-1);
+    if (strange && this.#receptions.get(section.mid)?.producer === producer) await this.#produce({ ...section, ssrcs: [...known] }, strange.key, signature);
+  }
+
+  #drop(mid: string): void {
+    this.#receptions.get(mid)?.producer.close();
+    this.#receptions.delete(mid);
+  }
+
+  #local(): LocalConnection {
+    const { iceParameters, dtlsParameters, sctpParameters } = this.#transport;
+    const fingerprint = dtlsParameters.fingerprints.find(({ algorithm }) => algorithm === 'sha-256') ?? dtlsParameters.fingerprints[0];
+    if (!fingerprint) throw new Error('the worker has no certificate');
+    return {
+      iceUfrag: iceParameters.usernameFragment,
+      icePwd: iceParameters.password,
+      fingerprint: { ...fingerprint, value: fingerprint.value.toUpperCase() },
+      candidates: localCandidates(this.#options.worker.sockets, this.#options.announcedAddresses),
+      sctpPort: sctpParameters?.port ?? 5000,
+      maxMessageBytes: MAX_MESSAGE_BYTES,
+      version: this.#version++,
+    };
+  }
+
+  #look(): void {
+    const { iceState, dtlsState } = this.#transport;
+    if (dtlsState === 'failed' || dtlsState === 'closed') this.#tell('closed');
+    else if (iceState === 'disconnected') this.#tell('disconnected');
+    else if (dtlsState === 'connected' && (iceState === 'connected' || iceState === 'completed')) this.#tell('connected');
+  }
+
+  #tell(state: LinkState): void {
+    if (this.#state === state || this.#state === 'closed' || this.#state === 'lost') return;
+    this.#state = state;
+    if (state === 'connected') this.#watch();
+    this.#options.state(state);
+  }
+}

@@ -1,0 +1,208 @@
+import { networkInterfaces } from 'node:os';
+import type { types } from 'mediasoup';
+import type { Clock } from '../../src/core/clock.ts';
+import { EarshotError } from '../../src/core/errors.ts';
+import type { ListeningPort } from './local-candidates.ts';
+
+/** The part of the package that is used. It is optional, and imported only where an engine is made. */
+export type Mediasoup = Pick<typeof import('mediasoup'), 'createWorker'>;
+
+export interface WorkersOptions {
+  readonly mediasoup: Mediasoup;
+  /** Worker processes; 1 or more. */
+  readonly count: number;
+  /** UDP and TCP port of the first worker; each further one takes the next. 0: any that are free. */
+  readonly port: number;
+  readonly clock: Clock;
+  readonly warn: (message: string, cause?: unknown) => void;
+}
+
+/** One worker process with all that its peers share. */
+export interface MediaWorker {
+  readonly pid: number;
+  readonly router: types.Router;
+  readonly server: types.WebRtcServer;
+  /** The way of packets and messages to this process. */
+  readonly direct: types.DirectTransport;
+  /** Sends nothing: what channels to clients hang on. */
+  readonly silence: types.DataProducer;
+  /** Where the server waits, of each protocol and family. */
+  readonly sockets: readonly ListeningPort[];
+  /** Connections on it. */
+  readonly links: Set<{ lost(): void }>;
+}
+
+interface Place {
+  readonly index: number;
+  ready: Promise<MediaWorker> | undefined;
+  /** Set once `ready` has resolved, until the worker dies. */
+  worker: MediaWorker | undefined;
+  process: types.Worker | undefined;
+  pauseMs: number;
+  cancelRestart: () => void;
+}
+
+const FIRST_PAUSE_MS = 250;
+const LONGEST_PAUSE_MS = 30_000;
+/** A worker that has lived so long is healthy: the next death is answered at once. */
+const HEALTHY_AFTER_MS = 60_000;
+/** A peer waits this long for a worker to be replaced. */
+const PLACE_DEADLINE_MS = 5000;
+const RETRY_AFTER_SECONDS = 5;
+
+const OPUS = { kind: 'audio', mimeType: 'audio/opus', clockRate: 48_000, channels: 2 } as const;
+
+/**
+ * The worker processes: started together, each replaced when it dies, after a pause that doubles up to 30 s while its
+ * successors die young. A dying worker tells its connections; what they do about it is theirs.
+ */
+export class MediaWorkers {
+  readonly #options: WorkersOptions;
+  readonly #places: Place[];
+  readonly #waiting = new Set<() => void>();
+  #closed = false;
+
+  private constructor(options: WorkersOptions) {
+    this.#options = options;
+    this.#places = Array.from({ length: options.count }, (_, index) => ({
+      index,
+      ready: undefined,
+      worker: undefined,
+      process: undefined,
+      pauseMs: FIRST_PAUSE_MS,
+      cancelRestart: () => undefined,
+    }));
+  }
+
+  /**
+   * Resolves when all are ready. Else rejects and leaves nothing behind: with `BACKEND_UNAVAILABLE` if a process cannot be started, with what
+   * it says if it started and cannot listen.
+   */
+  static async start(options: WorkersOptions): Promise<MediaWorkers> {
+    const workers = new MediaWorkers(options);
+    const started = await Promise.allSettled(workers.#places.map((place) => workers.#start(place)));
+    const failed = started.find((outcome) => outcome.status === 'rejected');
+    if (!failed) return workers;
+    await workers.close();
+    throw failed.reason;
+  }
+
+  /** Processes that are running now. */
+  get alive(): readonly MediaWorker[] {
+    return this.#places.flatMap(({ worker }) => worker ?? []);
+  }
+
+  /** The least busy worker, one that is being started included. Rejects with `CAPACITY_EXCEEDED` if there is none for 5 s. */
+  async place(): Promise<MediaWorker> {
+    const deadline = Promise.withResolvers<void>();
+    const cancel = this.#options.clock.setTimer(PLACE_DEADLINE_MS, deadline.resolve);
+    let isLate = false;
+    void deadline.promise.then(() => (isLate = true));
+    try {
+      for (;;) {
+        const [first, ...rest] = this.alive;
+        if (first) return rest.reduce((least, worker) => (worker.links.size < least.links.size ? worker : least), first);
+        if (isLate || this.#closed) break;
+        await Promise.race([deadline.promise, new Promise<void>((resolve) => this.#waiting.add(resolve))]);
+      }
+    } finally {
+      cancel();
+    }
+    throw new EarshotError('CAPACITY_EXCEEDED', 'The media worker is being replaced.', { retryAfterSeconds: RETRY_AFTER_SECONDS });
+  }
+
+  /** Ends the processes. Idempotent. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#wake();
+    await Promise.all(
+      this.#places.map(async (place) => {
+        place.cancelRestart();
+        await place.ready?.catch(() => undefined);
+        place.worker = undefined;
+        const { process: child } = place;
+        if (!child || child.subprocessClosed) return;
+        const closed = new Promise<void>((resolve) => child.once('subprocessclose', resolve));
+        child.close();
+        await closed;
+      }),
+    );
+  }
+
+  async #start(place: Place): Promise<void> {
+    place.ready = this.#launch(place);
+    const worker = await place.ready;
+    place.worker = worker;
+    this.#wake();
+  }
+
+  async #launch(place: Place): Promise<MediaWorker> {
+    const { mediasoup, port, clock } = this.#options;
+    const child = await withoutSignalHandlers(() => mediasoup.createWorker({ logLevel: 'error' })).catch((cause: unknown) => {
+      throw new EarshotError('BACKEND_UNAVAILABLE', 'The worker of mediasoup is not installed, or does not start.', { cause });
+    });
+    const bornMs = clock.nowMs();
+    place.process = child;
+    child.once('died', (error) => {
+      if (clock.nowMs() - bornMs > HEALTHY_AFTER_MS) place.pauseMs = FIRST_PAUSE_MS;
+      this.#onDeath(place, error);
+    });
+    const router = await child.createRouter({ mediaCodecs: [OPUS] });
+    const [server, direct] = await Promise.all([createServer(child, port === 0 ? 0 : port + place.index), router.createDirectTransport()]);
+    const silence = await direct.produceData({ label: '', protocol: '' });
+    const { udpSockets, tcpServers } = await server.dump();
+    const socketsOf = (protocol: 'udp' | 'tcp', bound: readonly { ip: string; port: number }[]): ListeningPort[] =>
+      bound.map((each) => ({ protocol, family: each.ip.includes(':') ? 6 : 4, port: each.port }));
+    return { pid: child.pid, router, server, direct, silence, sockets: [...socketsOf('udp', udpSockets), ...socketsOf('tcp', tcpServers)], links: new Set() };
+  }
+
+  #onDeath(place: Place, cause: Error): void {
+    const { worker } = place;
+    place.worker = undefined;
+    if (this.#closed) return;
+    this.#options.warn('A media worker ended and is replaced.', cause);
+    this.#restart(place);
+    for (const link of [...(worker?.links ?? [])]) link.lost();
+  }
+
+  #restart(place: Place): void {
+    const { pauseMs } = place;
+    place.pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2);
+    place.cancelRestart = this.#options.clock.setTimer(pauseMs, () => {
+      this.#start(place).catch((cause: unknown) => {
+        if (this.#closed) return;
+        this.#options.warn('A media worker cannot be started.', cause);
+        // One that started and then failed has told of its death already.
+        if (place.process?.died !== true) this.#restart(place);
+      });
+    });
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting) wake();
+    this.#waiting.clear();
+  }
+}
+
+/** The package would close its workers at the first SIGTERM. Here sessions are heard out first, and the engine closed after them. */
+function withoutSignalHandlers<T>(make: () => T): T {
+  const signals = ['SIGINT', 'SIGTERM'] as const;
+  const before = signals.map((signal) => process.listeners(signal));
+  const made = make();
+  signals.forEach((signal, i) => {
+    for (const listener of process.listeners(signal)) if (before[i]?.includes(listener) !== true) process.removeListener(signal, listener);
+  });
+  return made;
+}
+
+/** One port for all: UDP and TCP, IPv4 and, where the machine has it, IPv6. Port 0: UDP and TCP of both families have free ones. */
+async function createServer(worker: types.Worker, port: number): Promise<types.WebRtcServer> {
+  const hasIpv6 = Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ family }) => family === 'IPv6') ?? false);
+  const listenInfos = (['udp', 'tcp'] as const).flatMap((protocol) => [
+    { protocol, ip: '0.0.0.0', ...(port !== 0 && { port }) },
+    ...(hasIpv6 ? [{ protocol, ip: '::', ...(port !== 0 && { port }), flags: { ipv6Only: true } }] : []),
+  ]);
+  return worker.createWebRtcServer({ listenInfos }).catch((cause: unknown) => {
+    throw new Error(`WebRTC cannot listen on UDP and TCP port ${String(port)}: is it taken? (EARSHOT_MEDIA_PORT)`, { cause });
+  });
+}

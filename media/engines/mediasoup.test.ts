@@ -1,0 +1,4 @@
+import { mediaEngineConformance } from './conformance.ts';
+import { startMediasoupEngine } from './mediasoup.ts';
+
+mediaEngineConformance('mediasoup', startMediasoupEngine);
