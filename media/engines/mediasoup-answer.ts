@@ -62,7 +62,6 @@ function audioLines({ mid, opusPayloadTypes, midExtensionId, isReceivable }: Off
     `a=mid:${mid}`,
     isReceivable ? 'a=recvonly' : 'a=inactive',
     'a=rtcp-mux',
-    'a=rtcp-rsize',
     ...opusPayloadTypes.map((payloadType) => `a=rtpmap:${String(payloadType)} opus/48000/2`),
     ...(midExtensionId === undefined ? [] : [`a=extmap:${String(midExtensionId)} ${MID_EXTENSION}`]),
   ];

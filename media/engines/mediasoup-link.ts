@@ -1,13 +1,14 @@
 import type { types } from 'mediasoup';
 import type { Clock } from '../../src/core/clock.ts';
 import type { PeerHandlers } from '../../src/core/media-engine.ts';
+import type { RtpFormats } from '../rtp/formats.ts';
 import type { RtpPacket } from '../rtp/packet.ts';
 import { parseRtpPacket } from '../rtp/rtp-header.ts';
 import type { ConnectionOffer } from './connection-offer.ts';
 import type { LocalConnection } from './mediasoup-answer.ts';
 import { localCandidates } from './local-candidates.ts';
 import { MediasoupChannels } from './mediasoup-channels.ts';
-import type { MediaWorker } from './mediasoup-workers.ts';
+import { type MediaWorker, OPUS, REDUNDANT } from './mediasoup-workers.ts';
 import type { OfferedSection } from './offer.ts';
 
 export interface LinkOptions {
@@ -23,11 +24,19 @@ export interface LinkOptions {
 /** `lost`: the worker died. `closed`: the client left, or DTLS failed. Both are last. */
 export type LinkState = 'connected' | 'disconnected' | 'closed' | 'lost';
 
-interface Reception {
+/** A section that is received, and what its packets hold. */
+export interface WantedSection {
   readonly section: OfferedSection;
+  readonly formats: RtpFormats;
+}
+
+interface Reception extends WantedSection {
   readonly producer: types.Producer;
+  /** The payload type that the producer takes its stream to begin with; it does not begin with another. */
+  readonly firstPayloadType: number;
   /** What the offer said of the section when the producer was made. */
   readonly signature: string;
+  /** Negative until one has come. */
   lastPacketMs: number;
   /** The next time at which its silence is looked into, and the pause after that. */
   lookAtMs: number;
@@ -88,12 +97,10 @@ export class MediasoupLink {
   }
 
   /** Receives what is offered now and nothing else. Rejects if the worker cannot: what was received before is still received then. */
-  async apply(remote: ConnectionOffer, sections: readonly OfferedSection[]): Promise<LocalConnection> {
-    const carried = sections.filter(({ mid }) => remote.mids.includes(mid));
-    const wanted = carried.filter((section) => section.isReceivable);
-    for (const section of wanted) await this.#receive(section);
-    for (const mid of this.#receptions.keys()) if (!wanted.some((section) => section.mid === mid)) this.#drop(mid);
-    if (carried.some((section) => section.sctpPort !== undefined)) await this.#channels?.listen();
+  async apply(remote: ConnectionOffer, wanted: readonly WantedSection[], hasChannels: boolean): Promise<LocalConnection> {
+    for (const mid of this.#receptions.keys()) if (!wanted.some(({ section }) => section.mid === mid)) this.#drop(mid);
+    for (const each of wanted) await this.#receive(each);
+    if (hasChannels) await this.#channels?.listen();
     if (remote.iceUfrag !== this.#remote.iceUfrag) await this.#transport.restartIce();
     this.#remote = remote;
     return this.#local();
@@ -118,34 +125,31 @@ export class MediasoupLink {
     this.#channels?.end();
   }
 
-  async #receive(section: OfferedSection): Promise<void> {
-    const { mid, opusPayloadTypes, ssrcs, midExtensionId } = section;
-    const signature = JSON.stringify([opusPayloadTypes, ssrcs, midExtensionId]);
-    if (this.#receptions.get(mid)?.signature !== signature) await this.#produce(section, ssrcs[0], signature);
+  async #receive(wanted: WantedSection): Promise<void> {
+    const { section, formats } = wanted;
+    const signature = JSON.stringify([formats, section.ssrcs, section.midExtensionId]);
+    if (this.#receptions.get(section.mid)?.signature === signature) return;
+    const { opus, red } = formats;
+    await this.#produce(wanted, { ssrc: section.ssrcs[0], firstPayloadType: red[0] ?? opus[0] ?? 0, signature });
   }
 
   /** A producer cannot be changed: the one there was makes way for one that fits. */
-  async #produce(section: OfferedSection, ssrc: number | undefined, signature: string): Promise<void> {
-    const { mid, opusPayloadTypes, midExtensionId } = section;
-    this.#drop(mid);
+  async #produce(wanted: WantedSection, stream: { readonly ssrc: number | undefined; readonly firstPayloadType: number; readonly signature: string }): Promise<void> {
+    const { section, formats } = wanted;
+    const { ssrc, firstPayloadType, signature } = stream;
+    this.#drop(section.mid);
     const { worker, clock, packet: onPacket } = this.#options;
-    const producer = await this.#transport.produce({
-      kind: 'audio',
-      rtpParameters: {
-        mid,
-        codecs: opusPayloadTypes.map((payloadType) => ({ mimeType: 'audio/opus', payloadType, clockRate: 48_000, channels: 2 })),
-        headerExtensions: midExtensionId === undefined ? [] : [{ uri: MID_EXTENSION, id: midExtensionId }],
-        encodings: [ssrc === undefined ? {} : { ssrc }],
-      },
-    });
-    const reception: Reception = { section, producer, signature, lastPacketMs: clock.nowMs(), lookAtMs: 0, pauseMs: LOOK_EVERY_MS };
-    this.#receptions.set(mid, reception);
+    const producer = await this.#transport.produce({ kind: 'audio', rtpParameters: producerParameters(section, formats, ssrc, firstPayloadType) });
+    const reception: Reception = { ...wanted, producer, firstPayloadType, signature, lastPacketMs: -1, lookAtMs: clock.nowMs() + SILENT_AFTER_MS, pauseMs: LOOK_EVERY_MS };
+    this.#receptions.set(section.mid, reception);
     const consumer = await worker.direct.consume({ producerId: producer.id, rtpCapabilities: worker.router.rtpCapabilities });
+    const original = originalPayloadTypes(consumer.rtpParameters.codecs, formats);
     consumer.on('rtp', (bytes) => {
       const packet = parseRtpPacket(bytes);
-      if (!packet) return;
+      const payloadType = packet && original.get(packet.payloadType);
+      if (!packet || payloadType === undefined) return;
       reception.lastPacketMs = clock.nowMs();
-      onPacket(mid, packet);
+      onPacket(section.mid, { ...packet, payloadType });
     });
   }
 
@@ -155,11 +159,11 @@ export class MediasoupLink {
     this.#cancelLook = this.#options.clock.setTimer(LOOK_EVERY_MS, () => {
       const nowMs = this.#options.clock.nowMs();
       for (const reception of this.#receptions.values()) {
-        if (nowMs - reception.lastPacketMs < SILENT_AFTER_MS) reception.pauseMs = LOOK_EVERY_MS;
+        if (reception.lastPacketMs >= 0 && nowMs - reception.lastPacketMs < SILENT_AFTER_MS) reception.pauseMs = LOOK_EVERY_MS;
         else if (nowMs >= reception.lookAtMs) {
           reception.lookAtMs = nowMs + reception.pauseMs;
           reception.pauseMs = Math.min(LONGEST_LOOK_PAUSE_MS, reception.pauseMs * 2);
-          void this.#followSsrc(reception).catch(() => undefined);
+          void this.#lookInto(reception).catch(() => undefined);
         }
       }
       if (this.#state === 'connected') this.#watch();
@@ -167,14 +171,24 @@ export class MediasoupLink {
   }
 
   /**
-   * A sender may go on under another SSRC. mediasoup finds its section by the MID and then drops its packets, because a producer has one
-   * stream in its life: it is given another producer.
+   * mediasoup finds the section of a packet by its MID and then drops it, because a producer has one stream in its life: a sender that goes
+   * on under another SSRC, or that does not begin with the format that it was asked for first, is given another producer.
    */
-  async #followSsrc({ section, producer, signature }: Reception): Promise<void> {
+  async #lookInto(reception: Reception): Promise<void> {
+    const { section, formats, producer, firstPayloadType, signature } = reception;
     const [{ rtpListener }, streams] = await Promise.all([this.#transport.dump(), producer.getStats()]);
-    const known = new Set([...section.ssrcs, ...streams.map(({ ssrc }) => ssrc)]);
-    const strange = rtpListener.ssrcTable.filter(({ key, value }) => value === producer.id && !known.has(key)).at(-1);
-    if (strange && this.#receptions.get(section.mid)?.producer === producer) await this.#produce({ ...section, ssrcs: [...known] }, strange.key, signature);
+    if (this.#receptions.get(section.mid) !== reception) return;
+    const bound = streams[0]?.ssrc;
+    const heard = rtpListener.ssrcTable.filter(({ key, value }) => value === producer.id && key !== bound && !section.ssrcs.includes(key)).at(-1)?.key;
+    if (bound !== undefined && heard !== undefined) await this.#produce(reception, { ssrc: heard, firstPayloadType, signature });
+    const others = [...formats.red, ...formats.opus].filter((payloadType) => payloadType !== firstPayloadType);
+    const [other] = others;
+    if (bound === undefined && other !== undefined && (await this.#bytesReceived()) > 0) await this.#produce(reception, { ssrc: heard ?? section.ssrcs[0], firstPayloadType: other, signature });
+  }
+
+  async #bytesReceived(): Promise<number> {
+    const [stats] = await this.#transport.getStats();
+    return stats?.rtpBytesReceived ?? 0;
   }
 
   #drop(mid: string): void {
@@ -210,4 +224,28 @@ export class MediasoupLink {
     if (state === 'connected') this.#watch();
     this.#options.state(state);
   }
+}
+
+/** What a producer is told of a section. Redundant audio goes by a name that mediasoup knows and does nothing with. */
+function producerParameters(section: OfferedSection, { opus, red, nack }: RtpFormats, ssrc: number | undefined, firstPayloadType: number): types.RtpParameters {
+  const rtcpFeedback = nack ? [{ type: 'nack' }] : [];
+  return {
+    mid: section.mid,
+    codecs: [
+      ...opus.map((payloadType) => ({ ...OPUS, payloadType, rtcpFeedback })),
+      ...red.map((payloadType) => ({ ...REDUNDANT, payloadType, rtcpFeedback })),
+    ].sort((one, other) => Number(other.payloadType === firstPayloadType) - Number(one.payloadType === firstPayloadType)),
+    headerExtensions: section.midExtensionId === undefined ? [] : [{ uri: MID_EXTENSION, id: section.midExtensionId }],
+    encodings: [ssrc === undefined ? {} : { ssrc }],
+  };
+}
+
+/** Packets come with the payload types of the router: what they were before. */
+function originalPayloadTypes(codecs: readonly types.RtpCodecParameters[], { opus, red }: RtpFormats): Map<number, number> {
+  return new Map(
+    codecs.flatMap(({ mimeType, payloadType }) => {
+      const [original] = mimeType.toLowerCase() === OPUS.mimeType ? opus : red;
+      return original === undefined ? [] : [[payloadType, original] as const];
+    }),
+  );
 }

@@ -2,10 +2,10 @@ import { EarshotError } from '../../src/core/errors.ts';
 import type { IceCandidate, Peer, PeerHandlers, PeerState } from '../../src/core/media-engine.ts';
 import type { RtpPacket } from '../rtp/packet.ts';
 import { RtpSource, type RtpSourceOptions } from '../rtp/rtp-source.ts';
-import { withOpusParameters } from './answer.ts';
+import { formatsOf, withOpusParameters } from './answer.ts';
 import { type ConnectionOffer, readConnection } from './connection-offer.ts';
 import { writeAnswer } from './mediasoup-answer.ts';
-import { type LinkState, MediasoupLink } from './mediasoup-link.ts';
+import { type LinkState, MediasoupLink, type WantedSection } from './mediasoup-link.ts';
 import type { MediaWorkers } from './mediasoup-workers.ts';
 import { isCandidate, type Offer, type OfferLimits, readOffer } from './offer.ts';
 
@@ -72,10 +72,13 @@ export class MediasoupPeer implements Peer {
 
   async #negotiate(offerSdp: string): Promise<string> {
     if (this.#closing) throw new EarshotError('SESSION_CONFLICT', 'The connection is closed.');
-    const offer = readOffer(offerSdp, this.#options.limits, this.#link === undefined);
+    const offer = withoutRtx(readOffer(offerSdp, this.#options.limits, this.#link === undefined));
     const remote = readConnection(offer);
+    const carried = offer.sections.filter(({ mid }) => remote.mids.includes(mid));
+    const wanted = carried.filter((section) => section.isReceivable).map((section) => ({ section, formats: formatsOf(section) }));
+    const hasChannels = carried.some((section) => section.sctpPort !== undefined);
     const link = this.#link?.isOf(remote) === true ? this.#link : await this.#open(remote);
-    const local = await link.apply(remote, offer.sections).catch((cause: unknown) => {
+    const local = await link.apply(remote, wanted, hasChannels).catch((cause: unknown) => {
       if (link !== this.#link) link.close();
       throw new EarshotError('CAPACITY_EXCEEDED', 'The media worker cannot take the connection.', { cause, retryAfterSeconds: 1 });
     });
@@ -83,7 +86,8 @@ export class MediasoupPeer implements Peer {
       link.close();
       throw new EarshotError('SESSION_CONFLICT', 'The connection is closed.');
     }
-    this.#adopt(link, offer, remote);
+    this.#adopt(link, wanted);
+    this.#mids = offer.sections.map(({ mid }) => mid);
     return withOpusParameters(writeAnswer(offer, remote.mids, local), offer.sections);
   }
 
@@ -107,25 +111,25 @@ export class MediasoupPeer implements Peer {
   }
 
   /** From here on this is the connection. Opens a track for each section that sends, ends those of sections that no longer do. */
-  #adopt(link: MediasoupLink, offer: Offer, remote: ConnectionOffer): void {
+  #adopt(link: MediasoupLink, wanted: readonly WantedSection[]): void {
     if (link !== this.#link) {
       this.#link?.close();
       this.#link = link;
       this.#setState('connecting');
     }
-    this.#mids = offer.sections.map(({ mid }) => mid);
-    const receivable = offer.sections.filter((section) => section.isReceivable && remote.mids.includes(section.mid));
     for (const [mid, source] of this.#sources) {
-      if (receivable.some((section) => section.mid === mid)) continue;
+      if (wanted.some(({ section }) => section.mid === mid)) continue;
       source.close();
       this.#sources.delete(mid);
     }
-    for (const { mid } of receivable) this.#openTrack(mid);
+    for (const each of wanted) this.#openTrack(each);
   }
 
-  #openTrack(mid: string): void {
+  #openTrack({ section: { mid }, formats }: WantedSection): void {
+    this.#sources.get(mid)?.setFormats(formats);
     if (this.#sources.has(mid)) return;
-    const source = new RtpSource(this.#options.track);
+    // Reports and requests are written by the worker.
+    const source = new RtpSource({ ...this.#options.track, formats });
     this.#sources.set(mid, source);
     this.#guard('track', () => this.#options.handlers.track({ label: mid, source, stats: () => source.stats() }));
   }
@@ -179,4 +183,15 @@ export class MediasoupPeer implements Peer {
       this.#options.warn(`The peer's ${handler} handler threw.`, cause);
     }
   }
+}
+
+/** Each SSRC in one section, and no stream for retransmissions: mediasoup takes them on the stream itself only, for audio. */
+function withoutRtx(offer: Offer): Offer {
+  const taken = new Set<number>();
+  const sections = offer.sections.map((section) => {
+    const ssrcs = section.ssrcs.filter((ssrc) => !taken.has(ssrc));
+    for (const ssrc of ssrcs) taken.add(ssrc);
+    return { ...section, ssrcs, rtx: [] };
+  });
+  return { ...offer, sections };
 }

@@ -50,7 +50,10 @@ const HEALTHY_AFTER_MS = 60_000;
 const PLACE_DEADLINE_MS = 5000;
 const RETRY_AFTER_SECONDS = 5;
 
-const OPUS = { kind: 'audio', mimeType: 'audio/opus', clockRate: 48_000, channels: 2 } as const;
+/** Codecs of every router. */
+export const OPUS = { mimeType: 'audio/opus', clockRate: 48_000, channels: 2 } as const;
+/** Stands for RED, which mediasoup does not know: a codec that it passes on and no browser offers. */
+export const REDUNDANT = { mimeType: 'audio/multiopus', clockRate: 48_000, channels: 4, parameters: { channel_mapping: '0,1,2,3', num_streams: 2, coupled_streams: 2 } } as const;
 
 /**
  * The worker processes: started together, each replaced when it dies, after a pause that doubles up to 30 s while its
@@ -147,7 +150,11 @@ export class MediaWorkers {
       if (clock.nowMs() - bornMs > HEALTHY_AFTER_MS) place.pauseMs = FIRST_PAUSE_MS;
       this.#onDeath(place, error);
     });
-    const router = await child.createRouter({ mediaCodecs: [OPUS] });
+    const router = await child.createRouter({ mediaCodecs: [
+        { kind: 'audio', ...OPUS },
+        { kind: 'audio', ...REDUNDANT },
+      ],
+    });
     const [server, direct] = await Promise.all([createServer(child, port === 0 ? 0 : port + place.index), router.createDirectTransport()]);
     const silence = await direct.produceData({ label: '', protocol: '' });
     const { udpSockets, tcpServers } = await server.dump();

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { ErrorCode } from '../../../src/core/errors.ts';
 import { EarshotError } from '../../../src/core/errors.ts';
-import type { MediaEngine, Peer, PeerState, RemoteTrack } from '../../../src/core/media-engine.ts';
+import type { MediaEngine, Peer, PeerState, RemoteChannel, RemoteTrack } from '../../../src/core/media-engine.ts';
 
 /** What must happen happens long before; a check that waits longer has failed. */
 const DEADLINE_MS = 10_000;
@@ -23,6 +23,9 @@ export class Observed {
   readonly peer: Peer;
   readonly states: PeerState[] = [];
   readonly tracks: RemoteTrack[] = [];
+  readonly channels: RemoteChannel[] = [];
+  /** How often a new offer was asked for. */
+  reconnects = 0;
   readonly #waiting = new Set<() => void>();
 
   constructor(engine: MediaEngine) {
@@ -31,8 +34,16 @@ export class Observed {
         this.tracks.push(track);
         this.#look();
       },
+      channel: (channel) => {
+        this.channels.push(channel);
+        this.#look();
+      },
       state: (state) => {
         this.states.push(state);
+        this.#look();
+      },
+      reconnect: () => {
+        this.reconnects += 1;
         this.#look();
       },
     });
@@ -40,6 +51,21 @@ export class Observed {
 
   reached(state: PeerState): Promise<void> {
     return this.#until(`state ${state}`, () => this.states.includes(state));
+  }
+
+  /** The last thing told is this state. */
+  isIn(state: PeerState): Promise<void> {
+    return this.#until(`state ${state}`, () => this.states.at(-1) === state);
+  }
+
+  asked(): Promise<void> {
+    return this.#until('a new offer is asked for', () => this.reconnects > 0);
+  }
+
+  async channel(label: string): Promise<RemoteChannel> {
+    const find = (): RemoteChannel | undefined => this.channels.find((channel) => channel.label === label);
+    await this.#until(`channel ${label}`, () => find() !== undefined);
+    return find() ?? assert.fail();
   }
 
   async track(index: number): Promise<RemoteTrack> {

@@ -53,6 +53,28 @@ export class RtcClient {
     }
   }
 
+  /** Begins a new ICE session with the next offer. */
+  restartIce(): void {
+    this.connection.restartIce();
+  }
+
+  /** The direction of a track as the next offer has it. */
+  setDirection(trackIndex: number, direction: 'sendonly' | 'inactive'): void {
+    const transceiver = this.connection.getTransceivers().filter(({ kind }) => kind === 'audio')[trackIndex];
+    transceiver?.setDirection(direction);
+  }
+
+  /** Sends on under another SSRC, as if the sender had been replaced. */
+  changeSsrc(trackIndex: number): void {
+    const sender = this.connection.getTransceivers().filter(({ kind }) => kind === 'audio')[trackIndex]?.sender;
+    if (sender) (sender as unknown as { ssrc: number }).ssrc = (sender.ssrc + 1) >>> 0;
+  }
+
+  /** Opens a data channel with the next offer. */
+  openChannel(label: string): ReturnType<RTCPeerConnection['createDataChannel']> {
+    return this.connection.createDataChannel(label);
+  }
+
   /** Answers the index of the new track. It is published with the next offer. */
   addTrack(): number {
     const track = new MediaStreamTrack({ kind: 'audio' });
