@@ -96,5 +96,5 @@ function candidateLine({ protocol, address, port }: LocalCandidate, index: numbe
 
 /** A number for the `o=` line that is the same in all answers of a connection and of no other. */
 function sessionNumber(text: string): number {
-  return [...text].reduce((number, character) => (number * 31 + (character.codePointAt(0) ?? 0)) % 2 ** 48, 7);
+  return Buffer.from(text).reduce((number, byte) => (number * 31 + byte) % 2 ** 40, 7);
 }

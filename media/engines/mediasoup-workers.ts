@@ -5,7 +5,9 @@ import { EarshotError } from '../../src/core/errors.ts';
 import type { ListeningPort } from './local-candidates.ts';
 
 /** The part of the package that is used. It is optional, and imported only where an engine is made. */
-export type Mediasoup = Pick<typeof import('mediasoup'), 'createWorker'>;
+export interface Mediasoup {
+  createWorker(settings: types.WorkerSettings): Promise<types.Worker>;
+}
 
 export interface WorkersOptions {
   readonly mediasoup: Mediasoup;
@@ -97,20 +99,9 @@ export class MediaWorkers {
 
   /** The least busy worker, one that is being started included. Rejects with `CAPACITY_EXCEEDED` if there is none for 5 s. */
   async place(): Promise<MediaWorker> {
-    const deadline = Promise.withResolvers<void>();
-    const cancel = this.#options.clock.setTimer(PLACE_DEADLINE_MS, deadline.resolve);
-    let isLate = false;
-    void deadline.promise.then(() => (isLate = true));
-    try {
-      for (;;) {
-        const [first, ...rest] = this.alive;
-        if (first) return rest.reduce((least, worker) => (worker.links.size < least.links.size ? worker : least), first);
-        if (isLate || this.#closed) break;
-        await Promise.race([deadline.promise, new Promise<void>((resolve) => this.#waiting.add(resolve))]);
-      }
-    } finally {
-      cancel();
-    }
+    if (this.alive.length === 0 && !this.#closed) await this.#nextOne();
+    const [first, ...rest] = this.alive;
+    if (first) return rest.reduce((least, worker) => (worker.links.size < least.links.size ? worker : least), first);
     throw new EarshotError('CAPACITY_EXCEEDED', 'The media worker is being replaced.', { retryAfterSeconds: RETRY_AFTER_SECONDS });
   }
 
@@ -183,6 +174,16 @@ export class MediaWorkers {
         if (place.process?.died !== true) this.#restart(place);
       });
     });
+  }
+
+  /** Resolves when a worker has started, or has not in time. */
+  async #nextOne(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#waiting.add(resolve);
+    const cancel = this.#options.clock.setTimer(PLACE_DEADLINE_MS, resolve);
+    await promise;
+    cancel();
+    this.#waiting.delete(resolve);
   }
 
   #wake(): void {
