@@ -6,7 +6,7 @@
 const CORE = '^src/core/';
 const BUILT_IN = 'core';
 const NPM = ['npm', 'npm-dev', 'npm-optional', 'npm-peer', 'npm-no-pkg', 'npm-unknown'];
-const TEST = '\\.(test|e2e)\\.ts$|(^|/)testing/|(^|/)conformance\\.ts$|(^|/)vectors/|(^|/)fixtures\\.ts$';
+const TEST = '^compatibility/|\\.(test|e2e)\\.ts$|(^|/)testing/|(^|/)conformance\\.ts$|(^|/)vectors/|(^|/)fixtures\\.ts$';
 
 /** A folder that may reach the named places of the project and nothing else of it. */
 function area(name, from, mayReach) {

@@ -1,15 +1,17 @@
 /**
- * Writes the pages of docs/ that are lists of the code: errors.md and configuration.md.
+ * Writes the pages of docs/ that are lists of the code: errors.md and configuration.md; and dialects/compatibility.md, with what the tests showed that ran here last.
  * Usage: `node docs/generate.ts [--check]`; with `--check` nothing is written, and a page that differs is an error.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { compatibilityTables } from '../compatibility/page.ts';
+import { KEPT_PROOFS, keptProofs, newestProofs } from '../compatibility/proofs.ts';
 import { describeConfig } from '../src/config/config.ts';
 import { ERRORS } from '../src/core/errors.ts';
 
 const GENERATED = '<!-- Written by `npm run docs` from the code: change it there. -->';
 
-const PAGES: Readonly<Record<string, () => string>> = { 'errors.md': errorsPage, 'configuration.md': configurationPage };
+const PAGES: Readonly<Record<string, () => string>> = { 'errors.md': errorsPage, 'configuration.md': configurationPage, 'dialects/compatibility.md': compatibilityPage };
 
 function errorsPage(): string {
   return `# Errors
@@ -51,12 +53,25 @@ that is not in this table is an error in both, so that a misspelt setting is nev
 ${table(['In the file', 'In the environment', 'Default', 'Meaning'], rows)}`;
 }
 
+function compatibilityPage(): string {
+  return `# What other services' clients can use
+
+<!-- Written by \`npm run docs\` from compatibility/features.ts and from the tests that ran: change it there. -->
+
+Vendor by vendor, feature by feature. *works*: as the vendor has it. *differs*: can be used, and how it is not quite that. *not offered*: and why, or what is answered instead. The tests in the last column passed
+and show the line; a run of all tests fails if one of the first two kinds has none.
+
+${compatibilityTables(keptProofs())}`;
+}
+
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]): string => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |\n`;
   return [line(head), `|${head.map(() => '---|').join('')}\n`, ...rows.map(line)].join('');
 }
 
+const ROOT = path.resolve(import.meta.dirname, '..');
 const isCheck = process.argv.includes('--check');
+if (!isCheck) writeFileSync(KEPT_PROOFS, `${JSON.stringify(newestProofs((file) => existsSync(path.join(ROOT, file))), undefined, 1)}\n`);
 for (const [name, write] of Object.entries(PAGES)) {
   const file = path.join(import.meta.dirname, name);
   if (!isCheck) writeFileSync(file, write());

@@ -7,6 +7,8 @@ export class CuttingProxy {
   readonly #sockets = new Set<Socket>();
   /** Nothing of the server's reaches the client. */
   #deaf = false;
+  /** Bytes of the clients' that still pass before all is cut. */
+  #passing = Infinity;
 
   /** Listens on a free port of loopback, for a server at this address. */
   static async start(target: string): Promise<CuttingProxy> {
@@ -27,7 +29,8 @@ export class CuttingProxy {
           to.destroy();
         });
         from.on('data', (data: Buffer) => {
-          if (from === client || !this.#deaf) to.write(data);
+          if (from === client) this.#forward(data, to);
+          else if (!this.#deaf) to.write(data);
         });
       }
     });
@@ -42,9 +45,28 @@ export class CuttingProxy {
     this.#deaf = true;
   }
 
+  /** Cuts once so many bytes of the clients' have passed: in the midst of a message, if it falls so. */
+  cutWithin(bytes: number): void {
+    this.#passing = bytes;
+  }
+
   cut(): void {
     for (const socket of this.#sockets) socket.destroy();
     this.#deaf = false;
+    this.#passing = Infinity;
+  }
+
+  #forward(data: Buffer, to: Socket): void {
+    const passed = data.subarray(0, this.#passing);
+    this.#passing -= passed.length;
+    if (passed.length === data.length) {
+      to.write(passed);
+      return;
+    }
+    // What was written arrives all the same.
+    to.end(passed, () => {
+      this.cut();
+    });
   }
 
   async close(): Promise<void> {

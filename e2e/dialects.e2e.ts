@@ -3,8 +3,9 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { after, before, describe, it } from 'node:test';
 import { WebSocket } from 'ws';
+import { proving } from '../compatibility/proving.ts';
 import { transcribed } from './clients/rest.ts';
-import { within } from './eventually.ts';
+import { eventually, within } from './eventually.ts';
 import { TestServer } from './server.ts';
 import { tellStory } from './spoken.ts';
 import { samplesOf } from './wav.ts';
@@ -55,12 +56,69 @@ const SPEAKERS: readonly Speaker[] = [
     words: (messages) => messages.filter((message) => message['is_final'] === true).flatMap((message) => spelled(message['words'] as TimedWord[])),
   },
   {
+    name: 'pulse with a WAV header',
+    path: '/waves/v1/stt/live?model=pulse&eou_timeout_ms=700&word_timestamps=true',
+    goodbye: { type: 'close_stream' },
+    words: (messages) => messages.filter((message) => message['is_final'] === true).flatMap((message) => spelled(message['words'] as TimedWord[])),
+  },
+  {
     name: 'vosk',
     path: '/vosk',
     hello: { config: { sample_rate: 16_000 } },
     goodbye: { eof: 1 },
     words: (messages) => messages.flatMap((message) => spelled((message['result'] as TimedWord[] | undefined) ?? [])),
   },
+];
+
+/** How each dialect takes a recording, and where its words are. */
+interface Recorder {
+  readonly name: string;
+  readonly heard: (server: TestServer, file: Uint8Array) => Promise<readonly TimedWord[]>;
+}
+
+async function answerTo(server: TestServer, path: string, init: RequestInit): Promise<Message> {
+  const headers = new Headers(init.headers);
+  headers.set('authorization', `Bearer ${server.apiKey}`);
+  const answer = await fetch(server.url + path, { ...init, headers });
+  assert.equal(answer.status, 200, path);
+  return (await answer.json()) as Message;
+}
+
+function formOf(part: string, file: Uint8Array, fields: Readonly<Record<string, string>> = {}): FormData {
+  const form = new FormData();
+  form.set(part, new Blob([Uint8Array.from(file)]), 'story.wav');
+  for (const [name, value] of Object.entries(fields)) form.set(name, value);
+  return form;
+}
+
+const bytes = (file: Uint8Array): RequestInit => ({ method: 'POST', headers: { 'content-type': 'audio/wav' }, body: Uint8Array.from(file) });
+
+const RECORDED: readonly Recorder[] = [
+  {
+    name: 'audiopod',
+    heard: async (server, file) => {
+      const { job_id: id } = await answerTo(server, '/api/v1/transcription/transcribe-upload', { method: 'POST', body: formOf('files', file) });
+      const job = `/api/v1/transcription/jobs/${String(id)}`;
+      await eventually('the job is done', async () => (await answerTo(server, job, {}))['status'] === 'COMPLETED', { timeoutMs: PATIENCE_MS });
+      const { segments } = (await answerTo(server, `${job}/transcript`, {})) as { segments: { words: TimedWord[] }[] };
+      return segments.flatMap(({ words }) => words);
+    },
+  },
+  {
+    name: 'deepgram',
+    heard: async (server, file) => {
+      const { results } = (await answerTo(server, '/v1/listen?model=nova-3', bytes(file))) as { results: { channels: { alternatives: { words: TimedWord[] }[] }[] } };
+      return results.channels[0]?.alternatives[0]?.words ?? [];
+    },
+  },
+  {
+    name: 'openai',
+    heard: async (server, file) => {
+      const body = formOf('file', file, { model: 'whisper-1', response_format: 'verbose_json', 'timestamp_granularities[]': 'word' });
+      return (await answerTo(server, '/v1/audio/transcriptions', { method: 'POST', body }))['words'] as TimedWord[];
+    },
+  },
+  { name: 'pulse', heard: async (server, file) => (await answerTo(server, '/waves/v1/stt/?model=pulse&word_timestamps=true', bytes(file)))['words'] as TimedWord[] },
 ];
 
 describe('the same recording through all dialects', () => {
@@ -77,40 +135,49 @@ describe('the same recording through all dialects', () => {
   after(() => server.stop());
 
   for (const speaker of SPEAKERS) {
-    it(`gives the same words and times: ${speaker.name}`, async () => {
+    it(`gives the same words and times: ${speaker.name}`, proving('pulse', speaker.name === 'pulse with a WAV header' ? ['a leading WAV header'] : [], async () => {
       const socket = new WebSocket(`${server.url.replace('http', 'ws')}${speaker.path}`);
       const messages: Message[] = [];
       socket.on('message', (data: Buffer) => messages.push(JSON.parse(data.toString()) as Message));
       await once(socket, 'open');
       if (speaker.hello) socket.send(JSON.stringify(speaker.hello));
-      const audio = speaker.name.includes('container') ? file : samplesOf(file);
+      const audio = /container|header/.test(speaker.name) ? file : samplesOf(file);
       for (let offset = 0; offset < audio.length; offset += CHUNK_BYTES) socket.send(audio.subarray(offset, offset + CHUNK_BYTES));
       socket.send(JSON.stringify(speaker.goodbye));
       const [code] = (await within(`${speaker.name} ends`, once(socket, 'close'), PATIENCE_MS)) as [number];
       assert.equal(code, 1000);
       assert.deepEqual(speaker.words(messages), expected);
+    }));
+  }
+
+  for (const { name, heard } of RECORDED) {
+    it(`gives the same words and times of a recording: ${name}`, async () => {
+      assert.deepEqual(spelled(await heard(server, file)), expected);
     });
   }
 
-  it('a key is looked for where each vendor puts it, and a refusal has the vendor’s shape', async () => {
-    const refused = async (path: string, options: object = {}): Promise<[number | undefined, Message]> => {
-      const socket = new WebSocket(`${server.url.replace('http', 'ws')}${path}`, options);
-      const [, response] = (await once(socket, 'unexpected-response')) as [unknown, AsyncIterable<Buffer> & { statusCode?: number }];
-      const chunks: Buffer[] = [];
-      for await (const chunk of response) chunks.push(chunk);
-      return [response.statusCode, JSON.parse(Buffer.concat(chunks).toString()) as Message];
-    };
-    const [deepgramStatus, deepgram] = await refused('/v1/listen', { headers: { authorization: 'Token wrong' } });
-    assert.deepEqual([deepgramStatus, deepgram['err_code']], [401, 'INVALID_AUTH']);
-    const [pulseStatus, pulse] = await refused('/waves/v1/stt/live?model=pulse&api_key=wrong');
-    assert.deepEqual([pulseStatus, typeof pulse['message']], [401, 'string']);
-    const [missing] = await refused('/waves/v1/stt/live');
-    assert.equal(missing, 400);
-
-    const browser = new WebSocket(`${server.url.replace('http', 'ws')}/v1/listen`, ['token', server.apiKey], { headers: { origin: 'https://elsewhere.example' } });
-    await once(browser, 'open');
-    assert.equal(browser.protocol, 'token');
-    browser.send(new Uint8Array(0));
-    await once(browser, 'close');
-  });
+  it(
+    'a key is looked for where each vendor puts it, and a refusal has the vendor’s shape',
+    proving('deepgram', ['key by Token, Bearer, subprotocol'], proving('pulse', ['key by Bearer, `token`, `api_key`', 'refusals before the upgrade'], async () => {
+      const refused = async (path: string, options: object = {}): Promise<[number | undefined, Message]> => {
+        const socket = new WebSocket(`${server.url.replace('http', 'ws')}${path}`, options);
+        const [, response] = (await once(socket, 'unexpected-response')) as [unknown, AsyncIterable<Buffer> & { statusCode?: number }];
+        const chunks: Buffer[] = [];
+        for await (const chunk of response) chunks.push(chunk);
+        return [response.statusCode, JSON.parse(Buffer.concat(chunks).toString()) as Message];
+      };
+      const [deepgramStatus, deepgram] = await refused('/v1/listen', { headers: { authorization: 'Token wrong' } });
+      assert.deepEqual([deepgramStatus, deepgram['err_code']], [401, 'INVALID_AUTH']);
+      const [pulseStatus, pulse] = await refused('/waves/v1/stt/live?model=pulse&api_key=wrong');
+      assert.deepEqual([pulseStatus, typeof pulse['message']], [401, 'string']);
+      const [missing] = await refused('/waves/v1/stt/live');
+      assert.equal(missing, 400);
+  
+      const browser = new WebSocket(`${server.url.replace('http', 'ws')}/v1/listen`, ['token', server.apiKey], { headers: { origin: 'https://elsewhere.example' } });
+      await once(browser, 'open');
+      assert.equal(browser.protocol, 'token');
+      browser.send(new Uint8Array(0));
+      await once(browser, 'close');
+    })),
+  );
 });

@@ -10,7 +10,7 @@ const ROOT = path.resolve(import.meta.dirname, '..');
 const check = (root: string): { status: number | null; stderr: string } =>
   spawnSync(process.execPath, [path.join(root, 'docs/generate.ts'), '--check'], { encoding: 'utf8' });
 
-test('the pages of errors and settings are those of the code', () => {
+test('the pages of errors, settings and compatibility are those of the code', () => {
   const { status, stderr } = check(ROOT);
   assert.equal(status, 0, stderr);
 });
@@ -18,7 +18,7 @@ test('the pages of errors and settings are those of the code', () => {
 test('a page that differs from the code is named', () => {
   const copy = mkdtempSync(path.join(tmpdir(), 'earshot-docs-'));
   try {
-    for (const folder of ['docs', 'src']) cpSync(path.join(ROOT, folder), path.join(copy, folder), { recursive: true });
+    for (const folder of ['docs', 'src', 'compatibility']) cpSync(path.join(ROOT, folder), path.join(copy, folder), { recursive: true });
     cpSync(path.join(ROOT, 'package.json'), path.join(copy, 'package.json'));
     symlinkSync(path.join(ROOT, 'node_modules'), path.join(copy, 'node_modules'));
     const page = path.join(copy, 'docs/errors.md');

@@ -4,6 +4,7 @@
  * Exit code 1 on any failure, on `.only`, and when no test ran.
  */
 import { globSync, readFileSync } from 'node:fs';
+import { checkCompatibility, noteCompatibility } from './runner/compatibility.ts';
 import { killMarkedProcesses } from './runner/processes.ts';
 import { printFile, printSummary } from './runner/report.ts';
 import { runTestFile, RUN_MARK } from './runner/test-file.ts';
@@ -17,7 +18,7 @@ interface Kind {
 }
 
 const KINDS: readonly Kind[] = [
-  { name: 'unit', patterns: ['{src,media,signaling,web-demo,e2e}/**/*.test.ts'], concurrency: 2 },
+  { name: 'unit', patterns: ['{src,media,signaling,web-demo,compatibility,e2e}/**/*.test.ts'], concurrency: 2 },
   { name: 'e2e', patterns: ['e2e/**/*.e2e.ts'], concurrency: 1 },
 ];
 
@@ -29,6 +30,11 @@ async function main(args: readonly string[]): Promise<number> {
   const results: FileResult[] = [];
   for (const kind of wantedKinds.length === 0 ? KINDS : wantedKinds) {
     results.push(...(await runAll(findFiles(kind, filters), kind.concurrency)));
+  }
+  noteCompatibility(results);
+  if (args.length === 0) {
+    results.push(checkCompatibility(results));
+    printFile(results.at(-1)!);
   }
   return printSummary(results) ? 0 : 1;
 }
@@ -56,7 +62,7 @@ async function runAll(files: readonly string[], concurrency: number): Promise<Fi
 /** A forgotten `.only` would silence every other test of its file. */
 function refuseOnly(file: string): FileResult {
   const failure = { name: file, detail: '`.only` is for your desk: take it out' };
-  return { file, durationMs: 0, passed: 0, failures: [failure], skipped: [], output: [], leftBehind: [] };
+  return { file, durationMs: 0, passed: 0, failures: [failure], skipped: [], output: [], leftBehind: [], proven: [] };
 }
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {

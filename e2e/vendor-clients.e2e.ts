@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { DeepgramClient } from '@deepgram/sdk';
 import { WebSocket } from 'ws';
+import { proving } from '../compatibility/proving.ts';
 import { transcribed } from './clients/rest.ts';
 import { eventually, within } from './eventually.ts';
 import { TestServer } from './server.ts';
@@ -77,102 +78,114 @@ after(async () => {
 describe('Deepgram’s own client', () => {
   const client = (): DeepgramClient => new DeepgramClient({ apiKey: server.apiKey, baseUrl: server.url });
 
-  it('hears a live stream: speech, interims, finals, ends of utterances, metadata, and a normal close', async () => {
-    const socket = await client().listen.v1.connect({
-      Authorization: `Token ${server.apiKey}`,
-      model: 'nova-3',
-      encoding: 'linear16',
-      sample_rate: SAMPLE_RATE_HZ,
-      interim_results: 'true',
-      vad_events: 'true',
-      endpointing: 700,
-      utterance_end_ms: 1000,
-      tag: 'e2e',
-    });
-    const messages: Record<string, unknown>[] = [];
-    const closed = Promise.withResolvers<number>();
-    socket.on('message', (message) => messages.push(message as unknown as Record<string, unknown>));
-    socket.on('close', (event) => {
-      closed.resolve(event.code);
-    });
-    socket.connect();
-    await socket.waitForOpen();
-    socket.sendKeepAlive({ type: 'KeepAlive' });
-    const audio = samplesOf(file);
-    for (let offset = 0; offset < audio.length; offset += CHUNK_BYTES) socket.sendMedia(audio.subarray(offset, offset + CHUNK_BYTES));
-    socket.sendCloseStream({ type: 'CloseStream' });
-    assert.equal(await within('the stream ends', closed.promise, PATIENCE_MS), 1000);
-    const results = messages.filter(({ type }) => type === 'Results') as unknown as Results[];
-    const finals = results.filter((each) => each.is_final);
-    assert.deepEqual(spelled(finals.flatMap((each) => each.channel.alternatives[0]?.words ?? [])), expected);
-    assert.ok(results.some((each) => !each.is_final), 'interims');
-    assert.ok(finals.some((each) => each.speech_final));
-    // Finals follow each other without holes: each begins where the one before it ends.
-    for (const [index, each] of finals.entries()) {
-      const before = finals[index - 1];
-      assert.ok(Math.abs(each.start - (before ? before.start + before.duration : 0)) < 0.002);
-    }
-    const count = (type: string): number => messages.filter((message) => message['type'] === type).length;
-    assert.ok(count('SpeechStarted') >= 3);
-    assert.ok(count('UtteranceEnd') >= 2);
-    assert.equal(count('Metadata'), 1);
-    assert.equal(messages.at(-1)?.['type'], 'Metadata');
-    assert.deepEqual(messages.at(-1)?.['tags'], ['e2e']);
-  });
+  it(
+    'hears a live stream: speech, interims, finals, ends of utterances, metadata, and a normal close',
+    proving('deepgram', ['live: `interim_results`', 'live: `endpointing`', 'live: `vad_events`, `SpeechStarted`', 'live: `utterance_end_ms`, `UtteranceEnd`', 'live: `KeepAlive`', 'live: `CloseStream`, empty frame, `Metadata`', 'live: `speech_final`, windows without holes', 'live: close codes 1000, 1008, 1011', '`tag`, `extra`'], async () => {
+      const socket = await client().listen.v1.connect({
+        Authorization: `Token ${server.apiKey}`,
+        model: 'nova-3',
+        encoding: 'linear16',
+        sample_rate: SAMPLE_RATE_HZ,
+        interim_results: 'true',
+        vad_events: 'true',
+        endpointing: 700,
+        utterance_end_ms: 1000,
+        tag: 'e2e',
+      });
+      const messages: Record<string, unknown>[] = [];
+      const closed = Promise.withResolvers<number>();
+      socket.on('message', (message) => messages.push(message as unknown as Record<string, unknown>));
+      socket.on('close', (event) => {
+        closed.resolve(event.code);
+      });
+      socket.connect();
+      await socket.waitForOpen();
+      socket.sendKeepAlive({ type: 'KeepAlive' });
+      const audio = samplesOf(file);
+      for (let offset = 0; offset < audio.length; offset += CHUNK_BYTES) socket.sendMedia(audio.subarray(offset, offset + CHUNK_BYTES));
+      socket.sendCloseStream({ type: 'CloseStream' });
+      assert.equal(await within('the stream ends', closed.promise, PATIENCE_MS), 1000);
+      const results = messages.filter(({ type }) => type === 'Results') as unknown as Results[];
+      const finals = results.filter((each) => each.is_final);
+      assert.deepEqual(spelled(finals.flatMap((each) => each.channel.alternatives[0]?.words ?? [])), expected);
+      assert.ok(results.some((each) => !each.is_final), 'interims');
+      assert.ok(finals.some((each) => each.speech_final));
+      // Finals follow each other without holes: each begins where the one before it ends.
+      for (const [index, each] of finals.entries()) {
+        const before = finals[index - 1];
+        assert.ok(Math.abs(each.start - (before ? before.start + before.duration : 0)) < 0.002);
+      }
+      const count = (type: string): number => messages.filter((message) => message['type'] === type).length;
+      assert.ok(count('SpeechStarted') >= 3);
+      assert.ok(count('UtteranceEnd') >= 2);
+      assert.equal(count('Metadata'), 1);
+      assert.equal(messages.at(-1)?.['type'], 'Metadata');
+      assert.deepEqual(messages.at(-1)?.['tags'], ['e2e']);
+    }),
+  );
 
-  it('gets an answer to each Finalize, with all that was said before it', async () => {
-    const socket = await client().listen.v1.connect({ Authorization: `Token ${server.apiKey}`, model: 'nova-3', encoding: 'linear16', sample_rate: SAMPLE_RATE_HZ, endpointing: 'false' });
-    const results: Results[] = [];
-    const closed = Promise.withResolvers<number>();
-    socket.on('message', (message) => {
-      if (message.type === 'Results') results.push(message as unknown as Results);
-    });
-    socket.on('close', (event) => {
-      closed.resolve(event.code);
-    });
-    socket.connect();
-    await socket.waitForOpen();
-    const audio = samplesOf(file);
-    for (let offset = 0; offset < audio.length; offset += CHUNK_BYTES) socket.sendMedia(audio.subarray(offset, offset + CHUNK_BYTES));
-    socket.sendFinalize({ type: 'Finalize' });
-    socket.sendFinalize({ type: 'Finalize' });
-    await eventually('both are answered', () => results.filter((each) => each.from_finalize).length === 2, { timeoutMs: PATIENCE_MS });
-    const text = results.map((each) => each.channel.alternatives[0]?.transcript ?? '').join(' ').trim();
-    assert.equal(text, spokenText);
-    socket.sendCloseStream({ type: 'CloseStream' });
-    assert.equal(await within('the stream ends', closed.promise, PATIENCE_MS), 1000);
-  });
+  it(
+    'gets an answer to each Finalize, with all that was said before it',
+    proving('deepgram', ['live: `Finalize`'], async () => {
+      const socket = await client().listen.v1.connect({ Authorization: `Token ${server.apiKey}`, model: 'nova-3', encoding: 'linear16', sample_rate: SAMPLE_RATE_HZ, endpointing: 'false' });
+      const results: Results[] = [];
+      const closed = Promise.withResolvers<number>();
+      socket.on('message', (message) => {
+        if (message.type === 'Results') results.push(message as unknown as Results);
+      });
+      socket.on('close', (event) => {
+        closed.resolve(event.code);
+      });
+      socket.connect();
+      await socket.waitForOpen();
+      const audio = samplesOf(file);
+      for (let offset = 0; offset < audio.length; offset += CHUNK_BYTES) socket.sendMedia(audio.subarray(offset, offset + CHUNK_BYTES));
+      socket.sendFinalize({ type: 'Finalize' });
+      socket.sendFinalize({ type: 'Finalize' });
+      await eventually('both are answered', () => results.filter((each) => each.from_finalize).length === 2, { timeoutMs: PATIENCE_MS });
+      const text = results.map((each) => each.channel.alternatives[0]?.transcript ?? '').join(' ').trim();
+      assert.equal(text, spokenText);
+      socket.sendCloseStream({ type: 'CloseStream' });
+      assert.equal(await within('the stream ends', closed.promise, PATIENCE_MS), 1000);
+    }),
+  );
 
-  it('transcribes a file, an address, and for a callback', async () => {
-    const { media } = client().listen.v1;
-    const answer = await media.transcribeFile(createReadStream(storyPath), { model: 'nova-3', utterances: true, smart_format: true });
-    assert.ok('results' in answer);
-    const [best] = answer.results.channels[0]?.alternatives ?? [];
-    assert.deepEqual(spelled((best?.words ?? []) as TimedWord[]), expected);
-    assert.equal(answer.results.utterances?.length, 3);
-    assert.ok((best?.paragraphs?.paragraphs?.length ?? 0) > 0);
+  it(
+    'transcribes a file, an address, and for a callback',
+    proving('deepgram', ['recorded: bytes and addresses', 'recorded: `utterances`, `utt_split`, `paragraphs`, `detect_language`', 'recorded: `callback`', '`smart_format`, `numerals`', '`model`, `version`'], async () => {
+      const { media } = client().listen.v1;
+      const answer = await media.transcribeFile(createReadStream(storyPath), { model: 'nova-3', utterances: true, smart_format: true });
+      assert.ok('results' in answer);
+      const [best] = answer.results.channels[0]?.alternatives ?? [];
+      assert.deepEqual(spelled((best?.words ?? []) as TimedWord[]), expected);
+      assert.equal(answer.results.utterances?.length, 3);
+      assert.ok((best?.paragraphs?.paragraphs?.length ?? 0) > 0);
+  
+      const linked = await media.transcribeUrl({ url: `${remoteUrl}/story.wav`, model: 'nova-3' });
+      assert.ok('results' in linked);
+      assert.equal(linked.results.channels[0]?.alternatives?.[0]?.transcript, spokenText);
+  
+      const later = await media.transcribeFile(createReadStream(storyPath), { model: 'nova-3', callback: `${remoteUrl}/deepgram` });
+      assert.ok('request_id' in later);
+      await eventually('the callback comes', () => told.has('/deepgram'), { timeoutMs: PATIENCE_MS });
+      const { metadata, results } = told.get('/deepgram') as { metadata: { request_id: string }; results: { channels: { alternatives: { transcript: string }[] }[] } };
+      assert.deepEqual([metadata.request_id, results.channels[0]?.alternatives[0]?.transcript], [later.request_id, spokenText]);
+    }),
+  );
 
-    const linked = await media.transcribeUrl({ url: `${remoteUrl}/story.wav`, model: 'nova-3' });
-    assert.ok('results' in linked);
-    assert.equal(linked.results.channels[0]?.alternatives?.[0]?.transcript, spokenText);
-
-    const later = await media.transcribeFile(createReadStream(storyPath), { model: 'nova-3', callback: `${remoteUrl}/deepgram` });
-    assert.ok('request_id' in later);
-    await eventually('the callback comes', () => told.has('/deepgram'), { timeoutMs: PATIENCE_MS });
-    const { metadata, results } = told.get('/deepgram') as { metadata: { request_id: string }; results: { channels: { alternatives: { transcript: string }[] }[] } };
-    assert.deepEqual([metadata.request_id, results.channels[0]?.alternatives[0]?.transcript], [later.request_id, spokenText]);
-  });
-
-  it('works with a granted token, and is told what is wrong', async () => {
-    const { access_token: accessToken, expires_in: seconds } = await client().auth.v1.tokens.grant({ ttl_seconds: 60 });
-    assert.equal(seconds, 60);
-    const answer = await new DeepgramClient({ accessToken, baseUrl: server.url }).listen.v1.media.transcribeFile(createReadStream(storyPath), { model: 'nova-3' });
-    assert.ok('results' in answer);
-    await assert.rejects(client().listen.v1.media.transcribeFile(createReadStream(storyPath), { model: 'nova-3', summarize: 'v2' }), (error: { statusCode?: number; body?: { err_code?: string } }) => {
-      assert.deepEqual([error.statusCode, error.body?.err_code], [400, 'INVALID_QUERY_PARAMETER']);
-      return true;
-    });
-  });
+  it(
+    'works with a granted token, and is told what is wrong',
+    proving('deepgram', ['token grants', '`summarize`, `topics`, `intents`, `sentiment`, `detect_entities`'], async () => {
+      const { access_token: accessToken, expires_in: seconds } = await client().auth.v1.tokens.grant({ ttl_seconds: 60 });
+      assert.equal(seconds, 60);
+      const answer = await new DeepgramClient({ accessToken, baseUrl: server.url }).listen.v1.media.transcribeFile(createReadStream(storyPath), { model: 'nova-3' });
+      assert.ok('results' in answer);
+      await assert.rejects(client().listen.v1.media.transcribeFile(createReadStream(storyPath), { model: 'nova-3', summarize: 'v2' }), (error: { statusCode?: number; body?: { err_code?: string } }) => {
+        assert.deepEqual([error.statusCode, error.body?.err_code], [400, 'INVALID_QUERY_PARAMETER']);
+        return true;
+      });
+    }),
+  );
 });
 
 interface Transcription {
@@ -199,57 +212,66 @@ async function pulse(query: string): Promise<{ readonly socket: WebSocket; reado
 describe('clients of Pulse', () => {
   const FRAME_BYTES = 4096;
 
-  it('single shot: all audio, close_stream, finals until the last', async () => {
-    const { socket, messages } = await pulse('&word_timestamps=true&eou_timeout_ms=700');
-    const audio = samplesOf(file);
-    for (let offset = 0; offset < audio.length; offset += FRAME_BYTES) socket.send(audio.subarray(offset, offset + FRAME_BYTES));
-    socket.send(JSON.stringify({ type: 'close_stream' }));
-    const [code] = (await within('the socket closes', once(socket, 'close'), PATIENCE_MS)) as [number];
-    assert.equal(code, 1000);
-    const finals = messages.filter((message) => message.is_final);
-    assert.deepEqual(spelled(finals.flatMap(({ words }) => words ?? [])), expected);
-    assert.equal(finals.map(({ transcript }) => transcript).filter((text) => text !== '').join(' '), spokenText);
-    assert.deepEqual(messages.map((message) => message.is_last).lastIndexOf(true), messages.length - 1);
-    assert.equal(messages.filter((message) => message.is_last).length, 1);
-    assert.ok(messages.every((message) => message.type === 'transcription' && message.transcript === message.transcription));
-  });
+  it(
+    'single shot: all audio, close_stream, finals until the last',
+    proving('pulse', ['`close_stream`, `end`, `END`', 'partials and finals, both names of the text', '`word_timestamps`, `sentence_timestamps`'], async () => {
+      const { socket, messages } = await pulse('&word_timestamps=true&eou_timeout_ms=700');
+      const audio = samplesOf(file);
+      for (let offset = 0; offset < audio.length; offset += FRAME_BYTES) socket.send(audio.subarray(offset, offset + FRAME_BYTES));
+      socket.send(JSON.stringify({ type: 'close_stream' }));
+      const [code] = (await within('the socket closes', once(socket, 'close'), PATIENCE_MS)) as [number];
+      assert.equal(code, 1000);
+      const finals = messages.filter((message) => message.is_final);
+      assert.deepEqual(spelled(finals.flatMap(({ words }) => words ?? [])), expected);
+      assert.equal(finals.map(({ transcript }) => transcript).filter((text) => text !== '').join(' '), spokenText);
+      assert.deepEqual(messages.map((message) => message.is_last).lastIndexOf(true), messages.length - 1);
+      assert.equal(messages.filter((message) => message.is_last).length, 1);
+      assert.ok(messages.every((message) => message.type === 'transcription' && message.transcript === message.transcription));
+    }),
+  );
 
-  it('a voice agent: a turn for each finalize on one socket, whose microphone stays open', async () => {
-    const { socket, messages } = await pulse('&itn_normalize=true&finalize_on_words=false&eou_timeout_ms=10000');
-    const audio = samplesOf(file);
-    const turns = 3;
-    const turnBytes = Math.ceil(audio.length / turns / 2) * 2;
-    const answers = (): Transcription[] => messages.filter((message) => message.from_finalize === true);
-    for (let turn = 0; turn < turns; turn += 1) {
-      const said = audio.subarray(turn * turnBytes, (turn + 1) * turnBytes);
-      for (let offset = 0; offset < said.length; offset += FRAME_BYTES) socket.send(said.subarray(offset, offset + FRAME_BYTES));
-      socket.send(JSON.stringify({ type: 'finalize' }));
-      await eventually('the turn is answered', () => answers().length === turn + 1, { timeoutMs: PATIENCE_MS });
-      assert.ok((answers().at(-1)?.transcript.length ?? 0) > 10);
-      assert.equal(socket.readyState, WebSocket.OPEN);
-    }
-    socket.send(JSON.stringify({ type: 'close_stream' }));
-    const [code] = (await within('the socket closes', once(socket, 'close'), PATIENCE_MS)) as [number];
-    assert.equal(code, 1000);
-    assert.deepEqual([answers().length, messages.at(-1)?.is_last, messages.at(-1)?.transcript], [turns, true, '']);
-  });
+  it(
+    'a voice agent: a turn for each finalize on one socket, whose microphone stays open',
+    proving('pulse', ['`finalize`', '`itn_normalize`, `numerals`'], async () => {
+      const { socket, messages } = await pulse('&itn_normalize=true&finalize_on_words=false&eou_timeout_ms=10000');
+      const audio = samplesOf(file);
+      const turns = 3;
+      const turnBytes = Math.ceil(audio.length / turns / 2) * 2;
+      const answers = (): Transcription[] => messages.filter((message) => message.from_finalize === true);
+      for (let turn = 0; turn < turns; turn += 1) {
+        const said = audio.subarray(turn * turnBytes, (turn + 1) * turnBytes);
+        for (let offset = 0; offset < said.length; offset += FRAME_BYTES) socket.send(said.subarray(offset, offset + FRAME_BYTES));
+        socket.send(JSON.stringify({ type: 'finalize' }));
+        await eventually('the turn is answered', () => answers().length === turn + 1, { timeoutMs: PATIENCE_MS });
+        assert.ok((answers().at(-1)?.transcript.length ?? 0) > 10);
+        assert.equal(socket.readyState, WebSocket.OPEN);
+      }
+      socket.send(JSON.stringify({ type: 'close_stream' }));
+      const [code] = (await within('the socket closes', once(socket, 'close'), PATIENCE_MS)) as [number];
+      assert.equal(code, 1000);
+      assert.deepEqual([answers().length, messages.at(-1)?.is_last, messages.at(-1)?.transcript], [turns, true, '']);
+    }),
+  );
 
-  it('a file is answered with the same words, and a webhook is told', async () => {
-    const post = async (query: string): Promise<Record<string, unknown>> => {
-      const answer = await fetch(`${server.url}/waves/v1/stt/?model=pulse&word_timestamps=true${query}`, {
-        method: 'POST',
-        headers: { authorization: `Bearer ${server.apiKey}`, 'content-type': 'application/octet-stream' },
-        body: Uint8Array.from(file),
-      });
-      assert.equal(answer.status, 200);
-      return (await answer.json()) as Record<string, unknown>;
-    };
-    const answer = await post('');
-    assert.deepEqual(spelled(answer['words'] as TimedWord[]), expected);
-    assert.equal(answer['transcription'], spokenText);
-    const later = await post(`&webhook_url=${encodeURIComponent(`${remoteUrl}/pulse`)}`);
-    await eventually('the webhook is told', () => told.has('/pulse'), { timeoutMs: PATIENCE_MS });
-    const result = told.get('/pulse') as Record<string, unknown>;
-    assert.deepEqual([result['request_id'], result['transcription']], [later['request_id'], spokenText]);
-  });
+  it(
+    'a file is answered with the same words, and a webhook is told',
+    proving('pulse', ['files: bytes and addresses', 'files: `webhook_url`, `webhook_extra`'], async () => {
+      const post = async (query: string): Promise<Record<string, unknown>> => {
+        const answer = await fetch(`${server.url}/waves/v1/stt/?model=pulse&word_timestamps=true${query}`, {
+          method: 'POST',
+          headers: { authorization: `Bearer ${server.apiKey}`, 'content-type': 'application/octet-stream' },
+          body: Uint8Array.from(file),
+        });
+        assert.equal(answer.status, 200);
+        return (await answer.json()) as Record<string, unknown>;
+      };
+      const answer = await post('');
+      assert.deepEqual(spelled(answer['words'] as TimedWord[]), expected);
+      assert.equal(answer['transcription'], spokenText);
+      const later = await post(`&webhook_url=${encodeURIComponent(`${remoteUrl}/pulse`)}`);
+      await eventually('the webhook is told', () => told.has('/pulse'), { timeoutMs: PATIENCE_MS });
+      const result = told.get('/pulse') as Record<string, unknown>;
+      assert.deepEqual([result['request_id'], result['transcription']], [later['request_id'], spokenText]);
+    }),
+  );
 });

@@ -1,8 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import { readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { run } from 'node:test';
 import type { EventData } from 'node:test';
 import { inspect } from 'node:util';
+import { PROOFS_VARIABLE } from '../../compatibility/proving.ts';
 import { findMarkedProcesses, killMarkedProcesses, MARK_VARIABLE } from './processes.ts';
 import type { MarkedProcess } from './processes.ts';
 
@@ -28,6 +31,8 @@ export interface FileResult {
   readonly output: readonly string[];
   /** Processes that the file left running; they were killed. */
   readonly leftBehind: readonly MarkedProcess[];
+  /** What its tests have shown of other services' protocols. */
+  readonly proven: readonly string[];
 }
 
 /** What `run` yields, as far as it is read here; @types/node leaves it untyped. */
@@ -65,7 +70,8 @@ class FileRun {
     const startMs = performance.now();
     const timeout = setTimeout(() => this.#stop(`took longer than ${FILE_TIMEOUT_MS / 60_000} minutes`), FILE_TIMEOUT_MS);
     let grace: NodeJS.Timeout | undefined;
-    const env = { ...process.env, [MARK_VARIABLE]: this.#mark };
+    const proofs = path.join(tmpdir(), `earshot-proofs-${randomUUID()}`);
+    const env = { ...process.env, [MARK_VARIABLE]: this.#mark, [PROOFS_VARIABLE]: proofs };
     const events: AsyncIterable<RunEvent> = run({ files: [this.#file], concurrency: 1, env });
     for await (const event of events) {
       this.#take(event);
@@ -84,6 +90,7 @@ class FileRun {
       skipped: this.#skipped,
       output: this.#output,
       leftBehind: this.#leftBehind,
+      proven: takeLines(proofs),
     };
   }
 
@@ -152,6 +159,17 @@ class FileRun {
     const own = findMarkedProcesses(this.#mark).some(({ command }) => command.includes(path.resolve(this.#file)) || command.endsWith(this.#file));
     if (own) return this.#stop(`did not exit within ${EXIT_GRACE_MS / 1000} s of its last test: something is still open`);
     this.#leftBehind.push(...killMarkedProcesses(this.#mark));
+  }
+}
+
+/** The lines of a file, which goes; none if there is no such file. */
+function takeLines(file: string): string[] {
+  try {
+    return readFileSync(file, 'utf8').split('\n').filter((line) => line !== '');
+  } catch {
+    return [];
+  } finally {
+    rmSync(file, { force: true });
   }
 }
 

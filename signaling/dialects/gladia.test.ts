@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
+import { proving } from '../../compatibility/proving.ts';
 import { ERRORS, EarshotError, type ErrorCode } from '../../src/core/errors.ts';
 import type { TranscriptEvent } from '../../src/core/transcript.ts';
 import type { WireMessage } from '../connection.ts';
@@ -40,7 +41,7 @@ const FAILED = { error: { message: 'This server has no language model for it.' }
 const NOT_OFFERED = { success: false, is_empty: true, exec_time: 0, error: { status_code: 501, exception: 'NotEnabled', message: FAILED.error.message }, results: null };
 const transcription = { full_transcript: 'hello World', languages: ['en'], utterances: [utterance] };
 
-test('from the client: audio in both ways, stop, and what is not known', () => {
+test('from the client: audio in both ways, stop, and what is not known', proving('gladia', ['live: binary and base64 audio'], () => {
   const { conversation, decode } = talk();
   assert.deepEqual(
     conversation.begin().map((command) => command.type === 'send' && steady(JSON.parse(command.messages[0] ?? ''))),
@@ -56,7 +57,7 @@ test('from the client: audio in both ways, stop, and what is not known', () => {
   const stopped = { ...head('stop_recording'), acknowledged: true, error: null, data: { recording_duration: 1, recording_left_to_process: 1 } };
   assert.deepEqual(decode('{"type":"stop_recording"}'), [[stopped], { type: 'finish' }]);
   assert.deepEqual(decode('{"type":"stop_recording"}'), [[stopped], { type: 'finish' }]);
-});
+}));
 
 test('to the client: every message, in order', () => {
   const { conversation, encode } = talk();
@@ -120,7 +121,7 @@ test('each flag keeps its messages back', () => {
     assert.deepEqual(encode(event), []);
 });
 
-test('what a session is asked for', () => {
+test('what a session is asked for', proving('gladia', ['live: `POST /v2/live`, encodings, rates, depths'], () => {
   const request = (init: object) => requestOf(GLADIA_INIT.parse(init));
   assert.deepEqual(request({}).endpointing, { endpointMs: 50, maxUtteranceMs: 5000 });
   assert.deepEqual(formatOf(GLADIA_INIT.parse({ encoding: 'wav/ulaw', sample_rate: 8000, channels: 2 })), { container: 'raw', encoding: 'mulaw', sampleRateHz: 8000, channels: 2 });
@@ -139,7 +140,7 @@ test('what a session is asked for', () => {
   for (const refused of [{ channels: 9 }, { sample_rate: 11_025 }, { encoding: 'wav/alaw', bit_depth: 16 }, { endpointing: 0 }, { realtime_processing: { custom_vocabulary_config: { vocabulary: ['one two three four five six'] } } }]) {
     assert.equal(GLADIA_INIT.safeParse(refused).success, false, JSON.stringify(refused));
   }
-});
+}));
 
 test('foreign messages never break the conversation', () => {
   const object = fc.record({ type: fc.constantFrom('audio_chunk', 'stop_recording', 'x'), data: fc.jsonValue() }, { requiredKeys: ['type'] });

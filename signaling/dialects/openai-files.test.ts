@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
+import { proving } from '../../compatibility/proving.ts';
 import { msToSamples } from '../../src/core/audio.ts';
 import { EarshotError } from '../../src/core/errors.ts';
 import type { Transcript } from '../../src/core/session/transcribe.ts';
 import { textOf, type SpeakerLabel, type Utterance } from '../../src/core/transcript.ts';
-import { fileAnswer, FileAnswerStream, fileRequest, openAiRefusal, termsIn } from './openai-files.ts';
+import { fileAnswer, FileAnswerStream, fileRequest, termsIn } from './openai-files.ts';
+import { openaiError, openaiRefusal } from './openai-error.ts';
 
 const request = (...fields: readonly (readonly [string, string])[]) => fileRequest(new URLSearchParams([['model', 'gpt-4o-transcribe'], ...fields] as [string, string][]));
 
@@ -45,20 +47,23 @@ test('expected words are those of a list, or the names in sentences', () => {
   assert.equal(terms(Array.from({ length: 300 }, (_, index) => `name${String(index)}`).join(',')).length, 100);
 });
 
-test('speakers are named as enrolled, or by letters in the order in which they speak', () => {
-  const transcript = transcriptOf(said('hi', 0, [SECOND]), said('hello there you two', 1000, [ALICE, ALICE, FIRST]), said('again', 4000, [SECOND]));
-  const { segments } = fileAnswer(request(['response_format', 'diarized_json']), transcript) as { segments: { id: string; speaker: string; text: string; start: number; end: number }[] };
-  assert.deepEqual(segments.map(({ id, speaker, text }) => [id, speaker, text]), [
-    ['seg_001', 'A', 'hi'],
-    ['seg_002', 'Alice', 'hello there'],
-    ['seg_003', 'B', 'you two'],
-    ['seg_004', 'A', 'again'],
-  ]);
-  assert.deepEqual(segments.map(({ start, end }) => [start, end])[2], [2, 2.9]);
-  const channels = transcriptOf(...Array.from({ length: 28 }, (_, index) => said('x', index * 1000, [], index)));
-  const { segments: many } = fileAnswer(request(['response_format', 'diarized_json']), channels) as { segments: { speaker: string }[] };
-  assert.deepEqual(many.map(({ speaker }) => speaker).slice(24), ['Y', 'Z', 'AA', 'AB']);
-});
+test(
+  'speakers are named as enrolled, or by letters in the order in which they speak',
+  proving('openai', ['files: diarized_json'], () => {
+    const transcript = transcriptOf(said('hi', 0, [SECOND]), said('hello there you two', 1000, [ALICE, ALICE, FIRST]), said('again', 4000, [SECOND]));
+    const { segments } = fileAnswer(request(['response_format', 'diarized_json']), transcript) as { segments: { id: string; speaker: string; text: string; start: number; end: number }[] };
+    assert.deepEqual(segments.map(({ id, speaker, text }) => [id, speaker, text]), [
+      ['seg_001', 'A', 'hi'],
+      ['seg_002', 'Alice', 'hello there'],
+      ['seg_003', 'B', 'you two'],
+      ['seg_004', 'A', 'again'],
+    ]);
+    assert.deepEqual(segments.map(({ start, end }) => [start, end])[2], [2, 2.9]);
+    const channels = transcriptOf(...Array.from({ length: 28 }, (_, index) => said('x', index * 1000, [], index)));
+    const { segments: many } = fileAnswer(request(['response_format', 'diarized_json']), channels) as { segments: { speaker: string }[] };
+    assert.deepEqual(many.map(({ speaker }) => speaker).slice(24), ['Y', 'Z', 'AA', 'AB']);
+  }),
+);
 
 test('an engine without confidences has no logprobs, rather than made-up ones', () => {
   assert.deepEqual(fileAnswer(request(['include[]', 'logprobs']), transcriptOf(said('hi', 0))), { text: 'hi', usage: { type: 'duration', seconds: 5 } });
@@ -95,7 +100,9 @@ test('whatever the form says, it is taken or refused by name', () => {
 });
 
 test('errors keep what clients decide by', () => {
-  const refusal = openAiRefusal(new EarshotError('BUDGET_EXCEEDED', 'Used up.'));
-  assert.deepEqual(refusal, { status: 429, headers: { 'x-should-retry': 'false' }, body: { error: { message: 'Used up.', type: 'insufficient_quota', param: null, code: 'insufficient_quota' } } });
-  assert.deepEqual([openAiRefusal(new EarshotError('CAPACITY_EXCEEDED', '')).status, openAiRefusal(new EarshotError('CAPACITY_EXCEEDED', '')).headers], [503, { 'x-should-retry': 'true' }]);
+  const spent = { message: 'Used up.', type: 'insufficient_quota', param: null, code: 'insufficient_quota' };
+  assert.deepEqual(openaiRefusal(new EarshotError('BUDGET_EXCEEDED', 'Used up.'), 'req_1'), { status: 429, headers: { 'x-request-id': 'req_1', 'x-should-retry': 'false' }, body: { error: spent } });
+  const full = openaiRefusal(new EarshotError('CAPACITY_EXCEEDED', '', { retryAfterSeconds: 5 }), 'req_1');
+  assert.deepEqual([full.status, full.headers], [503, { 'x-request-id': 'req_1', 'x-should-retry': 'true', 'retry-after': '5' }]);
+  assert.deepEqual([openaiError(new EarshotError('SESSION_IDLE', 'x')).code, openaiError(new EarshotError('VALIDATION_ERROR', 'x')).code], ['session_idle', 'invalid_value']);
 });

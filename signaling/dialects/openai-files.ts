@@ -4,8 +4,8 @@ import { type EarshotError } from '../../src/core/errors.ts';
 import { transcriptText, type Transcript } from '../../src/core/session/transcribe.ts';
 import type { VocabularyTerm } from '../../src/core/text-options.ts';
 import { textOf, type NumberedEvent, type Utterance, type Word } from '../../src/core/transcript.ts';
-import type { HttpRefusal } from './dialect.ts';
 import { meanConfidence, QueryReader, roundedTo, seconds } from './fields.ts';
+import { openaiError } from './openai-error.ts';
 
 /** How OpenAI's clients want a recording's transcript written. `text`, `srt` and `vtt` are the formats of the same name. */
 const FORMATS = ['json', 'text', 'srt', 'vtt', 'verbose_json', 'diarized_json'] as const;
@@ -232,34 +232,8 @@ export class FileAnswerStream {
   }
 
   fail(error: EarshotError): string {
-    return serverSent(openAiRefusal(error).body);
+    return serverSent({ error: openaiError(error) });
   }
 }
 
 const serverSent = (data: object): string => `data: ${JSON.stringify(data)}\n\n`;
-
-/** Statuses that OpenAI's clients understand otherwise, or not at all. */
-const STATUSES: Readonly<Record<number, number>> = { 402: 429, 422: 400 };
-const CODES: Readonly<Partial<Record<EarshotError['code'], string>>> = {
-  AUTH_TOKEN_MISSING: 'invalid_api_key',
-  AUTH_TOKEN_INVALID: 'invalid_api_key',
-  SESSION_EXPIRED: 'invalid_api_key',
-  RATE_LIMITED: 'rate_limit_exceeded',
-  BACKEND_RATE_LIMITED: 'rate_limit_exceeded',
-  BUDGET_EXCEEDED: 'insufficient_quota',
-  MODEL_NOT_FOUND: 'model_not_found',
-};
-
-/** An error in OpenAI's shape. `code` is theirs where they have one, else ours. */
-export function openAiRefusal(error: EarshotError): HttpRefusal {
-  const { httpStatus, retryable } = error.rule;
-  const status = STATUSES[httpStatus] ?? httpStatus;
-  const code = CODES[error.code] ?? error.code;
-  const type = status >= 500 ? 'server_error' : status === 429 ? code : 'invalid_request_error';
-  return {
-    status,
-    // Their clients try some statuses again, whatever these mean.
-    headers: { 'x-should-retry': String(retryable) },
-    body: { error: { message: error.message, type, param: error.details[0]?.field ?? null, code } },
-  };
-}

@@ -26,6 +26,7 @@ const fault = (error: ErrorCode, code: string, closeCode: number): Step => ({ er
 export const AUDIOPOD_VECTORS: readonly DialectVector[] = [
   {
     name: 'start, audio, partials, finals and usage, end',
+    proves: ['live: `ready`, `partial`, `final`, `usage`, `completed`', 'live: `speech_final`', 'live: words with times and confidences', 'live: `start`, audio of any piece size, `end`'],
     steps: [
       ...begun(),
       { event: ready, frames: [READY] },
@@ -43,6 +44,7 @@ export const AUDIOPOD_VECTORS: readonly DialectVector[] = [
   },
   {
     name: 'credits are whole, and rounded up; nothing kept has no number',
+    proves: ['credits: 220 a minute, reserved and settled'],
     steps: [
       { client: '{"type":"start"}', commands: [opened()] },
       { event: ready, frames: [{ ...READY, job_id: null }] },
@@ -52,6 +54,7 @@ export const AUDIOPOD_VECTORS: readonly DialectVector[] = [
   },
   {
     name: 'language, speakers and a duration of one’s own',
+    proves: ['live: `language`, `diarize`'],
     steps: [
       ...begun([opened({ language: 'pt', diarize: true, limits: { maxDurationMs: 60_000 } })], '{"type":"start","language":"pt-BR","diarize":true,"max_duration_seconds":60}'),
       {
@@ -63,6 +66,7 @@ export const AUDIOPOD_VECTORS: readonly DialectVector[] = [
   ...['null', '"auto"', '"multi"', '""'].map((language): DialectVector => ({ name: `any language: ${language}`, steps: begun([opened()], `{"type":"start","language":${language}}`) })),
   {
     name: 'audio beyond the longest duration is not heard; the session is saved and told so',
+    proves: ['live: `max_duration_seconds`, `MAX_DURATION_REACHED`'],
     steps: [
       { client: START, commands: [opened({ language: 'en' })] },
       { opened: { ...SESSION, maxSeconds: 1 } },
@@ -83,6 +87,7 @@ export const AUDIOPOD_VECTORS: readonly DialectVector[] = [
   },
   {
     name: 'what refuses a session, in the vendor’s words',
+    proves: ['live: error codes and closes'],
     steps: [
       fault('BUDGET_EXCEEDED', 'INSUFFICIENT_CREDITS', 1008),
       fault('AUTH_INSUFFICIENT_SCOPE', 'PREMIUM_TIER_REQUIRED', 1008),

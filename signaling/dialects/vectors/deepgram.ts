@@ -42,6 +42,7 @@ const SHA_OF_ABC = 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f200
 export const DEEPGRAM_VECTORS: readonly DialectVector[] = [
   {
     name: 'a stream with interims: sound, results, CloseStream, metadata',
+    proves: ['live: `interim_results`', 'live: `vad_events`, `SpeechStarted`', 'live: `CloseStream`, empty frame, `Metadata`'],
     query: `${LINEAR}&interim_results=true&vad_events=true`,
     opening: request(),
     steps: [
@@ -59,6 +60,7 @@ export const DEEPGRAM_VECTORS: readonly DialectVector[] = [
   },
   {
     name: 'without interim_results and vad_events only finals are told; a cut one is not speech_final',
+    proves: ['live: `speech_final`, windows without holes'],
     query: LINEAR,
     steps: [
       { event: { type: 'speech.started', laneIndex: 0, atSample: 0 }, frames: [] },
@@ -68,6 +70,7 @@ export const DEEPGRAM_VECTORS: readonly DialectVector[] = [
   },
   {
     name: 'Finalize marks the last result that it brings out',
+    proves: ['live: `Finalize`'],
     query: LINEAR,
     steps: [
       { client: '{"type":"Finalize"}', commands: [{ type: 'flush' }] },
@@ -77,6 +80,7 @@ export const DEEPGRAM_VECTORS: readonly DialectVector[] = [
   },
   {
     name: 'Finalize with nothing to finalize is answered all the same; twice, twice',
+    proves: ['live: `Finalize`'],
     query: LINEAR,
     steps: [
       { client: '{"type":"Finalize"}', commands: [{ type: 'flush' }] },
@@ -87,6 +91,7 @@ export const DEEPGRAM_VECTORS: readonly DialectVector[] = [
   },
   {
     name: 'UtteranceEnd comes once, when the gap after the last word is long enough',
+    proves: ['live: `utterance_end_ms`, `UtteranceEnd`'],
     query: `${LINEAR}&interim_results=true&utterance_end_ms=1000`,
     opening: request({ progressMs: 100 }),
     steps: [
@@ -99,6 +104,7 @@ export const DEEPGRAM_VECTORS: readonly DialectVector[] = [
   },
   {
     name: 'each channel has results of its own',
+    proves: ['`multichannel`, `channels`', '`punctuate`'],
     query: `${LINEAR}&channels=2&multichannel=true&punctuate=true`,
     opening: { ...request(), format: { container: 'raw', encoding: 's16', sampleRateHz: 16_000, channels: 2 } },
     steps: [
@@ -115,6 +121,7 @@ export const DEEPGRAM_VECTORS: readonly DialectVector[] = [
   },
   {
     name: 'KeepAlive keeps alive; what is unknown or no JSON changes nothing; an empty binary frame closes',
+    proves: ['live: `KeepAlive`', 'live: `CloseStream`, empty frame, `Metadata`'],
     query: 'model=nova-3',
     opening: request({ format: { container: 'auto', channels: 1, mixdown: true } }),
     steps: [
@@ -125,10 +132,39 @@ export const DEEPGRAM_VECTORS: readonly DialectVector[] = [
       { event: closed, frames: [goodbye(SHA_OF_NOTHING)] },
     ],
   },
-  { name: 'endpointing is a number, a default, or off', query: `${LINEAR}&endpointing=false&language=en-GB`, opening: { ...request({ language: 'en' }), endpointing: { endpointMs: Infinity } } },
-  { name: 'every wrong parameter is named', query: 'encoding=linear16&channels=9&interim_results=perhaps&utterance_end_ms=5&language=*', refused: { code: 'VALIDATION_ERROR', fields: ['channels', 'sample_rate', 'language', 'interim_results', 'utterance_end_ms'] } },
+  {
+    name: 'what ends a stream has the vendor’s codes',
+    proves: ['live: close codes 1000, 1008, 1011'],
+    query: LINEAR,
+    steps: (
+      [
+        ['AUDIO_MALFORMED', 'DATA-0000', 1008],
+        ['BACKEND_ERROR', 'NET-0000', 1011],
+        ['SESSION_IDLE', 'NET-0001', 1011],
+      ] as const
+    ).map(([error, variant, closeCode]) => ({ error, closeCode, frames: [{ type: 'Error', variant, description: 'x', message: 'x' }] })),
+  },
+  {
+    name: 'speakers are numbers, by first appearance',
+    proves: ['`diarize`'],
+    query: `${LINEAR}&diarize=true`,
+    opening: request({ diarize: true }),
+    steps: [
+      {
+        event: {
+          type: 'utterance.final',
+          utterance: { ...HELLO_WORLD, words: HELLO_WORLD.words.map((word, index) => ({ ...word, speaker: { label: `SPEAKER_0${String(4 - index)}`, speakerId: null } })) },
+          endedBy: 'silence',
+        },
+        frames: [results({ channel: { alternatives: [{ transcript: 'hello World', confidence: 0.8, words: words.map((word, index) => ({ ...word, speaker: index })) }] } })],
+      },
+    ],
+  },
+  { name: 'endpointing is a number, a default, or off', proves: ['live: `endpointing`', '`language`'], query: `${LINEAR}&endpointing=false&language=en-GB`, opening: { ...request({ language: 'en' }), endpointing: { endpointMs: Infinity } } },
+  { name: 'every wrong parameter is named', proves: ['refusals: `dg-error`, `err_code`'], query: 'encoding=linear16&channels=9&interim_results=perhaps&utterance_end_ms=5&language=*', refused: { code: 'VALIDATION_ERROR', fields: ['channels', 'sample_rate', 'language', 'interim_results', 'utterance_end_ms'] } },
   {
     name: 'how the text is to be written, and what is echoed',
+    proves: ['`smart_format`, `numerals`', '`redact`', '`keyterm`, `keywords`', '`replace`, `profanity_filter`', '`tag`, `extra`', '`model`, `version`'],
     query: `${LINEAR}&smart_format=true&redact=pci&redact=ssn&keyterm=Ear%20shot&keywords=hello:3&keywords=quiet:-5&replace=glad%20ya:Gladia&profanity_filter=true&tag=a&tag=b&extra=call:7:1&version=latest`,
     opening: request({
       text: {
@@ -143,6 +179,7 @@ export const DEEPGRAM_VECTORS: readonly DialectVector[] = [
   },
   {
     name: 'a word stands without its punctuation, and what is blacked out as it is',
+    proves: ['`punctuate`', '`redact`'],
     query: `${LINEAR}&punctuate=true&extra=call:7`,
     steps: [
       {
@@ -169,8 +206,9 @@ export const DEEPGRAM_VECTORS: readonly DialectVector[] = [
   },
   {
     name: 'what would have to be made up is refused',
+    proves: ['`summarize`, `topics`, `intents`, `sentiment`, `detect_entities`', '`search`', 'live: `callback`'],
     query: `${LINEAR}&detect_entities=true&sentiment=false&search=hello&redact=organization&replace=hello&extra=plain&callback=https%3A%2F%2Fexample.com`,
     refused: { code: 'VALIDATION_ERROR', fields: ['detect_entities', 'search', 'redact', 'replace', 'extra', 'callback'] },
   },
-  { name: 'an encoding that cannot be decoded is refused', query: 'encoding=speex&sample_rate=16000', refused: { code: 'VALIDATION_ERROR', fields: ['encoding'] } },
+  { name: 'an encoding that cannot be decoded is refused', proves: ['live: encodings and containers'], query: 'encoding=speex&sample_rate=16000', refused: { code: 'VALIDATION_ERROR', fields: ['encoding'] } },
 ];

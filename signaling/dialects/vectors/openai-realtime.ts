@@ -66,6 +66,7 @@ const step = (event: object, frames: readonly object[]): Step => ({ event, frame
 export const OPENAI_REALTIME_VECTORS: readonly DialectVector[] = [
   {
     name: 'a turn that the server ends: settled words as they come, then the whole',
+    proves: ['realtime: WebSocket, `session.created`, `session.update`', 'realtime: `server_vad`', 'realtime: deltas that add up to the transcript', 'realtime: noise reduction, prompt, delay, logprobs'],
     query: 'model=gpt-realtime',
     begins: [send({ type: 'session.created', ...id(1), session: session() })],
     steps: [
@@ -106,6 +107,7 @@ export const OPENAI_REALTIME_VECTORS: readonly DialectVector[] = [
   },
   {
     name: 'a client that commits itself: one item per commit, whatever was heard in it',
+    proves: ['realtime: manual commit, clear'],
     steps: [
       { client: toManual, commands: [send({ type: 'session.updated', ...id(1), session: session({ turn_detection: null }) })] },
       { client: commit, commands: [error(2, { code: 'input_audio_buffer_commit_empty', message: 'The buffer is too small: 0.00 ms of audio, and a commit takes at least 100 ms.', param: null, event_id: 'c1' })] },
@@ -123,6 +125,7 @@ export const OPENAI_REALTIME_VECTORS: readonly DialectVector[] = [
   },
   {
     name: 'a commit while the server ends turns takes what is open; what is cleared is forgotten',
+    proves: ['realtime: manual commit, clear'],
     steps: [
       { client: append, commands: [opened(), heard] },
       step(started, [startedFrame(1, 1)]),
@@ -143,6 +146,7 @@ export const OPENAI_REALTIME_VECTORS: readonly DialectVector[] = [
   },
   {
     name: 'the end of turns may change on the way; format, model and language may not',
+    proves: ['realtime: `semantic_vad`', 'realtime: audio/pcm, audio/pcmu, audio/pcma'],
     steps: [
       { client: append, commands: [opened(), heard] },
       step(started, [startedFrame(1, 1)]),
@@ -171,6 +175,7 @@ export const OPENAI_REALTIME_VECTORS: readonly DialectVector[] = [
   },
   {
     name: 'what is wrong is said, and changes nothing',
+    proves: ['errors: message, type, param, code', 'realtime: items retrieved and deleted, responses', 'realtime: audio/pcm, audio/pcmu, audio/pcma'],
     steps: [
       { client: { binary: 'ab' }, commands: [error(1, { code: 'invalid_json', message: 'Send JSON objects in text frames; audio is base64 in input_audio_buffer.append.', param: null, event_id: null })] },
       {
@@ -190,6 +195,7 @@ export const OPENAI_REALTIME_VECTORS: readonly DialectVector[] = [
   },
   {
     name: 'as before the general release',
+    proves: ['realtime: names of before the general release'],
     query: 'intent=transcription',
     headers: { 'openai-beta': 'realtime=v1' },
     begins: [
@@ -232,6 +238,22 @@ export const OPENAI_REALTIME_VECTORS: readonly DialectVector[] = [
       },
       { client: append, commands: [opened({ format: { container: 'raw', encoding: 'mulaw', sampleRateHz: 8000, channels: 1 }, endpointing: manual }), heard] },
       { client: commit, commands: [send(...committed(3, 1, null, ['created'])), { type: 'flush' }] },
+    ],
+  },
+  {
+    name: 'what ends the session ends its turns first',
+    steps: [
+      { client: append, commands: [opened(), heard] },
+      step(started, [startedFrame(1, 1)]),
+      step(ended, [stoppedFrame(2, 1), ...committed(3, 1, null)]),
+      {
+        error: 'BACKEND_ERROR',
+        closeCode: 1011,
+        frames: [
+          { type: `${TRANSCRIPTION}.failed`, ...id(6), item_id: item(1), content_index: 0, error: { type: 'transcription_error', code: 'backend_error', message: 'x', param: null } },
+          { type: 'error', ...id(7), error: { type: 'server_error', code: 'backend_error', message: 'x', param: null, event_id: null } },
+        ],
+      },
     ],
   },
   { name: 'a call that is not there', query: 'call_id=rtc_1', refused: { code: 'NOT_FOUND', fields: [] } },

@@ -23,6 +23,7 @@ const english = { language: 'en', languages: ['en'] };
 export const PULSE_VECTORS: readonly DialectVector[] = [
   {
     name: 'audio, partials, finals, close_stream: the last message has what was left',
+    proves: ['partials and finals, both names of the text', '`word_timestamps`, `sentence_timestamps`', '`vad_events`', '`close_stream`, `end`, `END`'],
     query: 'model=pulse&language=en&word_timestamps=true&sentence_timestamps=true&vad_events=true',
     opening: request({ language: 'en' }),
     steps: [
@@ -38,6 +39,7 @@ export const PULSE_VECTORS: readonly DialectVector[] = [
   },
   {
     name: 'every finalize has one answer, with or without words',
+    proves: ['`finalize`', '`full_transcript`', '`close_stream`, `end`, `END`'],
     query: 'model=pulse&full_transcript=true',
     opening: request(),
     steps: [
@@ -53,6 +55,7 @@ export const PULSE_VECTORS: readonly DialectVector[] = [
   },
   {
     name: 'the older path has words by default and needs no model; its clients end with a flag',
+    proves: ['unified and older paths', '`endpointing`, `eou_timeout_ms`', '`sample_rate`, `encoding`', '`language`', '`close_stream`, `end`, `END`'],
     path: '/waves/v1/pulse/get_text',
     query: 'encoding=mulaw&sample_rate=8000&language=multi-eu&eou_timeout_ms=100&vad=true',
     opening: { format: { container: 'raw', encoding: 'mulaw', sampleRateHz: 8000, channels: 1 }, endpointing: { endpointMs: 100 } },
@@ -65,6 +68,7 @@ export const PULSE_VECTORS: readonly DialectVector[] = [
   },
   {
     name: 'the model in the path; raw Opus packets; speakers as numbers',
+    proves: ['unified and older paths', '`diarize`', '`sample_rate`, `encoding`', '`endpointing`, `eou_timeout_ms`'],
     path: '/api/v1/:model/get_text',
     params: { model: 'pulse' },
     query: 'encoding=opus&diarize=true&endpointing=false&keywords=Earshot:2,Opus codec&redact_pci=true&itn_normalize=true',
@@ -81,10 +85,11 @@ export const PULSE_VECTORS: readonly DialectVector[] = [
       },
     ],
   },
-  { name: 'the unified path needs a model', query: 'language=en', refused: { code: 'VALIDATION_ERROR', fields: ['model'] } },
-  { name: 'a model that does not stream is refused', query: 'model=pulse-pro', refused: { code: 'VALIDATION_ERROR', fields: ['model'] } },
+  { name: 'the unified path needs a model', proves: ['refusals before the upgrade'], query: 'language=en', refused: { code: 'VALIDATION_ERROR', fields: ['model'] } },
+  { name: 'a model that does not stream is refused', proves: ['refusals before the upgrade'], query: 'model=pulse-pro', refused: { code: 'VALIDATION_ERROR', fields: ['model'] } },
   {
     name: 'how the text is to be written; what is blacked out is listed',
+    proves: ['`redact_pii`, `redact_pci`', '`keywords`', '`itn_normalize`, `numerals`', '`external_session_id`'],
     query: 'model=pulse&itn_normalize=true&redact_pii=true&redact_pci=FIRSTNAME,PHONENUMBER&keywords=Earshot:2,two%20words&external_session_id=call-7',
     opening: request({ text: { numerals: true, redact: ['pii', 'pci'], vocabulary: [{ term: 'Earshot', boost: 2 }, { term: 'two words', boost: 1 }] } }),
     steps: [
@@ -98,6 +103,18 @@ export const PULSE_VECTORS: readonly DialectVector[] = [
       },
     ],
   },
+  {
+    name: 'an error is the last word',
+    query: 'model=pulse',
+    steps: [{ error: 'BACKEND_ERROR', closeCode: 1011, frames: [{ type: 'error', status: 'error', message: 'x', error_code: 'BACKEND_ERROR' }] }],
+  },
+  {
+    name: 'format=false leaves numbers as they are said; the same is asked for by numerals',
+    proves: ['`format`, `punctuate`, `capitalize`', '`itn_normalize`, `numerals`'],
+    query: 'model=pulse&format=false&itn_normalize=true&punctuate=false&capitalize=false',
+    opening: request(),
+  },
+  { name: 'numbers by their older name', proves: ['`itn_normalize`, `numerals`'], query: 'model=pulse&numerals=true', opening: request({ text: { numerals: true } }) },
   { name: 'a session is tagged with a name only', query: 'model=pulse&external_session_id=a%20b', refused: { code: 'VALIDATION_ERROR', fields: ['external_session_id'] } },
   { name: 'wrong values are refused, unknown names are not', query: 'model=pulse&sample_rate=12345&eou_timeout_ms=5&unknown=1', refused: { code: 'VALIDATION_ERROR', fields: ['sample_rate', 'eou_timeout_ms'] } },
 ];

@@ -20,6 +20,8 @@ export type Step =
 /** One recorded conversation of a dialect. */
 export interface DialectVector {
   readonly name: string;
+  /** Features of the vendor's that it shows, as compatibility/features.ts names them. */
+  readonly proves?: readonly string[];
   /** Default: the first of the dialect's. */
   readonly path?: string;
   readonly params?: Readonly<Record<string, string>>;

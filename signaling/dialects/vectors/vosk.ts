@@ -10,6 +10,7 @@ const closed = { type: 'session.closed', reason: 'finished', lanes: [] } as cons
 export const VOSK_VECTORS: readonly DialectVector[] = [
   {
     name: 'config, audio, partials and results, eof',
+    proves: ['`config`, audio, partials, results, `eof`', '`words`'],
     steps: [
       { client: '{"config":{"sample_rate":16000}}', commands: [] },
       { client: { binary: 'abcd' }, commands: [opened(16_000), { type: 'audio', binary: 'abcd' }] },
@@ -21,8 +22,10 @@ export const VOSK_VECTORS: readonly DialectVector[] = [
       { event: closed, frames: [{ result, text: 'hello World' }] },
     ],
   },
+  { name: 'an error is the last word', steps: [{ error: 'BACKEND_ERROR', closeCode: 1011, frames: [{ error: 'x', code: 'BACKEND_ERROR' }] }] },
   {
     name: 'without config and with nothing said',
+    proves: ['`config`, audio, partials, results, `eof`'],
     steps: [
       { client: { binary: 'ab' }, commands: [opened(8000), { type: 'audio', binary: 'ab' }] },
       { client: '{"eof":1}', commands: [{ type: 'finish' }] },
@@ -31,6 +34,7 @@ export const VOSK_VECTORS: readonly DialectVector[] = [
   },
   {
     name: 'text alone where words are not wanted; reset ends what is open',
+    proves: ['`words`', '`reset`'],
     steps: [
       { client: '{"config":{"words":0}}', commands: [] },
       { client: { binary: 'ab' }, commands: [opened(8000), { type: 'audio', binary: 'ab' }] },

@@ -5,6 +5,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, test } from 'node:test';
 import { WebSocket } from 'ws';
+import { proving } from '../../../compatibility/proving.ts';
 import { bytesOf } from '../../../signaling/testing/raw-decoder.ts';
 import { PERMISSIONS } from '../../core/principal.ts';
 import { joined, loud, quiet } from '../../core/testing/audio.ts';
@@ -76,69 +77,78 @@ function assertSigned(key: string, { headers, raw, body }: Told): void {
   assert.deepEqual([headers['content-type'], headers['x-audiopod-event'], headers['x-audiopod-event-id']], ['application/json', body['event_type'], body['event_id']]);
 }
 
-test('a job that is done, one that fails, one that is cancelled and a live session are told, signed, each once', async () => {
-  const added = await endpoint('/all');
-  assert.match(added.secret, /^whsec_/);
-  const done = await submit();
-  const [first] = await toldAt('/all', 1);
-  assert.ok(first);
-  assertSigned(added.secret, first);
-  assert.deepEqual(first.body, { event_type: 'job.completed', event_id: first.body['event_id'], job_id: done, job_type: 'transcription', status: 'completed' });
-  const failed = await submit(`${base.replace(/:\d+$/, ':1')}/nobody.wav`);
-  const socket = new WebSocket(`${server.url.replace('http', 'ws')}/api/v1/transcription/stream?api_key=${secret}`);
-  await once(socket, 'open');
-  socket.send('{"type":"start"}');
-  socket.send(SPEECH);
-  socket.send('{"type":"end"}');
-  await once(socket, 'close');
-  const live = (await toldAt('/all', 2)).find(({ body }) => body['job_id'] !== done)?.body;
-  assert.deepEqual([live?.['event_type'], live?.['status']], ['job.completed', 'completed']);
-  // A job that is tried again later is not over.
-  assert.equal(told.get('/all')?.some(({ body }) => body['job_id'] === failed), false);
-  const [id = ''] = [await server.store.jobs.idOf('acme', failed)];
-  await server.store.jobs.cancel('acme', id, Date.now());
-  await ask('POST', `webhooks/endpoints/${added.id}/test`);
-  const cancelled = (await toldAt('/all', 4)).find(({ body }) => body['job_id'] === failed);
-  assert.deepEqual(cancelled?.body['event_type'], 'job.cancelled');
-  const test = told.get('/all')?.find(({ body }) => body['event_type'] === 'webhook.test');
-  assert.ok(test);
-  assertSigned(added.secret, test);
-  assert.equal((await ask('DELETE', `webhooks/endpoints/${added.id}`)).status, 204);
-});
+test(
+  'a job that is done, one that fails, one that is cancelled and a live session are told, signed, each once',
+  proving('audiopod', ['webhooks: job.completed, job.failed, job.cancelled, signed'], async () => {
+    const added = await endpoint('/all');
+    assert.match(added.secret, /^whsec_/);
+    const done = await submit();
+    const [first] = await toldAt('/all', 1);
+    assert.ok(first);
+    assertSigned(added.secret, first);
+    assert.deepEqual(first.body, { event_type: 'job.completed', event_id: first.body['event_id'], job_id: done, job_type: 'transcription', status: 'completed' });
+    const failed = await submit(`${base.replace(/:\d+$/, ':1')}/nobody.wav`);
+    const socket = new WebSocket(`${server.url.replace('http', 'ws')}/api/v1/transcription/stream?api_key=${secret}`);
+    await once(socket, 'open');
+    socket.send('{"type":"start"}');
+    socket.send(SPEECH);
+    socket.send('{"type":"end"}');
+    await once(socket, 'close');
+    const live = (await toldAt('/all', 2)).find(({ body }) => body['job_id'] !== done)?.body;
+    assert.deepEqual([live?.['event_type'], live?.['status']], ['job.completed', 'completed']);
+    // A job that is tried again later is not over.
+    assert.equal(told.get('/all')?.some(({ body }) => body['job_id'] === failed), false);
+    const [id = ''] = [await server.store.jobs.idOf('acme', failed)];
+    await server.store.jobs.cancel('acme', id, Date.now());
+    await ask('POST', `webhooks/endpoints/${added.id}/test`);
+    const cancelled = (await toldAt('/all', 4)).find(({ body }) => body['job_id'] === failed);
+    assert.deepEqual(cancelled?.body['event_type'], 'job.cancelled');
+    const test = told.get('/all')?.find(({ body }) => body['event_type'] === 'webhook.test');
+    assert.ok(test);
+    assertSigned(added.secret, test);
+    assert.equal((await ask('DELETE', `webhooks/endpoints/${added.id}`)).status, 204);
+  }),
+);
 
-test('a failure is told with its reason, to who asked for failures only', async () => {
-  const only = await endpoint('/failures', { events: ['job.failed', 'narration.review_required'], description: 'mine' });
-  await submit();
-  await ask('POST', 'transcription/transcribe-upload'); // Refused: no job, so nothing is told.
-  const job = await server.store.jobs.get('acme', (await server.store.jobs.list('acme', {}, { limit: 1 })).items[0]?.id ?? '');
-  assert.ok(job);
-  await server.store.jobs.add({ ...job, id: 'job_broken', status: 'failed', endedAtMs: Date.now(), error: { code: 'AUDIO_MALFORMED', message: 'It is no audio.' } });
-  await ask('POST', `webhooks/endpoints/${only.id}/test`);
-  const heard = await toldAt('/failures', 2);
-  const failure = heard.find(({ body }) => body['event_type'] === 'job.failed')?.body;
-  assert.deepEqual([failure?.['status'], failure?.['error_message'], failure?.['failure_reason']], ['failed', 'It is no audio.', 'AUDIO_MALFORMED']);
-  assert.equal(heard.length, 2);
-  const { body } = await ask('GET', `webhooks/endpoints/${only.id}`);
-  assert.deepEqual([body['events'], body['active'], body['description'], 'secret' in body], [['job.failed'], true, 'mine', false]);
-  await ask('DELETE', `webhooks/endpoints/${only.id}`);
-});
+test(
+  'a failure is told with its reason, to who asked for failures only',
+  proving('audiopod', ['webhooks: job.completed, job.failed, job.cancelled, signed'], async () => {
+    const only = await endpoint('/failures', { events: ['job.failed', 'narration.review_required'], description: 'mine' });
+    await submit();
+    await ask('POST', 'transcription/transcribe-upload'); // Refused: no job, so nothing is told.
+    const job = await server.store.jobs.get('acme', (await server.store.jobs.list('acme', {}, { limit: 1 })).items[0]?.id ?? '');
+    assert.ok(job);
+    await server.store.jobs.add({ ...job, id: 'job_broken', status: 'failed', endedAtMs: Date.now(), error: { code: 'AUDIO_MALFORMED', message: 'It is no audio.' } });
+    await ask('POST', `webhooks/endpoints/${only.id}/test`);
+    const heard = await toldAt('/failures', 2);
+    const failure = heard.find(({ body }) => body['event_type'] === 'job.failed')?.body;
+    assert.deepEqual([failure?.['status'], failure?.['error_message'], failure?.['failure_reason']], ['failed', 'It is no audio.', 'AUDIO_MALFORMED']);
+    assert.equal(heard.length, 2);
+    const { body } = await ask('GET', `webhooks/endpoints/${only.id}`);
+    assert.deepEqual([body['events'], body['active'], body['description'], 'secret' in body], [['job.failed'], true, 'mine', false]);
+    await ask('DELETE', `webhooks/endpoints/${only.id}`);
+  }),
+);
 
-test('what a receiver does not take is in the log, and can be told again as the same event', async () => {
-  const { id } = await endpoint('/broken');
-  status = 500;
-  await ask('POST', `webhooks/endpoints/${id}/test`);
-  await eventually(async () => (await log(id))[0]?.['attempts'] === 1);
-  const [entry] = await log(id);
-  assert.deepEqual([entry?.['status'], entry?.['response_status'], entry?.['event_type'], entry?.['job_id']], ['pending', 500, 'webhook.test', null]);
-  const pauseMs = Date.parse(String(entry?.['next_attempt_at'])) - Date.now();
-  assert.ok(pauseMs > 50_000 && pauseMs <= 60_000, String(pauseMs));
-  status = 204;
-  assert.equal((await ask('POST', `webhooks/deliveries/${String(entry?.['id'])}/redeliver`)).body['status'], 'pending');
-  const attempts = await toldAt('/broken', 2);
-  assert.equal(new Set(attempts.map(({ headers }) => headers['x-audiopod-event-id'])).size, 1);
-  await eventually(async () => (await log(id))[0]?.['status'] === 'delivered');
-  await ask('DELETE', `webhooks/endpoints/${id}`);
-});
+test(
+  'what a receiver does not take is in the log, and can be told again as the same event',
+  proving('audiopod', ['webhooks: tests, log, replay'], async () => {
+    const { id } = await endpoint('/broken');
+    status = 500;
+    await ask('POST', `webhooks/endpoints/${id}/test`);
+    await eventually(async () => (await log(id))[0]?.['attempts'] === 1);
+    const [entry] = await log(id);
+    assert.deepEqual([entry?.['status'], entry?.['response_status'], entry?.['event_type'], entry?.['job_id']], ['pending', 500, 'webhook.test', null]);
+    const pauseMs = Date.parse(String(entry?.['next_attempt_at'])) - Date.now();
+    assert.ok(pauseMs > 50_000 && pauseMs <= 60_000, String(pauseMs));
+    status = 204;
+    assert.equal((await ask('POST', `webhooks/deliveries/${String(entry?.['id'])}/redeliver`)).body['status'], 'pending');
+    const attempts = await toldAt('/broken', 2);
+    assert.equal(new Set(attempts.map(({ headers }) => headers['x-audiopod-event-id'])).size, 1);
+    await eventually(async () => (await log(id))[0]?.['status'] === 'delivered');
+    await ask('DELETE', `webhooks/endpoints/${id}`);
+  }),
+);
 
 test('an endpoint can be put to sleep, changed and listed; it is its tenant’s alone, and needs the right to', async () => {
   const { id } = await endpoint('/asleep', { active: false });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, test } from 'node:test';
+import { proving } from '../../../compatibility/proving.ts';
 import { bytesOf } from '../../../signaling/testing/raw-decoder.ts';
 import { joined, loud, quiet } from '../../core/testing/audio.ts';
 import { OPERATOR } from '../../tenancy/testing/tenancy.ts';
@@ -45,35 +46,44 @@ async function refused(answer: Response | Promise<Response>): Promise<[number, s
   return [response.status, body.err_code];
 }
 
-test('a recording is answered with words, utterances and paragraphs', async () => {
-  const answer = await listen('model=nova-3&utterances=true&paragraphs=true&punctuate=true&detect_language=true&tag=a&extra=call:7', SPEECH);
-  assert.equal(answer.status, 200);
-  const { metadata, results } = (await answer.json()) as Answer;
-  assert.match(metadata.request_id, UUID);
-  assert.deepEqual([metadata.sha256, metadata.duration, metadata.channels, metadata.tags, metadata.extra], [SHA256, 3, 1, ['a'], { call: '7' }]);
-  const [channel = assert.fail()] = results.channels;
-  assert.equal(channel.detected_language, 'en');
-  const [best = assert.fail()] = channel.alternatives;
-  assert.equal(best.transcript, 'w1 w2 w5');
-  assert.deepEqual(best.words[0], { word: 'w1', start: 0.5, end: 1, confidence: 0.9, punctuated_word: 'w1' });
-  assert.deepEqual(results.utterances?.map(({ transcript, start, end, channel: lane }) => [transcript, start, end, lane]), [['w1 w2', 0.5, 1.5, 0], ['w5', 2.5, 3, 0]]);
-  assert.equal(new Set(results.utterances.map(({ id }) => id)).size, 2);
-  assert.ok(results.utterances.every(({ id }) => UUID.test(id)));
-  assert.equal(best.paragraphs?.transcript, '\nw1 w2 w5');
-  assert.deepEqual(best.paragraphs.paragraphs, [
-    { sentences: [{ text: 'w1 w2', start: 0.5, end: 1.5 }, { text: 'w5', start: 2.5, end: 3 }], num_words: 3, start: 0.5, end: 3 },
-  ]);
-});
+test(
+  'a recording is answered with words, utterances and paragraphs',
+  proving('deepgram', ['recorded: bytes and addresses', 'recorded: `utterances`, `utt_split`, `paragraphs`, `detect_language`', '`punctuate`', '`tag`, `extra`'], async () => {
+    const answer = await listen('model=nova-3&utterances=true&paragraphs=true&punctuate=true&detect_language=true&tag=a&extra=call:7', SPEECH);
+    assert.equal(answer.status, 200);
+    const { metadata, results } = (await answer.json()) as Answer;
+    assert.match(metadata.request_id, UUID);
+    assert.deepEqual([metadata.sha256, metadata.duration, metadata.channels, metadata.tags, metadata.extra], [SHA256, 3, 1, ['a'], { call: '7' }]);
+    const [channel = assert.fail()] = results.channels;
+    assert.equal(channel.detected_language, 'en');
+    const [best = assert.fail()] = channel.alternatives;
+    assert.equal(best.transcript, 'w1 w2 w5');
+    assert.deepEqual(best.words[0], { word: 'w1', start: 0.5, end: 1, confidence: 0.9, punctuated_word: 'w1' });
+    assert.deepEqual(results.utterances?.map(({ transcript, start, end, channel: lane }) => [transcript, start, end, lane]), [['w1 w2', 0.5, 1.5, 0], ['w5', 2.5, 3, 0]]);
+    assert.equal(new Set(results.utterances.map(({ id }) => id)).size, 2);
+    assert.ok(results.utterances.every(({ id }) => UUID.test(id)));
+    assert.equal(best.paragraphs?.transcript, '\nw1 w2 w5');
+    assert.deepEqual(best.paragraphs.paragraphs, [
+      { sentences: [{ text: 'w1 w2', start: 0.5, end: 1.5 }, { text: 'w5', start: 2.5, end: 3 }], num_words: 3, start: 0.5, end: 3 },
+    ]);
+  }),
+);
 
-test('utterances are as far apart as is asked', async () => {
-  const { results } = (await (await listen('utterances=true&utt_split=1.5', SPEECH)).json()) as Answer;
-  assert.deepEqual(results.utterances?.map(({ transcript }) => transcript), ['w1 w2 w5']);
-});
+test(
+  'utterances are as far apart as is asked',
+  proving('deepgram', ['recorded: `utterances`, `utt_split`, `paragraphs`, `detect_language`'], async () => {
+    const { results } = (await (await listen('utterances=true&utt_split=1.5', SPEECH)).json()) as Answer;
+    assert.deepEqual(results.utterances?.map(({ transcript }) => transcript), ['w1 w2 w5']);
+  }),
+);
 
-test('a recording at an address is answered in the same response', async () => {
-  const { results, metadata } = (await (await listen('', ...json({ url: `${remote.url}/a.wav` }))).json()) as Answer;
-  assert.deepEqual([results.channels[0]?.alternatives[0]?.transcript, metadata.sha256], ['w1 w2 w5', SHA256]);
-});
+test(
+  'a recording at an address is answered in the same response',
+  proving('deepgram', ['recorded: bytes and addresses'], async () => {
+    const { results, metadata } = (await (await listen('', ...json({ url: `${remote.url}/a.wav` }))).json()) as Answer;
+    assert.deepEqual([results.channels[0]?.alternatives[0]?.transcript, metadata.sha256], ['w1 w2 w5', SHA256]);
+  }),
+);
 
 test('what was recognized is kept as a job', async () => {
   await listen('', SPEECH);
@@ -81,49 +91,61 @@ test('what was recognized is kept as a job', async () => {
   assert.deepEqual([data.jobs[0]?.source, data.jobs[0]?.audio_bytes], ['http', SPEECH.length]);
 });
 
-test('with a callback the answer is an id, and the result comes later in the same shape', async () => {
-  for (const [path, body, headers] of [['upload', SPEECH, undefined], ['url', ...json({ url: `${remote.url}/a.wav` })]] as const) {
-    const callback = encodeURIComponent(`${remote.url}/${path}`);
-    const answer = await listen(`callback=${callback}&utterances=true&tag=${path}`, body, headers);
+test(
+  'with a callback the answer is an id, and the result comes later in the same shape',
+  proving('deepgram', ['recorded: `callback`'], async () => {
+    for (const [path, body, headers] of [['upload', SPEECH, undefined], ['url', ...json({ url: `${remote.url}/a.wav` })]] as const) {
+      const callback = encodeURIComponent(`${remote.url}/${path}`);
+      const answer = await listen(`callback=${callback}&utterances=true&tag=${path}`, body, headers);
+      const { request_id: id } = (await answer.json()) as { request_id: string };
+      assert.deepEqual([answer.status, answer.headers.get('dg-request-id')], [200, id]);
+      const { metadata, results } = (await remote.told(`/${path}`)) as Answer;
+      assert.deepEqual([metadata.request_id, metadata.tags, metadata.sha256], [id, [path], path === 'upload' ? SHA256 : '']);
+      assert.deepEqual(results.utterances?.map(({ transcript }) => transcript), ['w1 w2', 'w5']);
+    }
+  }),
+);
+
+test(
+  'a callback is told of a failure too',
+  proving('deepgram', ['recorded: `callback`'], async () => {
+    const answer = await listen(`callback=${encodeURIComponent(`${remote.url}/bad`)}`, Buffer.from('BAD!'));
     const { request_id: id } = (await answer.json()) as { request_id: string };
-    assert.deepEqual([answer.status, answer.headers.get('dg-request-id')], [200, id]);
-    const { metadata, results } = (await remote.told(`/${path}`)) as Answer;
-    assert.deepEqual([metadata.request_id, metadata.tags, metadata.sha256], [id, [path], path === 'upload' ? SHA256 : '']);
-    assert.deepEqual(results.utterances?.map(({ transcript }) => transcript), ['w1 w2', 'w5']);
-  }
-});
+    const told = (await remote.told('/bad')) as { err_code: string; request_id: string };
+    assert.deepEqual([told.err_code, told.request_id], ['PAYLOAD_ERROR', id]);
+  }),
+);
 
-test('a callback is told of a failure too', async () => {
-  const answer = await listen(`callback=${encodeURIComponent(`${remote.url}/bad`)}`, Buffer.from('BAD!'));
-  const { request_id: id } = (await answer.json()) as { request_id: string };
-  const told = (await remote.told('/bad')) as { err_code: string; request_id: string };
-  assert.deepEqual([told.err_code, told.request_id], ['PAYLOAD_ERROR', id]);
-});
+test(
+  'refusals have the vendor’s shape and codes',
+  proving('deepgram', ['refusals: `dg-error`, `err_code`', '`summarize`, `topics`, `intents`, `sentiment`, `detect_entities`'], async () => {
+    assert.deepEqual(await refused(listen('sample_rate=none', SPEECH)), [400, 'INVALID_QUERY_PARAMETER']);
+    assert.deepEqual(await refused(listen('summarize=v2', SPEECH)), [400, 'INVALID_QUERY_PARAMETER']);
+    assert.deepEqual(await refused(listen('callback=http%3A%2F%2F10.0.0.1', SPEECH)), [400, 'INVALID_QUERY_PARAMETER']);
+    assert.deepEqual(await refused(listen('callback_method=put', SPEECH)), [400, 'INVALID_QUERY_PARAMETER']);
+    assert.deepEqual(await refused(listen('', 'BAD audio')), [400, 'PAYLOAD_ERROR']);
+    assert.deepEqual(await refused(listen('', new Uint8Array(0))), [400, 'PAYLOAD_ERROR']);
+    assert.deepEqual(await refused(listen('', null, {})), [400, 'PAYLOAD_ERROR']);
+    assert.deepEqual(await refused(listen('', ...json({ uri: 'x' }))), [400, 'PAYLOAD_ERROR']);
+    assert.deepEqual(await refused(listen('', '{"url"', { 'content-type': 'application/json' })), [400, 'Bad Request']);
+    assert.deepEqual(await refused(listen('', new Uint8Array(MAX_UPLOAD_BYTES + 2))), [413, 'PAYLOAD_TOO_LARGE']);
+    assert.deepEqual(await refused(listen('', SPEECH, { authorization: 'Token wrong' })), [401, 'INVALID_AUTH']);
+    const { secret } = await server.tenancy.keys.create(OPERATOR, 'acme', { name: 'x', permissions: ['scaiecho:transcribe'], expiresAtMs: null, budget: null });
+    assert.deepEqual(await refused(listen('diarize=true', SPEECH, { authorization: `Token ${secret}` })), [403, 'INSUFFICIENT_PERMISSIONS']);
+    assert.deepEqual(await refused(listen(`diarize=true&callback=${encodeURIComponent(remote.url)}`, SPEECH, { authorization: `Token ${secret}` })), [403, 'INSUFFICIENT_PERMISSIONS']);
+  }),
+);
 
-test('refusals have the vendor’s shape and codes', async () => {
-  assert.deepEqual(await refused(listen('sample_rate=none', SPEECH)), [400, 'INVALID_QUERY_PARAMETER']);
-  assert.deepEqual(await refused(listen('summarize=v2', SPEECH)), [400, 'INVALID_QUERY_PARAMETER']);
-  assert.deepEqual(await refused(listen('callback=http%3A%2F%2F10.0.0.1', SPEECH)), [400, 'INVALID_QUERY_PARAMETER']);
-  assert.deepEqual(await refused(listen('callback_method=put', SPEECH)), [400, 'INVALID_QUERY_PARAMETER']);
-  assert.deepEqual(await refused(listen('', 'BAD audio')), [400, 'PAYLOAD_ERROR']);
-  assert.deepEqual(await refused(listen('', new Uint8Array(0))), [400, 'PAYLOAD_ERROR']);
-  assert.deepEqual(await refused(listen('', null, {})), [400, 'PAYLOAD_ERROR']);
-  assert.deepEqual(await refused(listen('', ...json({ uri: 'x' }))), [400, 'PAYLOAD_ERROR']);
-  assert.deepEqual(await refused(listen('', '{"url"', { 'content-type': 'application/json' })), [400, 'Bad Request']);
-  assert.deepEqual(await refused(listen('', new Uint8Array(MAX_UPLOAD_BYTES + 2))), [413, 'PAYLOAD_TOO_LARGE']);
-  assert.deepEqual(await refused(listen('', SPEECH, { authorization: 'Token wrong' })), [401, 'INVALID_AUTH']);
-  const { secret } = await server.tenancy.keys.create(OPERATOR, 'acme', { name: 'x', permissions: ['scaiecho:transcribe'], expiresAtMs: null, budget: null });
-  assert.deepEqual(await refused(listen('diarize=true', SPEECH, { authorization: `Token ${secret}` })), [403, 'INSUFFICIENT_PERMISSIONS']);
-  assert.deepEqual(await refused(listen(`diarize=true&callback=${encodeURIComponent(remote.url)}`, SPEECH, { authorization: `Token ${secret}` })), [403, 'INSUFFICIENT_PERMISSIONS']);
-});
-
-test('a granted token opens what its key opens, for as long as was asked', async () => {
-  const grant = (secret: string, body: object): Promise<Response> =>
-    fetch(`${server.url}/v1/auth/grant`, { method: 'POST', body: JSON.stringify(body), headers: { authorization: `Token ${secret}`, 'content-type': 'application/json' } });
-  const { access_token: token, expires_in: seconds } = (await (await grant(KEY, { ttl_seconds: 60 })).json()) as { access_token: string; expires_in: number };
-  assert.equal(seconds, 60);
-  assert.equal((await listen('', SPEECH, { authorization: `Bearer ${token}` })).status, 200);
-  assert.equal(((await (await grant(KEY, {})).json()) as { expires_in: number }).expires_in, 30);
-  assert.deepEqual(await refused(grant(token, {})), [403, 'INSUFFICIENT_PERMISSIONS']);
-  assert.deepEqual(await refused(grant(KEY, { ttl_seconds: 0 })), [400, 'INVALID_QUERY_PARAMETER']);
-});
+test(
+  'a granted token opens what its key opens, for as long as was asked',
+  proving('deepgram', ['token grants', 'key by Token, Bearer, subprotocol'], async () => {
+    const grant = (secret: string, body: object): Promise<Response> =>
+      fetch(`${server.url}/v1/auth/grant`, { method: 'POST', body: JSON.stringify(body), headers: { authorization: `Token ${secret}`, 'content-type': 'application/json' } });
+    const { access_token: token, expires_in: seconds } = (await (await grant(KEY, { ttl_seconds: 60 })).json()) as { access_token: string; expires_in: number };
+    assert.equal(seconds, 60);
+    assert.equal((await listen('', SPEECH, { authorization: `Bearer ${token}` })).status, 200);
+    assert.equal(((await (await grant(KEY, {})).json()) as { expires_in: number }).expires_in, 30);
+    assert.deepEqual(await refused(grant(token, {})), [403, 'INSUFFICIENT_PERMISSIONS']);
+    assert.deepEqual(await refused(grant(KEY, { ttl_seconds: 0 })), [400, 'INVALID_QUERY_PARAMETER']);
+  }),
+);

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { z } from 'zod';
-import { fileAnswer, FileAnswerStream, fileRequest, openAiRefusal, type FileRequest } from '../../../signaling/dialects/openai-files.ts';
+import { fileAnswer, FileAnswerStream, fileRequest, type FileRequest } from '../../../signaling/dialects/openai-files.ts';
+import { openaiRefusal } from '../../../signaling/dialects/openai-error.ts';
 import { invalid } from '../../../signaling/dialects/fields.ts';
 import type { SessionWish } from '../../core/admission.ts';
 import { EarshotError, toEarshotError } from '../../core/errors.ts';
@@ -61,7 +62,7 @@ const READ_MODEL = route('scaiecho:transcribe', {
 
 /** OpenAI's API of recordings: the same sessions, formats and limits as `POST transcribe`, in that vendor's words. */
 export function openAiRoutes(app: Routes, services: HttpServices): void {
-  const inTheirShape = <T extends { readonly config: object }>(options: T) => ({ ...options, config: { ...options.config, refuse: openAiRefusal } });
+  const inTheirShape = <T extends { readonly config: object }>(options: T) => ({ ...options, config: { ...options.config, refuse: openaiRefusal } });
 
   for (const base of FILE_BASES) {
     app.post(`${base}/audio/transcriptions`, { ...inTheirShape(TRANSCRIBE), bodyLimit: services.maxOpenAiFileBytes + MAX_ENVELOPE_BYTES }, async (request, reply) => {

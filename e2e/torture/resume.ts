@@ -1,0 +1,100 @@
+/**
+ * Cuts the connections of the vendor's own package a thousand times, and wants the text of the uncut run every time.
+ * Usage: `npm run torture:resume -- [--cuts N] [--parallel P] [--speed X] [--seed S] [--recordings FOLDER] [--json]`. Session by session, P (default 2) at a time, until
+ * N (default 1000) connections were lost and found again. Speech is X times (default 2) as fast as it was spoken: the story of the tests, or each WAV file (16 kHz,
+ * mono, 16 bit) of FOLDER in turn. Seeds S, S + 1, ...: the same cuts again for the same seeds, as far as a network has it. Exit code 1 on any difference.
+ */
+import { readdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { GLADIA_FORMAT, type Heard, speakByGladia, textOf } from '../clients/gladia.ts';
+import { CUTS, type CutKind, disturbances } from '../cuts.ts';
+import { CuttingProxy } from '../cutting-proxy.ts';
+import { printTable } from '../bench/table.ts';
+import { TestServer } from '../server.ts';
+import { tellStory } from '../spoken.ts';
+import { samplesOf } from '../wav.ts';
+
+interface Recording {
+  readonly name: string;
+  readonly audio: Uint8Array;
+  /** Of the run without cuts. */
+  readonly text: string;
+}
+
+interface Run {
+  readonly recording: Recording;
+  readonly seed: number;
+  readonly heard: Heard;
+  readonly isEqual: boolean;
+}
+
+const OPTIONS = {
+  cuts: { type: 'string', default: '1000' },
+  parallel: { type: 'string', default: '2' },
+  speed: { type: 'string', default: '2' },
+  seed: { type: 'string', default: '1' },
+  recordings: { type: 'string' },
+  json: { type: 'boolean', default: false },
+} as const;
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({ options: OPTIONS });
+  const speed = Number(values.speed);
+  const server = await TestServer.start();
+  const made = new Map<CutKind, number>(CUTS.map((kind) => [kind, 0]));
+  const runs: Run[] = [];
+  const lost = (): number => runs.reduce((sum, { heard }) => sum + heard.connections - 1, 0);
+  try {
+    const recordings: Recording[] = [];
+    for (const [name, audio] of await audioOf(values.recordings)) {
+      const heard = await speakByGladia(server.url, server.apiKey, GLADIA_FORMAT, audio, { speed });
+      recordings.push({ name, audio, text: textOf(heard) });
+    }
+    let next = Number(values.seed);
+    const work = async (): Promise<void> => {
+      while (lost() < Number(values.cuts)) {
+        const seed = next++;
+        const recording = recordings[seed % recordings.length]!;
+        const run = await cutRun(server, recording, seed, speed, (kind) => made.set(kind, made.get(kind)! + 1));
+        runs.push(run);
+        process.stdout.write(`seed ${seed}, ${recording.name}: ${run.heard.connections - 1} connections lost, text ${run.isEqual ? 'equal' : 'DIFFERENT'} (${lost()} so far)\n`);
+        if (!run.isEqual) process.stdout.write(`  uncut: ${recording.text}\n  cut:   ${textOf(run.heard)} (closed with ${run.heard.code})\n`);
+      }
+    };
+    await Promise.all(Array.from({ length: Number(values.parallel) }, work));
+  } finally {
+    await server.stop();
+  }
+  return report(runs, made, lost(), values.json);
+}
+
+async function cutRun(server: TestServer, recording: Recording, seed: number, speed: number, made: (kind: CutKind) => void): Promise<Run> {
+  const proxy = await CuttingProxy.start(server.url);
+  try {
+    const heard = await speakByGladia(proxy.url, server.apiKey, GLADIA_FORMAT, recording.audio, { speed, ...disturbances(proxy, seed, made) });
+    return { recording, seed, heard, isEqual: heard.code === 1000 && textOf(heard) === recording.text };
+  } finally {
+    await proxy.close();
+  }
+}
+
+async function audioOf(folder: string | undefined): Promise<readonly (readonly [name: string, audio: Uint8Array])[]> {
+  if (folder === undefined) return [['story', samplesOf(await readFile(await tellStory()))]];
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.wav')).sort();
+  return Promise.all(names.map(async (name) => [name, samplesOf(await readFile(path.join(folder, name)))] as const));
+}
+
+function report(runs: readonly Run[], made: ReadonlyMap<CutKind, number>, lost: number, asJson: boolean): number {
+  const different = runs.filter(({ isEqual }) => !isEqual);
+  const repeated = runs.reduce((sum, { heard }) => sum + heard.repeatedFinals, 0);
+  printTable(['cuts wanted', 'count'], [...made].map(([kind, count]) => [kind, String(count)]));
+  process.stdout.write(`${runs.length} sessions, ${lost} connections lost and found again, ${different.length} texts different, ${repeated} finals that came twice with the same id\n`);
+  if (asJson) {
+    const summary = { sessions: runs.length, lost, different: different.map(({ seed, recording }) => ({ seed, recording: recording.name })), repeatedFinals: repeated, wanted: Object.fromEntries(made) };
+    process.stdout.write(`${JSON.stringify(summary)}\n`);
+  }
+  return different.length === 0 && lost > 0 ? 0 : 1;
+}
+
+process.exitCode = await main();
