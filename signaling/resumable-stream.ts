@@ -14,6 +14,14 @@ import { Outbox } from './outbox.ts';
 import { type Patience, PATIENCE } from './patience.ts';
 import type { GuessedClient, ResumableConversation } from './resumable-conversation.ts';
 
+/** Works on what was heard, beside the session, and says what it finds with {@link ResumableStream.say}. */
+export interface Companion {
+  /** The client was told of this. */
+  heard(event: NumberedEvent): void;
+  /** All but the session's last event was told. Resolves once there is nothing left to find; never rejects. */
+  settled(): Promise<void>;
+}
+
 export interface ResumableStreamOptions extends Partial<GuessedClient> {
   readonly session: Session;
   readonly decode: AudioDecoder;
@@ -26,6 +34,7 @@ export interface ResumableStreamOptions extends Partial<GuessedClient> {
   readonly addLanes?: (lanes: readonly AudioSource[]) => void;
   /** Awaited with what ended the session before its time once that has told its last, before the client is let go. Never rejects. */
   readonly beforeEnd?: (fault: EarshotError | undefined) => Promise<void>;
+  readonly companion?: Companion;
   readonly observe?: ObserveStage;
   readonly patience?: Partial<Patience>;
 }
@@ -213,7 +222,7 @@ export class ResumableStream {
   async #do(commands: readonly Command[]): Promise<void> {
     for (const command of commands) {
       if (command.type === 'audio') await this.#hear(command.bytes);
-      else if (command.type === 'send') this.#say(command.messages);
+      else if (command.type === 'send') this.say(command.messages);
       else if (command.type === 'finish') await this.#finish('finished');
       else if (command.type === 'flush' || command.type === 'endpointing') await this.#intake.wish(command);
       else if (command.type === 'keep-alive') this.session.keepAlive();
@@ -272,7 +281,8 @@ export class ResumableStream {
     if (!this.#feeding) await this.session.close(reason);
   }
 
-  #say(texts: readonly string[]): void {
+  /** Puts messages behind those before. They wait for the client if it is away. */
+  say(texts: readonly string[]): void {
     this.#outbox.put(texts);
     this.#current?.wake();
   }
@@ -284,7 +294,9 @@ export class ResumableStream {
       for await (const event of this.session.events(this.#conversation ? 0 : this.session.lastSeq)) {
         // Nobody waits for what will be replaced.
         if (event.type === 'utterance.interim' && !this.#current) continue;
-        if (this.#conversation) this.#say(this.#conversation.encode(event));
+        if (event.type === 'session.closed') await this.#options.companion?.settled();
+        if (this.#conversation) this.say(this.#conversation.encode(event));
+        this.#options.companion?.heard(event);
         if (event.type === 'session.closed' && event.error) fault = new EarshotError(event.error.code, event.error.message);
       }
     } catch (error) {

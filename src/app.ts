@@ -28,6 +28,7 @@ import { type ClosableAnalyst, createAnalyst } from './language/analyst.ts';
 import { createChatCompletions } from './language/chat-completions.ts';
 import { createMediaEngine } from './media-engine.ts';
 import { createJobSystem } from './jobs/job-system.ts';
+import { Uploads } from './jobs/uploads.ts';
 import { SessionRecorder } from './jobs/session-recorder.ts';
 import { WebhookSecrets } from './jobs/webhook-secrets.ts';
 import { Webhooks } from './jobs/webhooks.ts';
@@ -47,6 +48,9 @@ import { isLoopbackHost } from './tenancy/access.ts';
 import { Metering } from './tenancy/metering.ts';
 import { DataKey } from './tenancy/sealing.ts';
 import { createTenancy, type Tenancy } from './tenancy/tenancy.ts';
+
+/** What waits behind a callback of a live session should not wait long. */
+const LIVE_CALLBACK_TIMEOUT_MS = 10_000;
 
 /** What recognizes: the part of the server that the command line uses too. */
 export interface RecognitionCore {
@@ -181,6 +185,7 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
   const openSession = guardedDoor([tenancy.sessionLimits, metering.guard, recorder.guard], (caller, wish) => core.dispatcher.open(caller, wish));
   const webhookSecrets = new WebhookSecrets(data.store.tenants, DataKey.keptIn(config.dataDir).sealer('webhook secrets'));
   const analyst = analystOf(config, data, log);
+  const outbound = new Outbound({ allowedNetworks: config.outboundNetworks });
   const jobSystem = createJobSystem({
     store: data.store,
     blobs: data.blobs,
@@ -210,7 +215,18 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
     },
   });
   const webSockets = new WebSocketTransport();
-  const gladia = new LiveSessions({ openSession, decode: core.decode, jobs: data.store.jobs, blobs: data.blobs, keepTranscripts: config.keepTranscripts, keepAudio: config.keepJobAudio, observe: stages.observe, log });
+  const gladia = new LiveSessions({
+    openSession,
+    decode: core.decode,
+    analyst,
+    callbacks: { outbound, secretOf: (tenantId) => webhookSecrets.get(tenantId), clock: systemClock, now: Date.now, timeoutMs: LIVE_CALLBACK_TIMEOUT_MS },
+    jobs: data.store.jobs,
+    blobs: data.blobs,
+    keepTranscripts: config.keepTranscripts,
+    keepAudio: config.keepJobAudio,
+    observe: stages.observe,
+    log,
+  });
   const certificate = certificateOf(config);
   const server = await createHttpServer({
     tenancy,
@@ -219,6 +235,7 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
     jobs: jobSystem.jobs,
     transcripts: data.store.transcripts,
     blobs: data.blobs,
+    uploads: new Uploads(data.blobs, DataKey.keptIn(config.dataDir).sealer('uploads')),
     webhookSecrets,
     webhooks,
     recorder,

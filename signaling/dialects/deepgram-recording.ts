@@ -4,6 +4,7 @@ import { textOf, type Word } from '../../src/core/transcript.ts';
 import { type DeepgramOptions, deepgramOptions } from './deepgram-options.ts';
 import { alternative, modelInfo, MODEL_UUID } from './deepgram-results.ts';
 import { meanConfidence, QueryReader, roundedTo, seconds, SpeakerNumbers } from './fields.ts';
+import { cutWords, sentences } from './stretches.ts';
 
 /** What the query of a recording asks for (`POST /v1/listen`). */
 export interface DeepgramRecordingOptions extends DeepgramOptions {
@@ -34,8 +35,6 @@ interface Stretch {
 const DEFAULT_UTTERANCE_SPLIT_SECONDS = 0.8;
 /** A longer silence begins a paragraph, and so does a new speaker. */
 const PARAGRAPH_PAUSE_SAMPLES = msToSamples(2000);
-const SENTENCE_PAUSE_SAMPLES = msToSamples(700);
-const ENDS_SENTENCE = /[.?!。？！]["”]?$/u;
 
 /** Throws `VALIDATION_ERROR` that names every parameter at fault. */
 export function deepgramRecordingOptions(query: URLSearchParams): DeepgramRecordingOptions {
@@ -114,25 +113,10 @@ function paragraphs(words: readonly Word[], speakers: SpeakerNumbers | undefined
 /** Cuts words where the speaker changes, or falls silent for so long. */
 function stretches(words: readonly Word[], pauseSamples: number, speakers: SpeakerNumbers | undefined): Stretch[] {
   const speakerOf = (word: Word): number | undefined => speakers && word.speaker && speakers.of(word.speaker);
-  return cut(words, (last, next) => next.startSample - last.endSample >= pauseSamples || speakerOf(last) !== speakerOf(next)).map((said) => ({
+  return cutWords(words, (last, next) => next.startSample - last.endSample >= pauseSamples || speakerOf(last) !== speakerOf(next)).map((said) => ({
     words: said,
     speaker: said[0] && speakerOf(said[0]),
   }));
-}
-
-/** By their punctuation; where a model sets none, by pauses. */
-const sentences = (words: readonly Word[]): readonly (readonly Word[])[] =>
-  cut(words, (last, next) => ENDS_SENTENCE.test(last.text) || next.startSample - last.endSample >= SENTENCE_PAUSE_SAMPLES);
-
-function cut(words: readonly Word[], between: (last: Word, next: Word) => boolean): Word[][] {
-  const runs: Word[][] = [];
-  for (const word of words) {
-    const run = runs.at(-1);
-    const last = run?.at(-1);
-    if (run && last && !between(last, word)) run.push(word);
-    else runs.push([word]);
-  }
-  return runs;
 }
 
 const times = (words: readonly Word[]): { readonly start: number; readonly end: number } => ({ start: seconds(words[0]?.startSample ?? 0), end: seconds(words.at(-1)?.endSample ?? 0) });

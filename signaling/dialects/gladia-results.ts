@@ -1,23 +1,31 @@
 import type { EarshotError } from '../../src/core/errors.ts';
-import { textOf, type Utterance } from '../../src/core/transcript.ts';
+import { textOf, type Utterance, type Word } from '../../src/core/transcript.ts';
 import type { HttpRefusal } from './dialect.ts';
-import { meanConfidence, roundedTo, seconds } from './fields.ts';
-import type { GladiaInit } from './gladia-init.ts';
+import { meanConfidence, roundedTo, seconds, SpeakerNumbers } from './fields.ts';
+import { cutWords, sentences } from './stretches.ts';
 
-/** Why an add-on has no result: the vendor's `error` of a message. */
-export const NO_LANGUAGE_MODEL = { message: 'This server has no language model for it.' } as const;
+/** How utterances are written. */
+export interface UtteranceStyle {
+  readonly language: string | undefined;
+  /** Live, text and each word begin with a blank; recorded, the first word of an utterance has none. */
+  readonly isLive: boolean;
+  /** Speakers were asked for: each is a number, and utterances are cut where they change. */
+  readonly speakers?: SpeakerNumbers;
+}
 
-/** Words, and so the text, begin with a blank. `confidence` is 0 where the engine gives none. */
-export function gladiaUtterance({ words, startSample, endSample, laneIndex }: Utterance, language: string | undefined): object {
+/** Joined, the words are the text. `confidence` is 0 where the engine gives none. */
+export function gladiaUtterance({ words, startSample, endSample, laneIndex, speaker }: Utterance, { language, isLive, speakers }: UtteranceStyle): object {
+  const blank = (index: number): string => (isLive || index > 0 ? ' ' : '');
   return {
-    text: words.length === 0 ? '' : ` ${textOf(words)}`,
+    text: words.length === 0 ? '' : `${blank(0)}${textOf(words)}`,
     start: seconds(startSample),
     end: seconds(endSample),
     ...(language !== undefined && { language }),
     channel: laneIndex,
+    ...(speakers && speaker && { speaker: speakers.of(speaker) }),
     confidence: meanConfidence(words) ?? 0,
-    words: words.map((word) => ({
-      word: ` ${word.text}`,
+    words: words.map((word, index) => ({
+      word: `${blank(index)}${word.text}`,
       start: seconds(word.startSample),
       end: seconds(word.endSample),
       confidence: roundedTo(word.confidence ?? 0, 3),
@@ -26,43 +34,42 @@ export function gladiaUtterance({ words, startSample, endSample, laneIndex }: Ut
 }
 
 /** The whole of what was heard. */
-export function gladiaTranscription(utterances: readonly Utterance[], language: string | undefined): object {
-  const ordered = utterances.toSorted((a, b) => a.startSample - b.startSample || a.laneIndex - b.laneIndex);
+export function gladiaTranscription(utterances: readonly Utterance[], style: UtteranceStyle): object {
+  const ordered = inOrder(utterances);
   return {
     full_transcript: ordered.map(({ words }) => textOf(words)).join(' '),
-    languages: language === undefined || utterances.length === 0 ? [] : [language],
-    utterances: ordered.map((utterance) => gladiaUtterance(utterance, language)),
+    languages: style.language === undefined || utterances.length === 0 ? [] : [style.language],
+    utterances: (style.speakers ? ordered.flatMap(bySpeaker) : ordered).map((utterance) => gladiaUtterance(utterance, style)),
   };
 }
 
-/** What a session left, with every add-on that was asked for told to have failed. */
-export function gladiaResult(
-  init: GladiaInit,
-  heard: { readonly utterances: readonly Utterance[]; readonly language: string | undefined; readonly durationSeconds: number; readonly tookSeconds: number },
-): object {
-  const { realtime_processing: realtime, post_processing: post } = init;
+/** Sentences of all channels, in order of their utterances, in the vendor's block. */
+export function sentencesBlock(utterances: readonly { readonly words: readonly Word[] }[]): object {
+  const results = utterances.flatMap(({ words }) => sentences(words).map(textOf));
+  return { success: true, is_empty: results.length === 0, exec_time: 0, error: null, results };
+}
+
+/** Numbers of a recording. */
+export function gladiaMetadata(channels: number, durationSeconds: number, tookSeconds: number): object {
   return {
-    metadata: {
-      audio_duration: heard.durationSeconds,
-      number_of_distinct_channels: init.channels,
-      billing_time: roundedTo(heard.durationSeconds * init.channels, 3),
-      transcription_time: heard.tookSeconds,
-    },
-    transcription: gladiaTranscription(heard.utterances, heard.language),
-    ...(realtime?.translation && { translation: NOT_OFFERED }),
-    ...(post?.summarization && { summarization: NOT_OFFERED }),
-    ...(realtime?.named_entity_recognition && { named_entity_recognition: { ...NOT_OFFERED, entity: '' } }),
-    ...(realtime?.sentiment_analysis && { sentiment_analysis: { ...NOT_OFFERED, results: '' } }),
+    audio_duration: durationSeconds,
+    number_of_distinct_channels: channels,
+    billing_time: roundedTo(durationSeconds * channels, 3),
+    transcription_time: tookSeconds,
   };
 }
 
-const NOT_OFFERED = {
-  success: false,
-  is_empty: true,
-  exec_time: 0,
-  error: { status_code: 501, exception: 'NotEnabled', message: NO_LANGUAGE_MODEL.message },
-  results: null,
-};
+export const inOrder = (utterances: readonly Utterance[]): readonly Utterance[] => utterances.toSorted((a, b) => a.startSample - b.startSample || a.laneIndex - b.laneIndex);
+
+/** One utterance for each speaker in it. */
+function bySpeaker(utterance: Utterance): Utterance[] {
+  const runs = cutWords(utterance.words, (last, next) => last.speaker?.label !== next.speaker?.label);
+  if (runs.length <= 1) return [utterance];
+  return runs.map((words) => {
+    const { speaker } = words[0]!;
+    return { ...utterance, text: textOf(words), words, startSample: words[0]!.startSample, endSample: words.at(-1)!.endSample, stableWords: words.length, ...(speaker && { speaker }) };
+  });
+}
 
 /** The vendor has no status for these. */
 const STATUSES: Readonly<Record<number, number>> = { 402: 403, 409: 403, 408: 400, 415: 400, 422: 400 };

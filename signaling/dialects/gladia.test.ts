@@ -3,7 +3,8 @@ import test from 'node:test';
 import fc from 'fast-check';
 import { proving } from '../../compatibility/proving.ts';
 import { ERRORS, EarshotError, type ErrorCode } from '../../src/core/errors.ts';
-import type { TranscriptEvent } from '../../src/core/transcript.ts';
+import type { Analysis } from '../../src/core/text-analysis.ts';
+import type { TranscriptEvent, Utterance } from '../../src/core/transcript.ts';
 import type { WireMessage } from '../connection.ts';
 import { GladiaConversation } from './gladia.ts';
 import { formatOf, frameBytesOf, GLADIA_INIT, requestOf } from './gladia-init.ts';
@@ -21,7 +22,8 @@ function talk(init: object = EVERYTHING, nowMs = { at: 0 }) {
   const encode = (event: TranscriptEvent): unknown[] => conversation.encode({ ...event, seq: (seq += 1) }).map((text) => steady(JSON.parse(text)));
   const decode = (message: WireMessage): unknown[] =>
     conversation.decode(message).map((command) => (command.type === 'send' ? command.messages.map((text) => steady(JSON.parse(text))) : command));
-  return { conversation, encode, decode };
+  const analysed = (of: Utterance, analysis: Analysis): unknown[] => conversation.analysed(of, analysis).map((text) => steady(JSON.parse(text)));
+  return { conversation, encode, decode, analysed };
 }
 
 const head = (type: string): object => ({ type, session_id: 'S', created_at: 'TIME' });
@@ -37,8 +39,9 @@ const utterance = {
     { word: ' World', start: 1.3, end: 1.8, confidence: 0.7 },
   ],
 };
-const FAILED = { error: { message: 'This server has no language model for it.' }, data: null };
-const NOT_OFFERED = { success: false, is_empty: true, exec_time: 0, error: { status_code: 501, exception: 'NotEnabled', message: FAILED.error.message }, results: null };
+const FAULT = { error: { code: 'FEATURE_NOT_ENABLED', message: 'This server has no language model for it.' }, tookMs: 0 } as const;
+const FAILED = { error: { message: FAULT.error.message }, data: null };
+const NOT_OFFERED = { success: false, is_empty: true, exec_time: 0, error: { status_code: 501, exception: 'NotEnabled', message: FAULT.error.message }, results: null };
 const transcription = { full_transcript: 'hello World', languages: ['en'], utterances: [utterance] };
 
 test('from the client: audio in both ways, stop, and what is not known', proving('gladia', ['live: binary and base64 audio'], () => {
@@ -60,7 +63,7 @@ test('from the client: audio in both ways, stop, and what is not known', proving
 }));
 
 test('to the client: every message, in order', () => {
-  const { conversation, encode } = talk();
+  const { conversation, encode, analysed } = talk();
   conversation.received(64_000);
   assert.deepEqual(
     conversation.acknowledge([0, 3200]).map((text) => steady(JSON.parse(text))),
@@ -72,11 +75,16 @@ test('to the client: every message, in order', () => {
   assert.deepEqual(encode({ type: 'utterance.interim', utterance: HELLO_WORLD }), [transcript(false)]);
   assert.deepEqual(encode({ type: 'utterance.final', utterance: HELLO_WORLD, endedBy: 'silence' }), [
     transcript(true),
+  ]);
+  const failed = { translations: ['fr', 'de'].map((language) => ({ language, found: FAULT })), entities: FAULT, sentiments: FAULT };
+  assert.deepEqual(analysed(HELLO_WORLD, failed), [
     { ...head('translation'), ...FAILED },
     { ...head('translation'), ...FAILED },
     { ...head('named_entity_recognition'), ...FAILED },
     { ...head('sentiment_analysis'), ...FAILED },
   ]);
+  assert.deepEqual(analysed(HELLO_WORLD, failed), [], 'once');
+  conversation.summarized(FAULT);
   const totals = { laneIndex: 0, heardSamples: 32_000, speechSamples: 16_000, gapSamples: 0 };
   assert.deepEqual(encode({ type: 'session.closed', reason: 'finished', lanes: [totals] }), [
     { ...head('end_recording'), data: { recording_duration: 2 } },
@@ -89,7 +97,7 @@ test('to the client: every message, in order', () => {
         transcription,
         translation: NOT_OFFERED,
         summarization: NOT_OFFERED,
-        named_entity_recognition: { ...NOT_OFFERED, entity: '' },
+        named_entity_recognition: NOT_OFFERED,
         sentiment_analysis: { ...NOT_OFFERED, results: '' },
       },
     },

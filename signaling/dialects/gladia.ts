@@ -1,13 +1,16 @@
 import { samplesToSeconds } from '../../src/core/audio.ts';
 import type { EarshotError } from '../../src/core/errors.ts';
+import { asksForAnalysis, type Analysis, type Found } from '../../src/core/text-analysis.ts';
 import type { NumberedEvent, Utterance } from '../../src/core/transcript.ts';
 import type { ByteRange } from '../audio-ledger.ts';
 import type { WireMessage } from '../connection.ts';
 import type { ResumableConversation } from '../resumable-conversation.ts';
 import type { Command, Farewell } from './dialect.ts';
 import { jsonObject, roundedTo, seconds } from './fields.ts';
-import { flagsOf, frameBytesOf, type GladiaInit, type MessageFlags } from './gladia-init.ts';
-import { gladiaResult, gladiaTranscription, gladiaUtterance, NO_LANGUAGE_MODEL } from './gladia-results.ts';
+import { addOnBlocks, gladiaEntity, gladiaSentiment, translatedUtterance } from './gladia-addons.ts';
+import { analysisOf, callbackOf, flagsOf, frameBytesOf, type GladiaInit, type MessageFlags } from './gladia-init.ts';
+import { gladiaMetadata, gladiaTranscription, gladiaUtterance } from './gladia-results.ts';
+import { LiveFindings } from './gladia-findings.ts';
 
 export interface GladiaConversationOptions {
   readonly sessionId: string;
@@ -16,6 +19,8 @@ export interface GladiaConversationOptions {
   readonly language: () => string | undefined;
   /** Milliseconds since 1970. */
   readonly now: () => number;
+  /** Given every message that the session's callback is to have, with its type. */
+  readonly onCallback?: (type: string, message: string) => void;
 }
 
 /** Messages kept of a session for its record; later ones only go to the client. */
@@ -26,8 +31,8 @@ const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
 /**
  * Gladia's live session (v2), over all of its connections.
  *
- *   start_session, start_recording, [speech_start, transcript..., speech_end]..., stop_recording (answered at once), the last transcripts,
- *   end_recording, post_transcript, post_summarization, post_final_transcript, end_session
+ *   start_session, start_recording, [speech_start, transcript..., speech_end, add-ons]..., stop_recording (answered at once), the last transcripts
+ *   and add-ons, end_recording, post_transcript, post_summarization, post_final_transcript, end_session
  */
 export class GladiaConversation implements ResumableConversation {
   /** Every message that a record of the session has, as JSON text. */
@@ -35,6 +40,10 @@ export class GladiaConversation implements ResumableConversation {
   readonly utterances: Utterance[] = [];
   readonly #options: GladiaConversationOptions;
   readonly #flags: MessageFlags;
+  readonly #callbackFlags: MessageFlags | undefined;
+  readonly #findings = new LiveFindings();
+  /** Finals whose add-ons are still to come, as they were told, by the utterance's id. */
+  readonly #analysed = new Map<string, { readonly id: string; readonly utterance: object }>();
   readonly #bytesPerSecond: number;
   /** Utterances so far, per channel, and the number of each by its id. */
   readonly #counts: number[] = [];
@@ -47,6 +56,7 @@ export class GladiaConversation implements ResumableConversation {
   constructor(options: GladiaConversationOptions) {
     this.#options = options;
     this.#flags = flagsOf(options.init);
+    this.#callbackFlags = callbackOf(options.init)?.flags;
     this.#bytesPerSecond = frameBytesOf(options.init) * options.init.sample_rate;
   }
 
@@ -76,7 +86,7 @@ export class GladiaConversation implements ResumableConversation {
 
   acknowledge([from, to]: ByteRange): readonly string[] {
     const at = (bytes: number): number => roundedTo(bytes / this.#bytesPerSecond, 6);
-    return this.#written(this.#flags.receive_acknowledgments, 'audio_chunk', {
+    return this.#written('receive_acknowledgments', 'audio_chunk', {
       acknowledged: true,
       error: null,
       data: { byte_range: [from, to], time_range: [at(from), at(to)] },
@@ -90,7 +100,7 @@ export class GladiaConversation implements ResumableConversation {
       case 'speech.ended':
         return this.#speech('speech_end', event);
       case 'utterance.interim':
-        return this.#written(this.#flags.receive_partial_transcripts, 'transcript', { data: this.#transcript(event.utterance, false) });
+        return this.#written('receive_partial_transcripts', 'transcript', { data: this.#transcript(event.utterance, false) });
       case 'utterance.final':
         return this.#final(event.utterance);
       case 'lane.progress':
@@ -117,12 +127,12 @@ export class GladiaConversation implements ResumableConversation {
     this.#stoppedAtMs ??= this.#options.now();
     const left = Math.max(0, this.recordingSeconds - samplesToSeconds(this.#heardSamples));
     const data = { recording_duration: this.recordingSeconds, recording_left_to_process: roundedTo(left, 3) };
-    const answer = this.#written(this.#flags.receive_acknowledgments, 'stop_recording', { acknowledged: true, error: null, data });
+    const answer = this.#written('receive_acknowledgments', 'stop_recording', { acknowledged: true, error: null, data });
     return [...this.#send(answer), { type: 'finish' }];
   }
 
   #speech(type: 'speech_start' | 'speech_end', { laneIndex, atSample }: { readonly laneIndex: number; readonly atSample: number }): readonly string[] {
-    return this.#kept(this.#written(this.#flags.receive_speech_events, type, { data: { time: seconds(atSample), channel: laneIndex } }));
+    return this.#kept(this.#written('receive_speech_events', type, { data: { time: seconds(atSample), channel: laneIndex } }));
   }
 
   #final(utterance: Utterance): readonly string[] {
@@ -131,11 +141,45 @@ export class GladiaConversation implements ResumableConversation {
     this.utterances.push(utterance);
     const data = this.#transcript(utterance, true);
     this.#numbers.delete(utterance.id);
-    return this.#kept([...this.#written(this.#flags.receive_final_transcripts, 'transcript', { data }), ...this.#addOns()]);
+    if (asksForAnalysis(analysisOf(this.#options.init))) this.#analysed.set(utterance.id, data);
+    return this.#kept(this.#written('receive_final_transcripts', 'transcript', { data }));
   }
 
-  #transcript(utterance: Utterance, isFinal: boolean): object {
-    return { id: this.#idOf(utterance), is_final: isFinal, utterance: gladiaUtterance(utterance, this.#options.language()) };
+  #transcript(utterance: Utterance, isFinal: boolean): { readonly id: string; readonly is_final: boolean; readonly utterance: object } {
+    return { id: this.#idOf(utterance), is_final: isFinal, utterance: gladiaUtterance(utterance, this.#style) };
+  }
+
+  get #style(): { readonly language: string | undefined; readonly isLive: true } {
+    return { language: this.#options.language(), isLive: true };
+  }
+
+  /** What a language model found in an utterance whose final was told. */
+  analysed({ id }: Utterance, analysis: Analysis): readonly string[] {
+    const told = this.#analysed.get(id);
+    if (!told) return [];
+    this.#analysed.delete(id);
+    this.#findings.add(analysis);
+    const about = { utterance_id: told.id, utterance: told.utterance };
+    const translations = (analysis.translations ?? []).flatMap(({ language, found }) => {
+      const [translated] = found.value ?? [];
+      return this.#addOn('translation', found, translated && { ...about, original_language: this.#options.language() ?? '', target_language: language, translated_utterance: translatedUtterance(translated, language) });
+    });
+    const { entities, sentiments } = analysis;
+    return this.#kept([
+      ...translations,
+      ...(entities ? this.#addOn('named_entity_recognition', entities, { ...about, results: (entities.value ?? []).map(gladiaEntity) }) : []),
+      ...(sentiments ? this.#addOn('sentiment_analysis', sentiments, { ...about, results: (sentiments.value ?? []).map(gladiaSentiment) }) : []),
+    ]);
+  }
+
+  /** What became of the tasks where there was not one utterance: at least whether they could be had. */
+  heardNothing(analysis: Analysis): void {
+    this.#findings.add(analysis);
+  }
+
+  /** The summary of the whole, which the last messages tell. */
+  summarized(summary: Found<string>): void {
+    this.#findings.summary = summary;
   }
 
   /** `00_00000003`: channel, and number among the utterances of the channel. */
@@ -147,26 +191,14 @@ export class GladiaConversation implements ResumableConversation {
     return `${String(laneIndex).padStart(2, '0')}_${String(number).padStart(8, '0')}`;
   }
 
-  /** What was asked for and cannot be had, once per utterance (and language). */
-  #addOns(): readonly string[] {
-    const { realtime_processing: asked } = this.#options.init;
-    const types = [
-      ...(asked?.translation ? (asked.translation_config?.target_languages ?? ['']).map(() => 'translation') : []),
-      ...(asked?.named_entity_recognition ? ['named_entity_recognition'] : []),
-      ...(asked?.sentiment_analysis ? ['sentiment_analysis'] : []),
-    ];
-    return types.flatMap((type) => this.#failed(this.#flags.receive_realtime_processing_events, type));
-  }
-
   #ending(event: NumberedEvent & { readonly type: 'session.closed' }): readonly string[] {
-    const wanted = this.#flags.receive_post_processing_events;
     const heardSamples = Math.max(0, ...event.lanes.map((lane) => lane.heardSamples));
-    const language = this.#options.language();
+    const { summary } = this.#findings;
     return this.#kept([
       ...this.#lifecycle('end_recording', { data: { recording_duration: this.recordingSeconds } }),
-      ...this.#written(wanted, 'post_transcript', { data: gladiaTranscription(this.utterances, language) }),
-      ...(this.#options.init.post_processing?.summarization ? this.#failed(wanted, 'post_summarization') : []),
-      ...this.#written(wanted, 'post_final_transcript', { data: this.result(seconds(heardSamples)) }),
+      ...this.#written('receive_post_processing_events', 'post_transcript', { data: gladiaTranscription(this.utterances, this.#style) }),
+      ...(summary ? this.#written('receive_post_processing_events', 'post_summarization', outcomeOf(summary, { results: summary.value }), summary.error !== undefined) : []),
+      ...this.#written('receive_post_processing_events', 'post_final_transcript', { data: this.result(seconds(heardSamples)) }),
       ...this.#lifecycle('end_session'),
     ]);
   }
@@ -174,25 +206,33 @@ export class GladiaConversation implements ResumableConversation {
   /** The results of the session, as they are kept. */
   result(durationSeconds: number): object {
     const tookSeconds = this.#stoppedAtMs === undefined ? 0 : roundedTo((this.#options.now() - this.#stoppedAtMs) / 1000, 3);
-    return gladiaResult(this.#options.init, { utterances: this.utterances, language: this.#options.language(), durationSeconds, tookSeconds });
+    return {
+      metadata: gladiaMetadata(this.#options.init.channels, durationSeconds, tookSeconds),
+      transcription: gladiaTranscription(this.utterances, this.#style),
+      ...addOnBlocks(this.#findings.together(analysisOf(this.#options.init))),
+    };
   }
 
   #lifecycle(type: string, content: object = {}): readonly string[] {
-    return this.#written(this.#flags.receive_lifecycle_events, type, content);
+    return this.#written('receive_lifecycle_events', type, content);
   }
 
-  #failed(wanted: boolean, type: string): readonly string[] {
-    return this.#written(wanted && this.#flags.receive_errors, type, { error: NO_LANGUAGE_MODEL, data: null });
+  #addOn(type: string, found: Found<unknown>, data: object | undefined): readonly string[] {
+    return this.#written('receive_realtime_processing_events', type, outcomeOf(found, data), found.error !== undefined);
   }
 
   #refused(message: string): readonly string[] {
-    const wanted = this.#flags.receive_acknowledgments && this.#flags.receive_errors;
-    return this.#written(wanted, 'audio_chunk', { acknowledged: false, error: { message }, data: null });
+    return this.#written('receive_acknowledgments', 'audio_chunk', { acknowledged: false, error: { message }, data: null }, true);
   }
 
-  #written(wanted: boolean, type: string, content: object): readonly string[] {
-    if (!wanted) return [];
-    return [JSON.stringify({ type, session_id: this.#options.sessionId, created_at: new Date(this.#options.now()).toISOString(), ...content })];
+  /** For whoever wants such messages: the text for the socket, if that does. One with an error needs `receive_errors` too. */
+  #written(kind: keyof MessageFlags, type: string, content: object, isError = false): readonly string[] {
+    const wanted = (flags: MessageFlags | undefined): boolean => flags?.[kind] === true && (!isError || flags.receive_errors);
+    const isForCallback = this.#options.onCallback !== undefined && wanted(this.#callbackFlags);
+    if (!wanted(this.#flags) && !isForCallback) return [];
+    const text = JSON.stringify({ type, session_id: this.#options.sessionId, created_at: new Date(this.#options.now()).toISOString(), ...content });
+    if (isForCallback) this.#options.onCallback(type, text);
+    return wanted(this.#flags) ? [text] : [];
   }
 
   #kept(texts: readonly string[]): readonly string[] {
@@ -204,6 +244,9 @@ export class GladiaConversation implements ResumableConversation {
     return messages.length === 0 ? [] : [{ type: 'send', messages }];
   }
 }
+
+const outcomeOf = ({ error }: Found<unknown>, data: object | undefined): object =>
+  error ? { error: { message: error.message }, data: null } : { error: null, data: data ?? null };
 
 /**
  * The vendor's clients come back at once after any code but 1000, 1001 and 4400 to 4499: what cannot be mended gets one of these.

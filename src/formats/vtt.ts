@@ -1,9 +1,10 @@
 import type { Transcript } from '../core/session/transcribe.ts';
+import type { CueLimits } from './cue-cuts.ts';
 import { cuesOf, timestamp } from './cues.ts';
 
 /** WebVTT (W3C); speakers, or else several lanes, are told apart by voice tags. */
-export function vtt(transcript: Transcript): string {
-  const cues = cuesOf(transcript).map((cue) => {
+export function vtt(transcript: Transcript, options: { readonly limits?: CueLimits } = {}): string {
+  const cues = cuesOf(transcript, options.limits && { limits: options.limits }).map((cue) => {
     const voice = cue.speaker === undefined ? '' : `<v ${escape(cue.speaker)}>`;
     const times = `${timestamp(cue.startMs, '.')} --> ${timestamp(cue.endMs, '.')}`;
     return `${times}\n${voice}${cue.lines.map(escape).join('\n')}\n`;

@@ -1,4 +1,5 @@
 import type { DescribeJob } from '../jobs/job-description.ts';
+import { describeRecordedJob, RECORDED } from './gladia/recorded-job.ts';
 import { jobJson } from './job-json.ts';
 import { describeDeepgramJob } from './routes/deepgram.ts';
 import { describePulseJob } from './routes/pulse.ts';
@@ -7,6 +8,7 @@ import { describePulseJob } from './routes/pulse.ts';
 const BY_DIALECT = new Map<string | undefined, DescribeJob>([
   ['deepgram', describeDeepgramJob],
   ['pulse', describePulseJob],
+  [RECORDED, describeRecordedJob],
 ]);
 
 /** The body of a callback, in the shape that its receiver knows. */

@@ -12,6 +12,7 @@ import type { BlobStore } from '../core/store/blobs.ts';
 import type { TranscriptStore } from '../core/store/transcripts.ts';
 import type { Dispatcher } from '../dispatch/dispatcher.ts';
 import type { Jobs } from '../jobs/jobs.ts';
+import type { Uploads } from '../jobs/uploads.ts';
 import type { SessionRecorder } from '../jobs/session-recorder.ts';
 import type { WebhookSecrets } from '../jobs/webhook-secrets.ts';
 import type { Webhooks } from '../jobs/webhooks.ts';
@@ -51,6 +52,8 @@ export interface HttpServices {
   readonly jobs: Jobs;
   readonly transcripts: TranscriptStore;
   readonly blobs: BlobStore;
+  /** Files that jobs will want. */
+  readonly uploads: Uploads;
   readonly webhookSecrets: WebhookSecrets;
   readonly webhooks: Webhooks;
   readonly recorder: SessionRecorder;

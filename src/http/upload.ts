@@ -8,6 +8,8 @@ export type UploadedFile = { readonly kind: 'held'; readonly bytes: Buffer } | {
 
 export interface UploadedForm {
   readonly file: UploadedFile | undefined;
+  /** As the client calls it. */
+  readonly filename: string | undefined;
   /** In the form's order; a name may come several times. */
   readonly fields: URLSearchParams;
 }
@@ -34,18 +36,20 @@ export async function readForm(request: FastifyRequest, blobs: BlobStore, limits
   const { names = ['file'] } = limits;
   const fields = new URLSearchParams();
   let file: UploadedFile | undefined;
+  let filename: string | undefined;
   try {
     for await (const part of request.parts({ limits: { fileSize: limits.maxUploadBytes + 1, files: 2 } })) {
       if (part.type === 'field') {
         fields.append(part.fieldname, typeof part.value === 'string' ? part.value : '');
       } else if (names.includes(part.fieldname) && !file) {
+        filename = part.filename;
         file = await receive(part.file, blobs, limits);
       } else {
         part.file.resume();
         throw invalid([{ field: part.fieldname, message: `one file, named \`${names[0] ?? ''}\`` }]);
       }
     }
-    return { file, fields };
+    return { file, filename, fields };
   } catch (error) {
     await discard(file, blobs);
     throw formError(error);

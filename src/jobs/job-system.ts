@@ -8,6 +8,7 @@ import type { JobRecord } from '../core/store/jobs.ts';
 import type { Outbound } from '../outbound/outbound.ts';
 import { CallbackSender } from './callback-sender.ts';
 import { signedHeaders } from './callback-attempt.ts';
+import { Hourly } from './hourly.ts';
 import type { DescribeJob } from './job-description.ts';
 import { JobWorkers } from './job-workers.ts';
 import { Jobs } from './jobs.ts';
@@ -90,11 +91,11 @@ export function createJobSystem(options: JobSystemOptions): JobSystem {
       webhooks.wake();
     },
   });
-  let sweeping: Promise<void> = Promise.resolve();
+  const sweeper = new Hourly(clock, () => sweep(options));
   return {
     jobs,
     start: () => {
-      sweeping = sweep(options);
+      sweeper.start();
       workers.start();
       sender.start();
       webhooks.start();
@@ -102,7 +103,7 @@ export function createJobSystem(options: JobSystemOptions): JobSystem {
     },
     close: async () => {
       await workers.close();
-      await Promise.all([sender.close(), webhooks.close(), retention?.close(), sweeping]);
+      await Promise.all([sender.close(), webhooks.close(), retention?.close(), sweeper.close()]);
     },
   };
 }

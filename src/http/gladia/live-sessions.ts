@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { Connection } from '../../../signaling/connection.ts';
 import { GladiaConversation } from '../../../signaling/dialects/gladia.ts';
-import { flagsOf, formatOf, frameBytesOf, requestOf, type GladiaInit } from '../../../signaling/dialects/gladia-init.ts';
+import { callbackOf, flagsOf, formatOf, frameBytesOf, requestOf, type GladiaInit } from '../../../signaling/dialects/gladia-init.ts';
 import { ResumableStream } from '../../../signaling/resumable-stream.ts';
 import type { OpenSession } from '../../core/admission.ts';
 import { samplesToMs, type AudioDecoder } from '../../core/audio.ts';
@@ -9,14 +9,21 @@ import { systemClock } from '../../core/clock.ts';
 import { EarshotError } from '../../core/errors.ts';
 import type { Principal } from '../../core/principal.ts';
 import type { ObserveStage } from '../../core/stages.ts';
+import type { TextAnalyst } from '../../core/text-analysis.ts';
 import type { BlobStore } from '../../core/store/blobs.ts';
 import type { JobRecord, JobStore } from '../../core/store/jobs.ts';
+import type { CallbackAttemptOptions } from '../../jobs/callback-attempt.ts';
+import { CallbackQueue } from '../../jobs/callback-queue.ts';
 import type { Log } from '../services.ts';
+import { LiveAddOns } from './live-add-ons.ts';
 import { AudioRecorder, type Recording } from './recording.ts';
 
 export interface LiveSessionsOptions {
   readonly openSession: OpenSession;
   readonly decode: AudioDecoder;
+  readonly analyst: TextAnalyst;
+  /** How a session's callbacks are sent. */
+  readonly callbacks: CallbackAttemptOptions;
   readonly jobs: JobStore;
   readonly blobs: BlobStore;
   /** Sessions can be read after their end. */
@@ -37,6 +44,8 @@ export interface LiveSession {
   readonly createdAtMs: number;
   readonly stream: ResumableStream;
   readonly conversation: GladiaConversation;
+  /** There if the session has a callback. */
+  readonly callbacks: CallbackQueue | undefined;
   customMetadata: Readonly<Record<string, unknown>>;
 }
 
@@ -52,6 +61,8 @@ export interface GladiaRecord {
 const FINISHED = 4403;
 /** Tokens of sessions that have ended, so that their clients are told so. */
 const MAX_ENDED = 1000;
+/** Time for the last callbacks when the server stops. */
+const CALLBACK_GRACE_MS = 5000;
 
 /** Sessions that were begun with `POST /v2/live` and whose sockets come and go. */
 export class LiveSessions {
@@ -60,6 +71,8 @@ export class LiveSessions {
   readonly #options: LiveSessionsOptions;
   readonly #byToken = new Map<string, LiveSession>();
   readonly #ended = new Map<string, Principal>();
+  /** Those that still have, or may have, something to send. */
+  readonly #callbacks = new Set<CallbackQueue>();
 
   constructor(options: LiveSessionsOptions) {
     this.#options = options;
@@ -70,8 +83,11 @@ export class LiveSessions {
   async begin(caller: Principal, init: GladiaInit): Promise<LiveSession> {
     const id = randomUUID();
     const session = await this.#options.openSession(caller, { ...requestOf(init), transport: 'websocket', priority: 'live', recordsItself: true });
-    const conversation = new GladiaConversation({ sessionId: id, init, language: () => session.language, now: Date.now });
-    const { keepTranscripts, keepAudio } = this.#options;
+    const { keepTranscripts, keepAudio, analyst } = this.#options;
+    const language = (): string | undefined => session.language;
+    const callbacks = this.#callbacksOf(caller, init);
+    const onCallback = (type: string, message: string): void => callbacks?.send(`{"id":"${id}","event":"live.${type}","payload":${message}}`);
+    const conversation = new GladiaConversation({ sessionId: id, init, language, now: Date.now, onCallback });
     const recorder = keepTranscripts && keepAudio ? new AudioRecorder(this.#options.blobs) : undefined;
     const createdAtMs = Date.now();
     const stream = new ResumableStream({
@@ -83,6 +99,16 @@ export class LiveSessions {
       decode: this.#options.decode,
       clock: systemClock,
       observe: this.#options.observe,
+      companion: new LiveAddOns({
+        analyst,
+        tenantId: caller.tenantId,
+        init,
+        conversation,
+        language,
+        say: (messages) => {
+          stream.say(messages);
+        },
+      }),
       onAudio: (bytes) => {
         conversation.received(bytes.length);
         recorder?.take(bytes);
@@ -94,11 +120,15 @@ export class LiveSessions {
         if (error.rule.httpStatus >= 500) this.#options.log.warn({ code: error.code, err: error.cause }, 'live session failed');
       },
     });
-    const live: LiveSession = { id, token: randomBytes(32).toString('base64url'), caller, init, createdAtMs, stream, conversation, customMetadata: init.custom_metadata ?? {} };
+    const live: LiveSession = { id, token: randomBytes(32).toString('base64url'), caller, init, createdAtMs, stream, conversation, callbacks, customMetadata: init.custom_metadata ?? {} };
     this.#byToken.set(live.token, live);
     void stream.over.then(() => {
       this.#forget(live);
     });
+    if (callbacks) {
+      this.#callbacks.add(callbacks);
+      void stream.ended.then(() => callbacks.settled()).then(() => this.#callbacks.delete(callbacks));
+    }
     return live;
   }
 
@@ -126,14 +156,24 @@ export class LiveSessions {
     return this.of(tenantId).find((live) => live.id === id);
   }
 
-  /** Resolves once every session that has ended, or is ending, is written down. */
+  /** Resolves once every session that has ended, or is ending, is written down, and its callbacks had a last chance. */
   async settled(): Promise<void> {
     await Promise.all([...this.#byToken.values()].map(({ stream }) => stream.ended));
+    const graceOver = Promise.withResolvers<void>();
+    const cancel = systemClock.setTimer(CALLBACK_GRACE_MS, graceOver.resolve);
+    await Promise.race([Promise.all([...this.#callbacks].map((callbacks) => callbacks.settled())), graceOver.promise]);
+    cancel();
+    for (const callbacks of this.#callbacks) callbacks.close();
   }
 
   /** The server stops: clients that are away are not waited for. */
   close(): void {
     for (const { stream } of this.#byToken.values()) stream.close();
+  }
+
+  #callbacksOf({ tenantId }: Principal, init: GladiaInit): CallbackQueue | undefined {
+    const callback = callbackOf(init);
+    return callback && new CallbackQueue({ ...this.#options.callbacks, tenantId, url: callback.url, log: this.#options.log });
   }
 
   #forget({ token, caller }: LiveSession): void {

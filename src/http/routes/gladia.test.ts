@@ -106,7 +106,7 @@ test('refusals have the vendor’s shape', async () => {
   assert.deepEqual([status, refused['statusCode'], refused['message'], refused['path']], [400, 400, 'Validation error', '/v2/live']);
   assert.equal((refused['validation_errors'] as string[]).length, 2);
   assert.match(String(refused['request_id']), /^G-/);
-  assert.equal((await ask('POST', '/v2/live', { callback: true, callback_config: { url: 'https://example.org/' } }))[0], 400);
+  for (const callback_config of [undefined, { url: 'http://10.0.0.1/' }, { url: 'ftp://example.org/' }]) assert.equal((await ask('POST', '/v2/live', { callback: true, callback_config }))[0], 400);
   const wrong = await fetch(`${server.url}/v2/live`, { headers: { 'x-gladia-key': 'sgk_wrong' } });
   assert.deepEqual([wrong.status, ((await wrong.json()) as Json)['statusCode']], [401, 401]);
   assert.equal((await ask('GET', '/v2/live/unknown'))[0], 404);

@@ -107,7 +107,7 @@ async function readRequest(services: HttpServices, request: FastifyRequest): Pro
     if (form.file?.kind === 'held' && form.file.bytes.length === 0) throw new EarshotError('AUDIO_EMPTY', 'The file is empty.');
     return form;
   }
-  if (typeof request.body === 'object' && request.body !== null) return { file: undefined, fields: new URLSearchParams(parse(jsonSchema, request.body)) };
+  if (typeof request.body === 'object' && request.body !== null) return { file: undefined, filename: undefined, fields: new URLSearchParams(parse(jsonSchema, request.body)) };
   throw invalid([{ field: 'body', message: 'multipart/form-data with a part named file, or JSON with url' }]);
 }
 

@@ -25,6 +25,7 @@ import { createSpeakerEngine } from '../../speakers/engine-client.ts';
 import { Enrolment } from '../../speakers/enrolment.ts';
 import { MemoryBlobs } from '../../speakers/testing/memory.ts';
 import { createJobSystem } from '../../jobs/job-system.ts';
+import { Uploads } from '../../jobs/uploads.ts';
 import { SessionRecorder } from '../../jobs/session-recorder.ts';
 import { openTestStore } from '../../jobs/testing/store.ts';
 import { StageHistograms } from '../../observability/stage-histograms.ts';
@@ -147,7 +148,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     log: logs,
   });
   const stages = new StageHistograms();
-  const gladia = new LiveSessions({ openSession, decode: rawDecoder, jobs: store.jobs, blobs, keepTranscripts: options.keepTranscripts !== false, keepAudio: true, observe: stages.observe, log: logs });
+  const gladia = new LiveSessions({ openSession, decode: rawDecoder, analyst, callbacks: { outbound, secretOf: (tenantId) => webhookSecrets.get(tenantId), clock: systemClock, now: Date.now, timeoutMs: 1000 }, jobs: store.jobs, blobs, keepTranscripts: options.keepTranscripts !== false, keepAudio: true, observe: stages.observe, log: logs });
   const app = await createHttpServer({
     tenancy,
     sessions,
@@ -155,6 +156,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     jobs: system.jobs,
     transcripts: store.transcripts,
     blobs,
+    uploads: new Uploads(blobs, new DataKey(new Uint8Array(32)).sealer('uploads')),
     webhookSecrets,
     webhooks,
     recorder,
