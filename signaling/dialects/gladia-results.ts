@@ -1,7 +1,7 @@
 import type { EarshotError } from '../../src/core/errors.ts';
 import { textOf, type Utterance, type Word } from '../../src/core/transcript.ts';
 import type { HttpRefusal } from './dialect.ts';
-import { meanConfidence, roundedTo, seconds, SpeakerNumbers } from './fields.ts';
+import { meanConfidence, roundedTo, seconds, type SpeakerNumbers } from './fields.ts';
 import { cutWords, sentences } from './stretches.ts';
 
 /** How utterances are written. */

@@ -61,6 +61,9 @@ test('parameters of path and query, permissions and WebSockets are there', () =>
   const control = operation('get', `${BASE}/webrtc/sessions/{id}/control`);
   assert.deepEqual((control['parameters'] as { name: string }[]).map(({ name }) => name), ['id', 'after_seq']);
   assert.deepEqual([control['x-websocket'], control['x-permission'], Object.keys(control['responses'] as object)[0]], [true, 'scaiecho:transcribe', '101']);
+  const gladia = operation('get', '/v2/live') as { parameters: { name: string }[]; responses: object; description: string };
+  assert.deepEqual([operation('get', '/v2/live')['x-websocket'], gladia.parameters.at(-1)?.name, Object.keys(gladia.responses).slice(0, 2)], ['also', 'token', ['101', '200']]);
+  assert.match(gladia.description, /stop_recording.*post_final_transcript/s);
   const names = Object.values(document.paths).flatMap((operations) => Object.values(operations).map(({ operationId }) => operationId));
   assert.equal(new Set(names).size, names.length);
 });

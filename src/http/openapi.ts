@@ -23,7 +23,10 @@ const NO_SECRET: never[] = [];
 export function openApiDocument(routes: readonly ListedRoute[], sockets: readonly SocketRoute[]): OpenApiDocument {
   const paths: Record<string, Record<string, Json>> = {};
   for (const route of routes) (paths[templateOf(route.path)] ??= {})[route.method.toLowerCase()] = httpOperation(route);
-  for (const socket of sockets) (paths[templateOf(socket.path)] ??= {})['get'] = socketOperation(socket);
+  for (const socket of sockets) {
+    const operations = (paths[templateOf(socket.path)] ??= {});
+    operations['get'] = operations['get'] ? withSocket(operations['get'], socket) : socketOperation(socket);
+  }
   const tags = new Set(Object.values(paths).flatMap((operations) => Object.values(operations).flatMap((operation) => operation['tags'] as string[])));
   return {
     openapi: '3.1.0',
@@ -65,6 +68,20 @@ function socketOperation({ path, permission, schema }: SocketRoute): Json {
     ...headOf('SOCKET', path, permission, schema),
     'x-websocket': true,
     responses: { 101: { description: 'The connection is a WebSocket from here on.' }, ...failures(errorCodesOf('SOCKET', permission, schema)) },
+  };
+}
+
+/** A path that is read with GET and upgraded too, by whether the client asks for an upgrade: one operation for both. */
+function withSocket(operation: Json, socket: SocketRoute): Json {
+  const { summary, description, parameters = [], responses } = socketOperation(socket) as { summary: string; description: string; parameters?: Json[]; responses: Json };
+  const known = (operation['parameters'] ?? []) as Json[];
+  const more = parameters.filter(({ name }) => !known.some((each) => each['name'] === name)).map((each) => ({ ...each, required: false }));
+  return {
+    ...operation,
+    'x-websocket': 'also',
+    description: `${String(operation['description'])}\n\n**As a WebSocket: ${summary}.** ${description}`,
+    parameters: [...known, ...more],
+    responses: { ...responses, ...(operation['responses'] as Json) },
   };
 }
 

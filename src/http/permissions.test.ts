@@ -5,6 +5,7 @@ import { text } from 'node:stream/consumers';
 import { after, test } from 'node:test';
 import { WebSocket } from 'ws';
 import { PERMISSIONS, type Permission } from '../core/principal.ts';
+import type { JobRecord } from '../core/store/jobs.ts';
 import { OPERATOR } from '../tenancy/testing/tenancy.ts';
 import { TOKEN_PERMISSIONS } from '../tenancy/tokens.ts';
 import type { OpenApiDocument } from './openapi.ts';
@@ -90,7 +91,8 @@ async function recordsOf(tenantId: string): Promise<Readonly<Record<string, Read
   const hook = (await server.webhooks.add(tenantId, { url: 'https://127.0.0.1:1/hook', events: [], active: false, description: null })).id;
   const delivery = await server.webhooks.test(tenantId, hook);
   const live = `live-${tenantId}`;
-  await server.store.jobs.add({
+  const recorded = `recorded-${tenantId}`;
+  const ended: JobRecord = {
     id: live,
     tenantId,
     keyId: record.id,
@@ -108,11 +110,14 @@ async function recordsOf(tenantId: string): Promise<Readonly<Record<string, Read
     audioMs: 0,
     audioBytes: null,
     error: null,
-  });
+  };
+  await server.store.jobs.add(ended);
+  await server.store.jobs.add({ ...ended, id: `job_${recorded}`, request: { dialect: 'gladia-pre-recorded', extra: { options: {}, upload: null } } });
   return {
     '/v2/live': { id: live },
     '/api/v1/webhooks/endpoints': { id: hook },
     '/api/v1/webhooks/deliveries': { id: delivery.id },
+    '/v2/pre-recorded': { id: recorded },
     [`${BASE}/speakers`]: { id: speakerId },
     [`${BASE}/transcribe/jobs`]: { id: job },
     ...Object.fromEntries(['jobs', 'status', 'transcript', 'result'].map((name) => [`${audioPod}/${name}`, audioPodJob])),

@@ -5,7 +5,7 @@ interface Operation {
   readonly description: string;
   readonly tags: readonly string[];
   readonly 'x-permission': string;
-  readonly 'x-websocket'?: boolean;
+  readonly 'x-websocket'?: true | 'also';
   readonly parameters?: readonly { readonly name: string; readonly in: string; readonly required: boolean; readonly description?: string; readonly schema: object }[];
   readonly requestBody?: { readonly content: Readonly<Record<string, { readonly schema: object }>> };
   readonly responses: Readonly<Record<string, { readonly description: string; readonly 'x-codes'?: readonly string[]; readonly content?: Readonly<Record<string, { readonly schema: object }>> }>>;
@@ -25,7 +25,7 @@ export function referencePage(document: OpenApiDocument): string {
 
 function routeHtml(path: string, method: string, operation: Operation): string {
   const { parameters = [], requestBody, responses } = operation;
-  const verb = operation['x-websocket'] ? 'WS' : method;
+  const verb = { true: 'WS', also: `${method}, WS`, undefined: method }[String(operation['x-websocket'])] ?? method;
   const rows = parameters.map(({ name, in: place, required, description = '', schema }) => `<tr><td><code>${escape(name)}</code><td>${place}${required ? ', required' : ''}<td>${escape(description)}${schemaHtml(schema)}`);
   return `<details><summary><b>${verb}</b> <code>${escape(path)}</code> ${escape(operation.summary)}</summary>
 <p>${escape(operation.description)}</p>${rows.length > 0 ? `<table>${rows.join('')}</table>` : ''}

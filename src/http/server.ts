@@ -66,7 +66,7 @@ export async function createHttpServer(services: HttpServices): Promise<Routes> 
   await pageRoutes(app, services);
   const routes = guardRoutes(app, services);
   const frames = new ViewerFrames();
-  const sockets = [...socketRoutes(services), viewerSocket(services, frames)];
+  const sockets = [...socketRoutes(services), viewerSocket(services, frames), gladiaSocket(services)];
   documentationRoutes(app, routes, sockets);
   healthRoutes(app, services);
   await transcribeRoutes(app, services);
@@ -89,8 +89,7 @@ export async function createHttpServer(services: HttpServices): Promise<Routes> 
   await deepgramRoutes(app, services);
   await pulseRoutes(app, services);
   gladiaRoutes(app, services);
-  // Described with the list of sessions, which has the same address.
-  acceptUpgrades(app.server, services, [...sockets, gladiaSocket(services)]);
+  acceptUpgrades(app.server, services, sockets);
   return app;
 }
 

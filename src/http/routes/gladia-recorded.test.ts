@@ -11,7 +11,7 @@ import { eventually } from '../../core/testing/eventually.ts';
 import { KEY, startServer } from '../testing/server.ts';
 
 type Json = Record<string, unknown>;
-const TALK = bytesOf(joined(loud(1000), quiet(1000)));
+const TALK = Uint8Array.from(bytesOf(joined(loud(1000), quiet(1000))));
 
 const server = await startServer();
 /** What the receiver of callbacks was told, with the method. */
@@ -62,7 +62,7 @@ async function transcribed(options: Json): Promise<Json> {
   assert.equal(url, `${server.url}/v2/pre-recorded/${String(id)}`);
   let job: Json = {};
   await eventually(async () => {
-    [, job] = await ask('GET', String(url));
+    [, job] = await ask('GET', `/v2/pre-recorded/${String(id)}`);
     return job['status'] === 'done' || job['status'] === 'error';
   });
   return job;
@@ -136,7 +136,8 @@ test('without a language model every add-on says that it is not enabled', async 
   });
   const error = (message: string): object => ({ status_code: 501, exception: 'NotEnabled', message });
   const off = { success: false, is_empty: true, exec_time: 0.005, error: error('fake: FEATURE_NOT_ENABLED'), results: null };
-  const { metadata: _, transcription: __, ...blocks } = resultOf(job);
+  const { metadata, transcription, ...blocks } = resultOf(job);
+  assert.deepEqual([metadata?.['audio_duration'], transcription?.['full_transcript']], [2, 'w0 w1']);
   assert.deepEqual(blocks, {
     translation: off,
     summarization: off,

@@ -41,8 +41,8 @@ export function gladiaRoutes(app: Routes, services: HttpServices): void {
 
 function readingRoutes(app: Routes, services: HttpServices): void {
   const list = gladiaRoute(services, {
-    summary: 'List live sessions, newest first; as a WebSocket, the socket of one',
-    description: 'Filters also: `custom_metadata[name]=value`. A WebSocket shows the `token` of its session in place of a key.',
+    summary: 'List live sessions, newest first',
+    description: 'Filters also: `custom_metadata[name]=value`.',
     querystring: listQuery,
     response: { 200: listSchema(jobSchema), ...FAILURES },
   });
@@ -89,12 +89,18 @@ function changingRoutes(app: Routes, services: HttpServices): void {
   });
 }
 
+const SOCKET = `From the client: binary frames of audio in the session's encoding, \`{"type":"audio_chunk","data":{"chunk":BASE64}}\` and \`{"type":"stop_recording"}\`.
+
+To the client, each with \`type\`, \`session_id\` and \`created_at\`: \`start_session\`, \`start_recording\`, \`audio_chunk\` and \`stop_recording\` (acknowledgements), \`speech_start\`, \`speech_end\`,
+\`transcript\`, \`translation\`, \`named_entity_recognition\`, \`sentiment_analysis\`, \`end_recording\`, \`post_transcript\`, \`post_summarization\`, \`post_final_transcript\`, \`end_session\`; then close 1000.
+After any other close the client may connect again, and sends again what was not acknowledged.`;
+
 /** The socket of a session, which its token opens. */
 export function gladiaSocket({ gladia }: HttpServices): SocketRoute {
   return {
     path: '/v2/live',
     permission: 'scaiecho:transcribe',
-    schema: { tag: GLADIA_TAG, summary: 'Speak to a live session', errors: [] },
+    schema: { tag: GLADIA_TAG, summary: 'Speak to a live session', description: SOCKET, querystring: z.object({ token: z.string().describe('Of the session, in place of a key: `POST /v2/live` answers with it.') }), errors: [] },
     callerOf: ({ query }) => gladia.callerOf(query.get('token')),
     refuse: (error, requestId) => gladiaError(error, `G-${requestId.slice(0, 8)}`, '/v2/live'),
     open: ({ query }) => ({ serve: (connection) => gladia.attach(query.get('token') ?? '', connection) }),
