@@ -185,7 +185,6 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
   const openSession = guardedDoor([tenancy.sessionLimits, metering.guard, recorder.guard], (caller, wish) => core.dispatcher.open(caller, wish));
   const webhookSecrets = new WebhookSecrets(data.store.tenants, DataKey.keptIn(config.dataDir).sealer('webhook secrets'));
   const analyst = analystOf(config, data, log);
-  const outbound = new Outbound({ allowedNetworks: config.outboundNetworks });
   const jobSystem = createJobSystem({
     store: data.store,
     blobs: data.blobs,
