@@ -1,3 +1,4 @@
+import type { NumberedEvent } from '../src/core/transcript.ts';
 import type { ByteRange } from './audio-ledger.ts';
 import type { Conversation, StreamRequest } from './dialects/dialect.ts';
 
@@ -15,4 +16,12 @@ export interface GuessedClient {
   readonly frameBytes: number;
   /** Whether the client is told what arrived. */
   readonly acknowledging: boolean;
+}
+
+/** Works on what was heard, beside the session, and says what it finds with the stream's `say`. */
+export interface Companion {
+  /** The client was told of this. */
+  heard(event: NumberedEvent): void;
+  /** All but the session's last event was told. Resolves once there is nothing left to find; never rejects. */
+  settled(): Promise<void>;
 }

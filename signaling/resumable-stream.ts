@@ -12,15 +12,7 @@ import { type Arrival, NumberedClient } from './numbered-client.ts';
 import { NumberedLedger } from './numbered-ledger.ts';
 import { Outbox } from './outbox.ts';
 import { type Patience, PATIENCE } from './patience.ts';
-import type { GuessedClient, ResumableConversation } from './resumable-conversation.ts';
-
-/** Works on what was heard, beside the session, and says what it finds with {@link ResumableStream.say}. */
-export interface Companion {
-  /** The client was told of this. */
-  heard(event: NumberedEvent): void;
-  /** All but the session's last event was told. Resolves once there is nothing left to find; never rejects. */
-  settled(): Promise<void>;
-}
+import type { Companion, GuessedClient, ResumableConversation } from './resumable-conversation.ts';
 
 export interface ResumableStreamOptions extends Partial<GuessedClient> {
   readonly session: Session;

@@ -1,4 +1,4 @@
-import type { Companion } from '../../../signaling/resumable-stream.ts';
+import type { Companion } from '../../../signaling/resumable-conversation.ts';
 import type { GladiaConversation } from '../../../signaling/dialects/gladia.ts';
 import { analysisOf, summaryOf, type GladiaInit } from '../../../signaling/dialects/gladia-init.ts';
 import { systemClock } from '../../core/clock.ts';
