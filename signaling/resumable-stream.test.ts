@@ -9,6 +9,7 @@ import { FakeDetectors } from '../src/core/testing/fake-detector.ts';
 import { FakeRecognizer } from '../src/core/testing/fake-recognizer.ts';
 import { GladiaConversation } from './dialects/gladia.ts';
 import { GLADIA_INIT } from './dialects/gladia-init.ts';
+import type { Companion } from './resumable-conversation.ts';
 import { ResumableStream } from './resumable-stream.ts';
 import { FakeConnection } from './testing/fake-connection.ts';
 import { bytesOf, rawDecoder } from './testing/raw-decoder.ts';
@@ -17,7 +18,17 @@ const STOP = { type: 'stop_recording' };
 /** Two words, a pause, two words. */
 const TALK = bytesOf(joined(loud(1000), quiet(1000), loud(1000), quiet(500)));
 
-function rig() {
+/** Loud, and never twice the same. */
+function noise(ms: number): Int16Array {
+  let state = ms;
+  return Int16Array.from({ length: ms * 16 }, () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return (state & 1 ? 1 : -1) * (8000 + (state >>> 20));
+  });
+}
+const SPEECH = bytesOf(joined(noise(1000), quiet(1000), noise(1001), quiet(500)));
+
+function rig(companion?: Companion) {
   const clock = new ManualClock();
   const recognizer = new FakeRecognizer({ maxSessions: 1 });
   const sessions = new Sessions({ clock, createId: () => 'ses_1', createDetector: new FakeDetectors().create });
@@ -35,6 +46,7 @@ function rig() {
     clock,
     onFault: (error) => faults.push(error.code),
     onAudio: (bytes) => taken.push(bytes.length),
+    ...(companion && { companion }),
   });
   const join = (confirms = true): FakeConnection => {
     const connection = new FakeConnection();
@@ -72,6 +84,82 @@ test('what is repeated after a lost connection is heard once', async () => {
   assert.equal(takenBytes(), TALK.length);
   assert.deepEqual(finals(first, second), [' w0 w1', ' w4 w5']);
   assert.deepEqual(acks(second), [[40_000, TALK.length]]);
+});
+
+test('cut before an acknowledgement: all of it comes again, and is heard once', async () => {
+  const { stream, join, takenBytes } = rig();
+  const first = join(false);
+  // Half a sample: nothing that could be acknowledged.
+  first.say(SPEECH.subarray(0, 1));
+  first.leave();
+  await settle();
+  assert.deepEqual(acks(first), []);
+  const second = join();
+  second.say(SPEECH, STOP);
+  await stream.over;
+  assert.equal(takenBytes(), SPEECH.length);
+  assert.deepEqual(finals(second), [' w0 w1', ' w4 w5']);
+});
+
+test('cut twice in a second, each time with an acknowledgement that never arrived', async () => {
+  const { clock, stream, join, takenBytes } = rig();
+  const connections = [join(false)];
+  connections[0]!.say(SPEECH.subarray(0, 30_000));
+  await connections[0]!.received('audio_chunk');
+  for (const upTo of [50_000, 70_000]) {
+    connections.at(-1)!.leave();
+    clock.advance(400);
+    const next = join(false);
+    connections.push(next);
+    next.say(SPEECH.subarray(0, upTo));
+    await next.received('audio_chunk');
+  }
+  connections.at(-1)!.leave();
+  const last = join();
+  last.say(SPEECH, STOP);
+  await stream.over;
+  assert.equal(takenBytes(), SPEECH.length);
+  assert.deepEqual([...new Set(finals(...connections, last))], [' w0 w1', ' w4 w5']);
+  assert.equal(last.closeCode, 1000);
+});
+
+test('cut while the last is worked out: the rest comes on the next connection, however many there were', async () => {
+  const gate = Promise.withResolvers<void>();
+  const heard: string[] = [];
+  const { clock, stream, session, join } = rig({ heard: ({ type }) => heard.push(type), settled: () => gate.promise });
+  const first = join();
+  first.say(TALK, STOP);
+  await session.closed;
+  first.leave();
+  join().leave();
+  const third = join();
+  await settle();
+  clock.advance(300);
+  assert.equal(third.closeCode, undefined);
+  stream.say(['{"type":"post_thought"}']);
+  gate.resolve();
+  await stream.over;
+  assert.deepEqual([third.types.slice(-3), third.closeCode, heard.at(-1)], [['post_thought', 'post_transcript', 'post_final_transcript'], 1000, 'session.closed']);
+});
+
+test('three hours are the longest: then a session ends with what was heard, and a code after which nobody comes back', async () => {
+  const { clock, session, stream, join, faults } = rig();
+  const connection = join();
+  connection.say(TALK);
+  await eventually(() => finals(connection).length === 1);
+  const step = 50_000;
+  for (let atMs = 0; atMs < 3 * 3600_000 - step; atMs += step) {
+    connection.say(bytesOf(quiet(20)));
+    await settle();
+    clock.advance(step);
+  }
+  assert.equal(session.state, 'open');
+  connection.say(bytesOf(quiet(20)));
+  await settle();
+  clock.advance(step);
+  await stream.over;
+  assert.deepEqual([connection.closeCode, faults], [4408, ['SESSION_TOO_LONG']]);
+  assert.ok(finals(connection).length >= 1);
 });
 
 test('messages wait for a connection, and those that were sent in vain come again', async () => {

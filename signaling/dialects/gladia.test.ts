@@ -3,11 +3,12 @@ import test from 'node:test';
 import fc from 'fast-check';
 import { proving } from '../../compatibility/proving.ts';
 import { ERRORS, EarshotError, type ErrorCode } from '../../src/core/errors.ts';
-import type { Analysis } from '../../src/core/text-analysis.ts';
-import type { TranscriptEvent, Utterance } from '../../src/core/transcript.ts';
+import type { TranscriptEvent } from '../../src/core/transcript.ts';
 import type { WireMessage } from '../connection.ts';
 import { GladiaConversation } from './gladia.ts';
 import { formatOf, frameBytesOf, GLADIA_INIT, requestOf } from './gladia-init.ts';
+import type { Command } from './dialect.ts';
+import { GLADIA_VECTORS, type GladiaVector } from './vectors/gladia.ts';
 import { HELLO_WORLD, steady } from './vectors/vector.ts';
 
 const EVERYTHING = {
@@ -22,87 +23,40 @@ function talk(init: object = EVERYTHING, nowMs = { at: 0 }) {
   const encode = (event: TranscriptEvent): unknown[] => conversation.encode({ ...event, seq: (seq += 1) }).map((text) => steady(JSON.parse(text)));
   const decode = (message: WireMessage): unknown[] =>
     conversation.decode(message).map((command) => (command.type === 'send' ? command.messages.map((text) => steady(JSON.parse(text))) : command));
-  const analysed = (of: Utterance, analysis: Analysis): unknown[] => conversation.analysed(of, analysis).map((text) => steady(JSON.parse(text)));
-  return { conversation, encode, decode, analysed };
+  return { conversation, encode, decode };
 }
 
-const head = (type: string): object => ({ type, session_id: 'S', created_at: 'TIME' });
-const utterance = {
-  text: ' hello World',
-  start: 1,
-  end: 1.8,
-  language: 'en',
-  channel: 0,
-  confidence: 0.8,
-  words: [
-    { word: ' hello', start: 1, end: 1.3, confidence: 0.9 },
-    { word: ' World', start: 1.3, end: 1.8, confidence: 0.7 },
-  ],
-};
-const FAULT = { error: { code: 'FEATURE_NOT_ENABLED', message: 'This server has no language model for it.' }, tookMs: 0 } as const;
-const FAILED = { error: { message: FAULT.error.message }, data: null };
-const NOT_OFFERED = { success: false, is_empty: true, exec_time: 0, error: { status_code: 501, exception: 'NotEnabled', message: FAULT.error.message }, results: null };
-const transcription = { full_transcript: 'hello World', languages: ['en'], utterances: [utterance] };
+for (const vector of GLADIA_VECTORS) test(vector.name, () => replay(vector));
 
-test('from the client: audio in both ways, stop, and what is not known', proving('gladia', ['live: binary and base64 audio'], () => {
-  const { conversation, decode } = talk();
-  assert.deepEqual(
-    conversation.begin().map((command) => command.type === 'send' && steady(JSON.parse(command.messages[0] ?? ''))),
-    [head('start_session')],
-  );
-  assert.deepEqual(decode(Buffer.from([1, 2])), [[head('start_recording')], { type: 'audio', bytes: Buffer.from([1, 2]) }]);
-  assert.deepEqual(decode('{"type":"audio_chunk","data":{"chunk":"AQID"}}'), [{ type: 'audio', bytes: Buffer.from([1, 2, 3]) }]);
-  conversation.received(32_000);
-  for (const chunk of ['{"type":"audio_chunk","data":{"chunk":"?"}}', '{"type":"audio_chunk"}']) {
-    assert.deepEqual(decode(chunk), [[{ ...head('audio_chunk'), acknowledged: false, error: { message: 'data.chunk is not audio in base64.' }, data: null }]]);
+function replay({ init, begins, steps, callbacks }: GladiaVector): void {
+  const told: string[] = [];
+  const conversation = new GladiaConversation({ sessionId: 'S', init: GLADIA_INIT.parse(init), language: () => 'en', now: () => 0, onCallback: (type) => told.push(type) });
+  const shown = (texts: readonly string[]): unknown[] => texts.map((text) => steady(JSON.parse(text)));
+  const split = (commands: readonly Command[]): { readonly frames: unknown[]; readonly commands: object[] } => ({
+    frames: commands.flatMap((command) => (command.type === 'send' ? shown(command.messages) : [])),
+    commands: commands.flatMap((command) => (command.type === 'send' ? [] : [command.type === 'audio' ? { type: 'audio', binary: Buffer.from(command.bytes).toString('latin1') } : command])),
+  });
+  assert.deepEqual(split(conversation.begin()).frames, begins);
+  for (const [index, step] of steps.entries()) {
+    if ('client' in step) {
+      const message = typeof step.client === 'string' ? step.client : Buffer.from(step.client.binary, 'latin1');
+      assert.deepEqual(split(conversation.decode(message)), { frames: step.frames ?? [], commands: step.commands });
+    } else if ('taken' in step) {
+      conversation.received(step.taken[1] - step.taken[0]);
+      assert.deepEqual(shown(conversation.acknowledge(step.taken)), step.frames);
+    } else if ('event' in step) assert.deepEqual(shown(conversation.encode({ ...step.event, seq: index + 1 })), step.frames);
+    else if ('found' in step) assert.deepEqual(shown(conversation.analysed(step.of, step.found)), step.frames);
+    else if ('summary' in step) conversation.summarized(step.summary);
+    else assert.deepEqual(conversation.fail(new EarshotError(step.fault, 'x')), { messages: [], closeCode: step.closeCode, reason: `${step.fault}: x` });
   }
-  for (const text of ['{"type":"hello"}', 'no JSON', '[]']) assert.match(JSON.stringify(decode(text)), /not one that is known/);
-  const stopped = { ...head('stop_recording'), acknowledged: true, error: null, data: { recording_duration: 1, recording_left_to_process: 1 } };
-  assert.deepEqual(decode('{"type":"stop_recording"}'), [[stopped], { type: 'finish' }]);
-  assert.deepEqual(decode('{"type":"stop_recording"}'), [[stopped], { type: 'finish' }]);
-}));
+  if (callbacks) assert.deepEqual(told, callbacks);
+}
 
-test('to the client: every message, in order', () => {
-  const { conversation, encode, analysed } = talk();
-  conversation.received(64_000);
-  assert.deepEqual(
-    conversation.acknowledge([0, 3200]).map((text) => steady(JSON.parse(text))),
-    [{ ...head('audio_chunk'), acknowledged: true, error: null, data: { byte_range: [0, 3200], time_range: [0, 0.1] } }],
-  );
-  assert.deepEqual(encode({ type: 'speech.started', laneIndex: 1, atSample: 19_840 }), [{ ...head('speech_start'), data: { time: 1.24, channel: 1 } }]);
-  assert.deepEqual(encode({ type: 'speech.ended', laneIndex: 0, atSample: 32_000 }), [{ ...head('speech_end'), data: { time: 2, channel: 0 } }]);
-  const transcript = (isFinal: boolean): object => ({ ...head('transcript'), data: { id: '00_00000000', is_final: isFinal, utterance } });
-  assert.deepEqual(encode({ type: 'utterance.interim', utterance: HELLO_WORLD }), [transcript(false)]);
-  assert.deepEqual(encode({ type: 'utterance.final', utterance: HELLO_WORLD, endedBy: 'silence' }), [
-    transcript(true),
-  ]);
-  const failed = { translations: ['fr', 'de'].map((language) => ({ language, found: FAULT })), entities: FAULT, sentiments: FAULT };
-  assert.deepEqual(analysed(HELLO_WORLD, failed), [
-    { ...head('translation'), ...FAILED },
-    { ...head('translation'), ...FAILED },
-    { ...head('named_entity_recognition'), ...FAILED },
-    { ...head('sentiment_analysis'), ...FAILED },
-  ]);
-  assert.deepEqual(analysed(HELLO_WORLD, failed), [], 'once');
-  conversation.summarized(FAULT);
-  const totals = { laneIndex: 0, heardSamples: 32_000, speechSamples: 16_000, gapSamples: 0 };
-  assert.deepEqual(encode({ type: 'session.closed', reason: 'finished', lanes: [totals] }), [
-    { ...head('end_recording'), data: { recording_duration: 2 } },
-    { ...head('post_transcript'), data: transcription },
-    { ...head('post_summarization'), ...FAILED },
-    {
-      ...head('post_final_transcript'),
-      data: {
-        metadata: { audio_duration: 2, number_of_distinct_channels: 1, billing_time: 2, transcription_time: 0 },
-        transcription,
-        translation: NOT_OFFERED,
-        summarization: NOT_OFFERED,
-        named_entity_recognition: NOT_OFFERED,
-        sentiment_analysis: { ...NOT_OFFERED, results: '' },
-      },
-    },
-    head('end_session'),
-  ]);
+test('every message of the vendor is in the vectors, both ways', () => {
+  const recorded = JSON.stringify(GLADIA_VECTORS);
+  for (const type of ['start_session', 'start_recording', 'audio_chunk', 'stop_recording', 'speech_start', 'speech_end', 'transcript', 'translation', 'named_entity_recognition', 'sentiment_analysis', 'end_recording', 'post_transcript', 'post_summarization', 'post_final_transcript', 'end_session']) {
+    assert.ok(recorded.includes(`"type":"${type}"`), type);
+  }
 });
 
 test('utterances are numbered by channel; one that was nothing is not told', () => {
