@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { chooseEngine, type EngineChoice } from '../media/engines/choice.ts';
 import { startMediasoupEngine } from '../media/engines/mediasoup.ts';
-import { createWeriftEngine } from '../media/engines/werift.ts';
+import { createThreadedEngine } from '../media/engines/threads/threaded-engine.ts';
 import type { Config } from './config/config.ts';
 import type { ObserveStage } from './core/stages.ts';
 import type { Logger } from './observability/logger.ts';
@@ -24,8 +24,9 @@ export function createMediaEngine(config: Config, log?: Logger, observe?: Observ
   return chooseEngine(config.mediaEngine, {
     mediasoup: () => startMediasoupEngine({ ...common, announcedAddresses, port: mediaPort, workers: mediaWorkers ?? (mediaPort === 0 ? availableParallelism() : 1) }),
     werift: () =>
-      createWeriftEngine({
+      createThreadedEngine({
         ...common,
+        threads: config.mediaThreads ?? Math.ceil(availableParallelism() / 2),
         additionalHostAddresses: ['127.0.0.1', ...announcedAddresses],
         ...(udpPorts !== undefined && { portRange: portRange(udpPorts) }),
       }),

@@ -7,7 +7,7 @@ const HERE = import.meta.dirname;
 const ENGINE_RECEIVER = path.join(HERE, '../../media/engines/testing/ingest-receiver.ts');
 
 /** What can be measured, in the order in which it is. */
-export const RECEIVERS: readonly string[] = ['bare', 'werift'];
+export const RECEIVERS: readonly string[] = ['bare', 'werift', 'threads'];
 
 type Reply = ReceiverReply | SenderReply;
 

@@ -4,6 +4,7 @@
  *   npm run bench:ingest -- [--streams 25,100,200,400] [--seconds N] [--only bare,werift] [--profile gcm|cm] [--json]
  */
 import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { cpuSeconds } from './process-cpu.ts';
 import { receiverOf, RECEIVERS, Sender } from './ingest-processes.ts';
@@ -16,6 +17,9 @@ const srtpProfileOf = (profile: string): 1 | 7 => (profile === 'cm' ? 1 : 7);
 /** Connections that are made at a time. */
 const CONNECTING = 8;
 const WARM_SECONDS = 2;
+const DRAIN_MS = 500;
+
+const OURS: readonly string[] = ['mediasoup', 'werift', 'threads'];
 
 interface Row {
   readonly receiver: string;
@@ -57,9 +61,12 @@ async function measure(name: string, streams: number, seconds: number, profile: 
   if (name === 'bare') await connectBare(receiver, sender, streams, profile);
   else await connect(receiver, sender, streams, srtpProfileOf(profile));
   await sender.ask({ kind: 'play', seconds: WARM_SECONDS }, 'sent');
+  await sleep(DRAIN_MS);
   await receiver.ask({ kind: 'start' }, 'started');
   const cpuBefore = cpuSeconds(receiver.pid);
   const { packets: sent } = await sender.ask({ kind: 'play', seconds }, 'sent');
+  // What is still in the socket has been paid for when it has been taken.
+  await sleep(DRAIN_MS);
   const cpu = cpuSeconds(receiver.pid) - cpuBefore;
   const { packets, loopP99Ms, rssBytes } = await receiver.ask({ kind: 'stop' }, 'stopped');
   const bytesPerStream = (rssBytes - rssBefore) / streams;
@@ -113,7 +120,7 @@ function summary(rows: readonly Row[]): object {
     const row = at(name);
     return row && bare ? row.cpuUsPerPacket / bare.cpuUsPerPacket : null;
   };
-  const ours = rows.filter((row) => row.receiver === 'werift' || row.receiver === 'mediasoup');
+  const ours = rows.filter((row) => OURS.includes(row.receiver));
   return {
     streams,
     mediasoup_vs_bare: ratio('mediasoup'),

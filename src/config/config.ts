@@ -84,11 +84,12 @@ const schema = z.strictObject({
     .max(64)
     .optional()
     .describe('Worker processes of mediasoup, each on a port of its own: `mediaPort` and those after it. Default: one where `mediaPort` is set, else one per core.'),
+  mediaThreads: z.coerce.number().int().min(0).max(64).optional().describe('Threads that receive, decrypt and decode WebRTC audio in the engine werift, each with a UDP port of its own. Default: one for every two cores; 0: none but the server itself.'),
   udpPorts: z
     .string()
     .regex(/^\d+-\d+$/)
     .optional()
-    .describe('UDP port for WebRTC with werift, of which all connections share one, as `40000-40000`; of a longer range the first that is free. Default: any.'),
+    .describe('UDP ports for WebRTC with werift, as `40000-40003`: all connections of a thread share one, the first that is free; no more threads than ports. Default: any.'),
   relays: z
     .preprocess(fromJson, z.array(relay).refine((relays) => new Set(relays.map(({ id }) => id)).size === relays.length, 'each relay needs an id of its own'))
     .default([])

@@ -4,6 +4,7 @@
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { MediaEngine, RemoteTrack } from '../../../src/core/media-engine.ts';
+import { createThreadedEngine } from '../threads/threaded-engine.ts';
 import { createWeriftEngine } from '../werift.ts';
 
 interface Command {
@@ -14,6 +15,7 @@ interface Command {
 
 const engines: Readonly<Record<string, () => MediaEngine>> = {
   werift: () => createWeriftEngine({ maxPeers: 10_000 }),
+  threads: () => createThreadedEngine({ maxPeers: 10_000, threads: 2 }),
 };
 
 const [name = ''] = process.argv.slice(2);

@@ -1,0 +1,43 @@
+import type { TrackStats } from '../../../src/core/media-engine.ts';
+
+/** A track's statistics where both threads see them. Numbers are whole at any time; one that is not known is NaN. */
+export type SharedStats = Float64Array<SharedArrayBuffer>;
+
+const COUNTED = [
+  'packetsReceived',
+  'packetsLost',
+  'packetsLate',
+  'packetsRecovered',
+  'recoveredByFec',
+  'recoveredByRed',
+  'recoveredByRetransmission',
+  'packetsReordered',
+  'retransmissionsAsked',
+  'concealedSamples',
+  'gapSamples',
+  'jitterMs',
+  'targetDelayMs',
+  'bufferMs',
+  'driftCorrectionSamples',
+] as const satisfies readonly (keyof TrackStats)[];
+const NULLABLE = ['driftPpm', 'roundTripMs'] as const satisfies readonly (keyof TrackStats)[];
+
+type Named = (typeof COUNTED)[number] | (typeof NULLABLE)[number];
+
+export const createSharedStats = (): SharedStats => new Float64Array(new SharedArrayBuffer((COUNTED.length + NULLABLE.length) * 8));
+
+export function writeStats(shared: SharedStats, stats: TrackStats): void {
+  COUNTED.forEach((name, i) => (shared[i] = stats[name]));
+  NULLABLE.forEach((name, i) => (shared[COUNTED.length + i] = stats[name] ?? NaN));
+}
+
+export function readStats(shared: SharedStats): TrackStats {
+  const stats: Partial<Record<Named, number | null>> = {};
+  COUNTED.forEach((name, i) => (stats[name] = shared[i] ?? 0));
+  NULLABLE.forEach((name, i) => {
+    const value = shared[COUNTED.length + i] ?? NaN;
+    stats[name] = Number.isNaN(value) ? null : value;
+  });
+  // A test holds the lists of names against what a source says.
+  return stats as TrackStats;
+}
