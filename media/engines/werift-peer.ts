@@ -125,6 +125,7 @@ export class WeriftPeer implements Peer {
       if (this.#isClosing()) throw new Error('closed while the offer was applied');
       const answer = await connection.createAnswer();
       await connection.setLocalDescription(answer);
+      for (const transport of connection.dtlsTransports) restartIce(transport);
     } catch (cause) {
       await this.#rollBack(connection, isFirst);
       throw new EarshotError('SDP_INVALID', 'The offer cannot be applied.', { cause });
@@ -317,4 +318,11 @@ export class WeriftPeer implements Peer {
       this.#options.warn(`The peer's ${handler} handler threw.`, cause);
     }
   }
+}
+
+/** werift restarts ICE in the description only, and never checks the new pairs once DTLS is connected. */
+function restartIce({ state, iceTransport }: RTCDtlsTransport): void {
+  if (state !== 'connected' || iceTransport.connection.nominated) return;
+  // What fails is told as the state of the connection.
+  iceTransport.start().catch(() => undefined);
 }

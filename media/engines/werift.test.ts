@@ -3,11 +3,15 @@ import { createSocket } from 'node:dgram';
 import dnsPromises from 'node:dns/promises';
 import { once } from 'node:events';
 import test from 'node:test';
+import { UdpTransport } from 'werift';
+import type { StunProtocol } from 'werift';
 import type { AudioSource, LaneAudio } from '../../src/core/audio.ts';
 import type { MediaEngine, Peer, PeerHandlers, RemoteTrack } from '../../src/core/media-engine.ts';
 import { mediaEngineChecks, mediaEngineConformance } from './conformance.ts';
 import type { EngineSettings } from './conformance.ts';
+import { Observed, within } from './testing/observed.ts';
 import { RtcClient } from './testing/rtc-client.ts';
+import { assertTones, hear, render, tones, tonesSamples } from './testing/tones.ts';
 import { createWeriftEngine } from './werift.ts';
 
 const HANDLERS: PeerHandlers = { track: () => undefined, state: () => undefined };
@@ -153,6 +157,40 @@ test('all peers share one port; a taken one is passed by, and none that is free 
   const answers = await Promise.all([1, 2].map(() => engine.createPeer(HANDLERS).answer(offer)));
   assert.deepEqual(new Set(answers.flatMap(ports)), new Set([String(port)]));
   await Promise.all([engine.close(), next.close(), client.close()]);
+});
+
+/** The client's network changes: what it sends comes from other ports from now on, after its ICE has been restarted. */
+async function moveAndRestart(client: RtcClient, peer: Peer): Promise<void> {
+  const { iceTransport } = client.connection.dtlsTransports[0] ?? assert.fail();
+  const { protocols } = iceTransport.connection as unknown as { readonly protocols: readonly StunProtocol[] };
+  for (const protocol of protocols) {
+    const before = protocol.transport;
+    protocol.transport = await UdpTransport.init('udp4');
+    protocol.transport.onData = before.onData;
+    if (protocol.localCandidate) protocol.localCandidate.port = protocol.transport.port;
+    await before.close();
+  }
+  client.connection.restartIce();
+  await client.accept(await peer.answer(await client.offer(false)));
+  // werift does not do so by itself once DTLS is connected.
+  await iceTransport.start();
+}
+
+test('after a restart of ICE audio comes from where the client has gone', async () => {
+  const engine = createWeriftEngine();
+  const client = new RtcClient();
+  client.addTrack();
+  const observed = new Observed(engine);
+  await client.accept(await observed.peer.answer(await client.offer()));
+  await within('the client connects', client.connected());
+  client.send(0, tones([440]));
+  const track = await observed.track(0);
+  assertTones(render(await hear(track, tonesSamples(1))), [440]);
+  await within('ICE is restarted', moveAndRestart(client, observed.peer));
+  client.send(0, tones([880]), 20);
+  while (track.stats().packetsReceived < 40) await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(observed.states, ['connecting', 'connected']);
+  await Promise.all([engine.close(), client.close()]);
 });
 
 test('a closed engine makes no peers', async () => {
