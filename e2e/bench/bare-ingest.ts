@@ -46,9 +46,9 @@ process.on('message', (command: ReceiverCommand) => {
     globalThis.gc?.();
     counts = { packets: 0, samples: 0 };
     loop.reset();
-    reply({ kind: 'started', rssBytes: process.memoryUsage().rss });
+    reply({ kind: 'started' });
   }
-  if (command.kind === 'stop') reply({ kind: 'stopped', ...counts, loopP99Ms: loop.percentile(99) / 1e6 - 1, rssBytes: process.memoryUsage().rss });
+  if (command.kind === 'stop') reply({ kind: 'stopped', ...counts, loopP99Ms: loop.percentile(99) / 1e6 - 1 });
 });
 process.on('disconnect', () => process.exit(0));
 reply({ kind: 'ready' });

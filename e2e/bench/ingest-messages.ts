@@ -24,7 +24,7 @@ export type ReceiverReply =
   | { readonly kind: 'ready' }
   | { readonly kind: 'answer'; readonly id: number; readonly sdp: string }
   | { readonly kind: 'port'; readonly port: number }
-  | { readonly kind: 'started'; readonly rssBytes: number }
+  | { readonly kind: 'started' }
   /** Samples are at 16 kHz; a receiver that cannot measure its loop says 0. */
-  | { readonly kind: 'stopped'; readonly packets: number; readonly samples: number; readonly loopP99Ms: number; readonly rssBytes: number }
+  | { readonly kind: 'stopped'; readonly packets: number; readonly samples: number; readonly loopP99Ms: number }
   | { readonly kind: 'failed'; readonly reason: string };

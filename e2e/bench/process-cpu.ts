@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 /** The kernel counts in hundredths of a second on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100;
@@ -24,4 +24,28 @@ export function machineSeconds(): { readonly busy: number; readonly stolen: numb
     .slice(1)
     .map(Number);
   return { busy: (user + nice + system + irq + softirq) / TICKS_PER_SECOND, stolen: steal / TICKS_PER_SECOND };
+}
+
+/** A process with the processes that it started, and theirs. */
+export function family(pid: number): number[] {
+  let children: string;
+  try {
+    children = readdirSync(`/proc/${pid}/task`)
+      .map((task) => readFileSync(`/proc/${pid}/task/${task}/children`, 'latin1'))
+      .join(' ');
+  } catch {
+    return [pid];
+  }
+  return [pid, ...children.split(/\s+/).filter(Boolean).flatMap((child) => family(Number(child)))];
+}
+
+const PAGE_BYTES = 4096;
+
+/** Memory of a process that is in RAM; 0 once it is gone. */
+export function residentBytes(pid: number): number {
+  try {
+    return Number(readFileSync(`/proc/${pid}/statm`, 'latin1').split(' ')[1]) * PAGE_BYTES;
+  } catch {
+    return 0;
+  }
 }

@@ -4,6 +4,7 @@
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { MediaEngine, RemoteTrack } from '../../../src/core/media-engine.ts';
+import { startMediasoupEngine } from '../mediasoup.ts';
 import { createThreadedEngine } from '../threads/threaded-engine.ts';
 import { createWeriftEngine } from '../werift.ts';
 
@@ -13,13 +14,14 @@ interface Command {
   readonly sdp: string;
 }
 
-const engines: Readonly<Record<string, () => MediaEngine>> = {
+const engines: Readonly<Record<string, () => MediaEngine | Promise<MediaEngine>>> = {
+  mediasoup: () => startMediasoupEngine({ maxPeers: 10_000, workers: 1 }),
   werift: () => createWeriftEngine({ maxPeers: 10_000 }),
   threads: () => createThreadedEngine({ maxPeers: 10_000, threads: 2 }),
 };
 
 const [name = ''] = process.argv.slice(2);
-const engine = engines[name]?.();
+const engine = await engines[name]?.();
 if (!engine) throw new Error(`There is no engine ${name}.`);
 const tracks = new Set<RemoteTrack>();
 let samples = 0;
@@ -49,9 +51,9 @@ process.on('message', ({ kind, id, sdp }: Command) => {
     packetsBefore = packets();
     samples = 0;
     loop.reset();
-    reply({ kind: 'started', rssBytes: process.memoryUsage().rss });
+    reply({ kind: 'started' });
   } else {
-    reply({ kind: 'stopped', packets: packets() - packetsBefore, samples, loopP99Ms: loop.percentile(99) / 1e6 - 1, rssBytes: process.memoryUsage().rss });
+    reply({ kind: 'stopped', packets: packets() - packetsBefore, samples, loopP99Ms: loop.percentile(99) / 1e6 - 1 });
   }
 });
 process.on('disconnect', () => process.exit(0));
