@@ -1,16 +1,19 @@
-import { msToSamples } from '../../src/core/audio.ts';
+import { SAMPLES_PER_MS, msToSamples } from '../../src/core/audio.ts';
 import type { AudioSource, GapCause, LaneAudio } from '../../src/core/audio.ts';
 import type { Clock } from '../../src/core/clock.ts';
 import type { TrackStats } from '../../src/core/media-engine.ts';
 import type { ObserveStage } from '../../src/core/stages.ts';
 import type { RtpFormats } from './formats.ts';
 import type { JitterBufferItem } from './jitter-buffer.ts';
+import { DriftCorrection, QuietFrames, stretched } from './drift-correction.ts';
+import { LaneClock } from './lane-clock.ts';
 import { LaneQueue } from './lane-queue.ts';
 import { isDtxPacket, opusFrameTicks, opusPacketHasFec, opusPacketTicks } from './opus-packet.ts';
 import { CONCEALMENT_STEP_SAMPLES, OpusDecoder, TICKS_PER_SAMPLE } from './opus.ts';
 import { PacketIntake } from './packet-intake.ts';
 import type { RtpPacket } from './packet.ts';
 import { Timeline } from './timeline.ts';
+import type { Placement } from './timeline.ts';
 
 export interface RtpSourceOptions {
   readonly clock: Clock;
@@ -38,6 +41,8 @@ export interface RtpSourceOptions {
 
 /** While nothing comes, time that passed is announced this often, in ms. */
 const ANNOUNCE_EVERY_MS = 100;
+/** A gap up to this, with no packet missing, is the clocks' difference: the frame behind it is made longer instead. */
+const MAX_STRETCH_SAMPLES = 4;
 
 type PacketItem = Extract<JitterBufferItem, { kind: 'packet' }>;
 
@@ -55,7 +60,9 @@ type PacketItem = Extract<JitterBufferItem, { kind: 'packet' }>;
  *   by the arrival clock, less the wait for a missing packet, is put out as gaps of cause `dtx` or `mute`, every 100 ms. When packets
  *   come again RTP time has the word: what it says beyond the announced gap follows as a gap; if too much was
  *   announced, nothing is taken back, the audio follows at once, and later gaps are shorter by the surplus
- *   (see {@link Timeline}).
+ *   (see {@link Timeline}); in pauses every other silent frame is left out, and frames of speech lose a sample each.
+ * - Drift: lane time is kept to the time of `clock` ({@link LaneClock}) by making gaps longer or shorter, and frames of speech by a
+ *   sample, before the two differ by a frame.
  *
  * Every item starts where the one before it ended, the first at sample 0 with the first packet.
  */
@@ -67,6 +74,9 @@ export class RtpSource implements AudioSource {
   readonly #muteAfterMs: number;
   readonly #intake: PacketIntake;
   readonly #timeline = new Timeline();
+  readonly #laneClock = new LaneClock();
+  readonly #drift = new DriftCorrection();
+  readonly #quiet = new QuietFrames();
   readonly #decoder = new OpusDecoder();
   readonly #queue: LaneQueue;
   readonly #queuedMs = new WeakMap<LaneAudio, number>();
@@ -113,12 +123,22 @@ export class RtpSource implements AudioSource {
 
   /** Takes decrypted RTCP of the track's transport; what is about other streams is passed over. `nowMs` as for `push`. */
   receiveRtcp(compound: Uint8Array, nowMs: number): void {
-    if (!this.#closed) this.#intake.receiveRtcp(compound, nowMs, () => undefined);
+    if (this.#closed) return;
+    this.#intake.receiveRtcp(compound, nowMs, ({ timestamp, ntpMs }) => {
+      this.#laneClock.onSenderReport(timestamp, ntpMs, nowMs);
+    });
+    this.#noteRoundTrip(nowMs);
+  }
+
+  /** When the lane's sample 0 was captured, by `clock`: undefined before the first packet, and moves a little in the first 3 s. */
+  get originMs(): number | undefined {
+    return this.#laneClock.originMs;
   }
 
   /** For engines that measure the round trip by themselves. */
   setRoundTrip(roundTripMs: number): void {
     this.#intake.setRoundTrip(roundTripMs);
+    this.#noteRoundTrip(this.#clock.nowMs());
   }
 
   /** What the packets hold, after a negotiation. */
@@ -144,8 +164,8 @@ export class RtpSource implements AudioSource {
       jitterMs: intake.jitterMs,
       targetDelayMs: intake.targetDelayMs,
       bufferMs: this.#intake.heldMs(this.#clock.nowMs()),
-      driftPpm: null,
-      driftCorrectionSamples: 0,
+      driftPpm: this.#laneClock.driftPpm ?? null,
+      driftCorrectionSamples: this.#drift.totalSamples,
       roundTripMs: intake.roundTripMs ?? null,
     };
   }
@@ -160,6 +180,11 @@ export class RtpSource implements AudioSource {
 
   [Symbol.asyncIterator](): AsyncIterator<LaneAudio, void, void> {
     return this.#queue[Symbol.asyncIterator]();
+  }
+
+  #noteRoundTrip(nowMs: number): void {
+    const { roundTripMs } = this.#intake;
+    if (roundTripMs !== undefined) this.#laneClock.onRoundTrip(roundTripMs, nowMs);
   }
 
   #onTaken(item: LaneAudio): void {
@@ -218,7 +243,7 @@ export class RtpSource implements AudioSource {
     this.#playPacket(item);
   }
 
-  #playPacket({ packet, arrivalMs, restart }: PacketItem): void {
+  #playPacket({ packet, arrivalMs, isCopy, restart }: PacketItem): void {
     const { payload } = packet;
     const ticks = opusPacketTicks(payload);
     if (ticks === undefined) {
@@ -227,8 +252,12 @@ export class RtpSource implements AudioSource {
       return;
     }
     if (restart) this.#decoder.reset();
-    const { gapSamples, surplus } = this.#timeline.place(packet.timestamp, ticks, arrivalMs, restart);
-    if (gapSamples > 0) this.#fill(gapSamples, payload, restart);
+    else this.#correctDrift(packet.timestamp);
+    const placement = this.#timeline.place(packet.timestamp, ticks, arrivalMs, restart);
+    const stretchSamples = this.#missing === 0 && placement.gapSamples <= MAX_STRETCH_SAMPLES ? placement.gapSamples : 0;
+    if (placement.gapSamples > stretchSamples) this.#fill(placement.gapSamples, payload, restart);
+    // A copy came with another packet, whose time it is.
+    if (!isCopy) this.#laneClock.observe(packet.timestamp, ticks, arrivalMs, placement.isNewClock);
     this.#missing = 0;
     this.#announcing = undefined;
     this.#lastArrivalMs = Math.max(this.#lastArrivalMs ?? arrivalMs, arrivalMs);
@@ -237,9 +266,24 @@ export class RtpSource implements AudioSource {
     this.#observe('jitter', startMs - arrivalMs);
     const pcm = this.#decoder.decode(payload);
     this.#observe('decode', this.#clock.nowMs() - startMs);
-    if (surplus) this.#surplus += 1;
-    else if (pcm) this.#putPcm(pcm);
+    if (placement.surplus) this.#surplus += 1;
+    else if (pcm) this.#putFrame(pcm, placement, stretchSamples, arrivalMs);
     else this.#concealCorrupt(ticks / TICKS_PER_SAMPLE);
+  }
+
+  /** Moves the place of RTP time in the lane toward the time of the clock. */
+  #correctDrift(timestamp: number): void {
+    const laneMs = this.#laneClock.laneMs(timestamp);
+    if (laneMs === undefined) return;
+    const expected = this.#timeline.expectedSample(timestamp);
+    const silence = this.#missing === 0 ? Math.max(0, expected - this.#timeline.positionSamples) : 0;
+    this.#timeline.shift(this.#drift.next(laneMs * SAMPLES_PER_MS - expected, silence > MAX_STRETCH_SAMPLES ? silence : 0));
+  }
+
+  /** A decoded frame, longer or shorter where the lane's time wants it, or none at all. */
+  #putFrame(pcm: Int16Array, { aheadSamples }: Placement, stretchSamples: number, nowMs: number): void {
+    if (aheadSamples >= pcm.length && this.#quiet.mayDrop(pcm, nowMs)) return;
+    this.#putPcm(stretched(pcm, aheadSamples > 0 ? -1 : stretchSamples));
   }
 
   /** Fills the time before a packet: with made-up audio where packets were lost, with a gap otherwise. */

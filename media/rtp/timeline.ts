@@ -14,8 +14,12 @@ const MAX_DRIFT = 0.001;
 export interface Placement {
   /** Lane samples between what came before and this packet; 0 when it follows at once. */
   readonly gapSamples: number;
+  /** Samples by which the lane is ahead of where the packet belongs: announced silence that turned out to be audio. */
+  readonly aheadSamples: number;
   /** The packet is more audio than time has passed for: it is left out. */
   readonly surplus: boolean;
+  /** Its RTP time has nothing to do with the one before. */
+  readonly isNewClock: boolean;
 }
 
 /**
@@ -29,7 +33,8 @@ export interface Placement {
  *
  * - RTP time is ahead: the difference is a gap (DTX, loss, mute).
  * - The lane is ahead, because silence was announced while a packet was only late: positions never go back and audio
- *   is never dropped for it. The packet follows where the lane is, and the surplus is taken out of the next gaps.
+ *   is never dropped for it. The packet follows where the lane is, and the surplus is taken out of the next gaps
+ *   (and, by the caller, out of pauses: `aheadSamples`).
  * - RTP time jumped (the stream restarted, went back by more than 120 ms, or is ahead of all time that has passed, or the
  *   lane is ahead by more than {@link MAX_AHEAD_MS}): the packet is placed by its arrival time instead, and RTP time
  *   counts from there.
@@ -55,6 +60,17 @@ export class Timeline {
     this.#laneTicks += samples * TICKS_PER_SAMPLE;
   }
 
+  /** Where RTP time would place a packet, in lane samples, if its clock goes on. */
+  expectedSample(timestamp: number): number {
+    if (this.#firstArrivalMs === undefined) return 0;
+    return (this.#nextTicks + timestampDifference(timestamp, this.#nextTimestamp)) / TICKS_PER_SAMPLE;
+  }
+
+  /** From now on RTP time means a place so much later in the lane, or earlier. */
+  shift(samples: number): void {
+    this.#nextTicks += samples * TICKS_PER_SAMPLE;
+  }
+
   /** The next packet in sequence order. Call `advance` for the gap and the audio that were made of it, before the next. */
   place(timestamp: number, durationTicks: number, arrivalMs: number, restart: boolean): Placement {
     if (this.#firstArrivalMs === undefined) {
@@ -76,7 +92,8 @@ export class Timeline {
     this.#nextTimestamp = (timestamp + durationTicks) >>> 0;
     this.#nextTicks = startTicks + durationTicks;
     this.#lastArrivalMs = Math.max(this.#lastArrivalMs, arrivalMs);
-    return { gapSamples: surplus ? 0 : wholeSamples(startTicks - this.#laneTicks), surplus };
+    const offsetTicks = surplus ? 0 : startTicks - this.#laneTicks;
+    return { gapSamples: wholeSamples(offsetTicks), aheadSamples: wholeSamples(-offsetTicks), surplus, isNewClock: isWild };
   }
 
   /** Lane samples that have passed without a packet until `nowMs`, less what is announced already. */
@@ -90,7 +107,7 @@ export class Timeline {
   #placeByArrival(arrivalMs: number, durationTicks: number, limitTicks: number): number {
     const elapsedTicks = Math.max(0, Math.round((arrivalMs - this.#lastArrivalMs) * TICKS_PER_MS));
     const byArrival = this.#nextTicks + Math.max(0, elapsedTicks - durationTicks);
-    return Math.max(this.#laneTicks, Math.min(byArrival, limitTicks - durationTicks));
+    return Math.min(byArrival, limitTicks - durationTicks);
   }
 
   #limitTicks(nowMs: number): number {

@@ -27,6 +27,11 @@ export class WindowedMinimum {
     return this.#parts.length === 0 ? undefined : Math.min(...this.#parts.map(({ least }) => least));
   }
 
+  /** Forgets all that was added. */
+  clear(): void {
+    this.#parts.length = 0;
+  }
+
   /** Moves all that was added, when the axis of the values was moved. */
   shift(by: number): void {
     for (const part of this.#parts) part.least += by;
