@@ -65,7 +65,7 @@ export class WebRtcSessions {
         track: (track) => {
           stats.set(track.label, () => track.stats());
           try {
-            session.addLane(handover?.splice(track.source) ?? track.source, track.label);
+            session.addLane(handover?.splice(track.source) ?? track.source, track.label, { joins: true });
           } catch {
             // Too many tracks, or the session is closing: the track is not heard, which `addLane` made sure of.
           }

@@ -85,7 +85,7 @@ test('a clock that stood still while time was announced goes on from where the l
   const resumed = 320 + 3_600_000 * 16;
   assert.equal(play(timeline, 960, 3_600_000), resumed);
   assert.equal(play(timeline, 1920, 3_600_020), resumed + 320);
-  assert.equal(play(timeline, 2880 + 48_000, 3_601_040), resumed + 320 + 16_000, 'and counts from there');
+  assert.equal(play(timeline, 2880 + 48_000, 3_601_040), resumed + 320 + 16_000, 'and counts from where its arrival was');
 });
 
 test('a sender that claims more audio than time has passed is held to two seconds ahead', () => {

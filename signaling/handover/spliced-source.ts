@@ -50,6 +50,11 @@ export class SplicedSource implements AudioSource {
     return source.queuedEndSample === undefined ? 0 : source.queuedEndSample + offset;
   }
 
+  /** Positions run on from the first way's. */
+  get originMs(): number | undefined {
+    return this.#first.originMs;
+  }
+
   /** The first way is given up. Resolves with the position up to which the lane has heard it, once it has. */
   cut(): Promise<number> {
     this.#cutting = true;

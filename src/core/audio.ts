@@ -32,6 +32,11 @@ export type LaneAudio = PcmFrame | AudioGap;
 export interface AudioSource extends AsyncIterable<LaneAudio> {
   /** End of what is queued for the reader already, in samples; absent where the source does not know. */
   readonly queuedEndSample?: number;
+  /**
+   * When sample 0 was captured, in ms of the session's clock, as it is known by now; absent where the source does not know, and before
+   * its first audio.
+   */
+  readonly originMs?: number | undefined;
   close(): void;
 }
 

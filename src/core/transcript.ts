@@ -118,15 +118,19 @@ export function textOf(words: readonly Word[]): string {
   return words.reduce((text, word) => (text === '' || (ENDS_UNSPACED.test(text) && BEGINS_UNSPACED.test(word.text)) ? text + word.text : `${text} ${word.text}`), '');
 }
 
-/** The event of a lane that began so much after the session's first audio, in the session's time. What was heard is counted as it is. */
+/**
+ * The event of a lane that began so much after the session's first audio, in the session's time. What was heard is counted as it is.
+ * A lane may turn out to have begun a moment before: what is from before the session's first sample is told as of it.
+ */
 export function delayed(event: TranscriptEvent, offsetSamples: number): TranscriptEvent {
   if (offsetSamples === 0) return event;
-  if (event.type === 'speech.started' || event.type === 'speech.ended') return { ...event, atSample: event.atSample + offsetSamples };
+  const moved = (sample: number): number => Math.max(0, sample + offsetSamples);
+  if (event.type === 'speech.started' || event.type === 'speech.ended') return { ...event, atSample: moved(event.atSample) };
   if (event.type !== 'utterance.interim' && event.type !== 'utterance.final') return event;
   const move = <T extends { readonly startSample: number; readonly endSample: number }>(each: T): T => ({
     ...each,
-    startSample: each.startSample + offsetSamples,
-    endSample: each.endSample + offsetSamples,
+    startSample: moved(each.startSample),
+    endSample: moved(each.endSample),
   });
   return { ...event, utterance: { ...move(event.utterance), words: event.utterance.words.map(move) } };
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import type { AudioSource } from '../audio.ts';
 import { ManualClock } from '../clock.ts';
 import { EarshotError } from '../errors.ts';
 import { FedSource, joined, loud, quiet, settle } from '../testing/audio.ts';
@@ -335,6 +336,24 @@ test('a client that waits for a busy recognizer is not idle; once it is heard, t
   assert.equal(session.state, 'open');
   clock.advance(1200);
   assert.equal((await ended()).error?.code, 'SESSION_IDLE');
+});
+
+test('lanes that join are told by when their audio was captured, not by when it came, and as it is known by then', async () => {
+  const { clock, session, events } = rig();
+  /** Captured at `originMs`, which the source knows better a moment later. */
+  const captured = (originMs: number): AudioSource => {
+    const fed = new FedSource().pcm(joined(quiet(500), loud(1000), quiet(1000))).end();
+    let asked = 0;
+    return { close: () => fed.close(), [Symbol.asyncIterator]: () => fed[Symbol.asyncIterator](), get originMs() { return originMs + ((asked += 1) === 1 ? 40 : 0); } };
+  };
+  clock.advance(5000);
+  session.addLane(captured(4900), 'near', { joins: true });
+  await settle();
+  clock.advance(300);
+  session.addLane(captured(4750), 'far', { joins: true });
+  await session.settled();
+  const starts = events.flatMap((event) => (event.type === 'utterance.final' ? [event.utterance.words[0]!.startSample] : []));
+  assert.equal(starts[1]! - starts[0]!, -150 * 16);
 });
 
 test('who joins later is told in the session’s time under the given name, and pays for no more than was heard', async () => {

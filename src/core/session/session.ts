@@ -68,8 +68,8 @@ export interface LanePart {
   /** Who speaks on it, where that is known: its words are given to that name. */
   readonly speaker?: string;
   /**
-   * It joins lanes that may have begun before it: its times count from the first audio of the session instead of its own, as near as
-   * audio arrives. Default false.
+   * It joins lanes that may have begun before it: its times count from the first audio of the session instead of its own; by when the
+   * audio was captured where its source knows, else by when it came. Default false.
    */
   readonly joins?: boolean;
 }
@@ -111,8 +111,8 @@ export class Session {
   #lastAudioMs: number;
   /** Pieces of audio that lanes have taken and not yet heard out. */
   #beingHeard = 0;
-  /** When the first audio came. */
-  #firstAudioMs: number | undefined;
+  /** When the first audio was captured, or came: asked for anew, since sources learn. */
+  #sessionOriginMs: (() => number) | undefined;
   #audioBytes: number | null = null;
   #gate: IntakeGate | undefined;
   #endpointing: EndpointingOptions;
@@ -287,9 +287,12 @@ export class Session {
 
   #startLane(index: number, source: AudioSource, label: string, part: LanePart): void {
     this.#attribution.laneOpened(index, part.speaker);
-    let offsetSamples = 0;
-    const onFirstAudio = (afterMs: number): void => {
-      if (part.joins === true) offsetSamples = msToSamples(afterMs);
+    let laneOriginMs: (() => number) | undefined;
+    const offsetSamples = (): number =>
+      part.joins === true && laneOriginMs && this.#sessionOriginMs ? msToSamples(laneOriginMs() - this.#sessionOriginMs()) : 0;
+    const onFirstAudio = (cameMs: number): void => {
+      laneOriginMs = () => source.originMs ?? cameMs;
+      this.#sessionOriginMs ??= laneOriginMs;
     };
     const options: LaneOptions = {
       index,
@@ -306,7 +309,7 @@ export class Session {
         this.#segmentsByLanguage.set(code, (this.#segmentsByLanguage.get(code) ?? 0) + 1);
       },
       emit: (event) => {
-        this.#log.append(this.#written(delayed(event, offsetSamples)));
+        this.#log.append(this.#written(delayed(event, offsetSamples())));
       },
     };
     // Who listens to voices needs them in the order in which they spoke.
@@ -329,13 +332,12 @@ export class Session {
   }
 
   /** Notes when audio arrives (gaps are not audio), and lets through what the gate allows. */
-  #observed(source: AudioSource, onFirstAudio: (afterMs: number) => void): AudioSource {
+  #observed(source: AudioSource, onFirstAudio: (cameMs: number) => void): AudioSource {
     const gate = this.#gate;
     let isFirst = true;
     const take = (item: LaneAudio): (() => void) => {
       if (isFirst) {
-        const nowMs = this.#deps.clock.nowMs();
-        onFirstAudio(nowMs - (this.#firstAudioMs ??= nowMs));
+        onFirstAudio(this.#deps.clock.nowMs());
         isFirst = false;
       }
       if (item.kind !== 'pcm') return () => undefined;
