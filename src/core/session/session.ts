@@ -288,15 +288,13 @@ export class Session {
   #startLane(index: number, source: AudioSource, label: string, part: LanePart): void {
     this.#attribution.laneOpened(index, part.speaker);
     let laneOriginMs: (() => number) | undefined;
-    const offsetSamples = (): number =>
-      part.joins === true && laneOriginMs && this.#sessionOriginMs ? msToSamples(laneOriginMs() - this.#sessionOriginMs()) : 0;
+    const offsetSamples = (): number => (part.joins === true && laneOriginMs && this.#sessionOriginMs ? msToSamples(laneOriginMs() - this.#sessionOriginMs()) : 0);
     const onFirstAudio = (cameMs: number): void => {
       laneOriginMs = () => source.originMs ?? cameMs;
       this.#sessionOriginMs ??= laneOriginMs;
     };
     const options: LaneOptions = {
-      index,
-      attribution: this.#attribution,
+      index, attribution: this.#attribution,
       source: this.#observed(source, onFirstAudio),
       lease: this.#deps.place.lease,
       detector: this.#deps.createDetector(),
