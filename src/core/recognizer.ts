@@ -87,6 +87,13 @@ export interface RecognizerStream {
   /** Opens a segment at `startSample`, at most {@link MAX_LOOK_BACK_SAMPLES} before the end of what was written. */
   beginSegment(startSample: number): void;
   /**
+   * Nothing was said for a while before `atSample`, the end of what was written; the segment may well end after some more silence. For
+   * engines that gain by knowing early; default: nothing is done with it.
+   */
+  pauseSegment?(atSample: number): void;
+  /** The open segment that paused goes on: speech begins at `atSample`, in what was written last. */
+  resumeSegment?(atSample: number): void;
+  /**
    * Ends the open segment at `endSample` (at most the end of what was written) and resolves with its words, possibly none.
    * The next segment may begin at once, and settle only after this one.
    */

@@ -16,6 +16,8 @@ export const ENDPOINTING_DEFAULTS = { endpointMs: 700, maxUtteranceMs: 30_000, s
 
 /** Audio before the detected start that goes to the recognizer too: detectors notice speech late. */
 const PRE_ROLL_SAMPLES = msToSamples(400);
+/** Silence after which a segment that goes on until a longer one is said to pause. */
+const HINTED_PAUSE_SAMPLES = msToSamples(250);
 /** Silence that ends a segment which has become long. */
 const LONG_SEGMENT_PAUSE_SAMPLES = msToSamples(160);
 /** From this share of the longest segment on, the shorter pause is enough. */
@@ -33,11 +35,14 @@ export interface JudgedWindow {
 
 /**
  * What the lane has to do. Per utterance: `utterance-start`, then `segment-start` and `segment-end` in turn, then `utterance-end`.
+ * In a segment that ends only after a longer silence: `segment-pause` where 250 ms were silent, and `segment-resume` if speech goes on.
  * Positions are lane samples; a segment never begins before the end of the one before it.
  */
 export type EndpointingAction =
   | { readonly type: 'utterance-start'; readonly atSample: number }
   | { readonly type: 'segment-start'; readonly atSample: number }
+  | { readonly type: 'segment-pause'; readonly atSample: number }
+  | { readonly type: 'segment-resume'; readonly atSample: number }
   | { readonly type: 'segment-end'; readonly atSample: number }
   | { readonly type: 'utterance-end'; readonly atSample: number; readonly endedBy: UtteranceEnd };
 
@@ -60,6 +65,8 @@ export class Endpointer {
   #state: 'idle' | 'segment' | 'paused' = 'idle';
   #utteranceStart = 0;
   #segmentStart = 0;
+  /** The open segment is said to pause. */
+  #isHinted = false;
   /** End of the last segment: the next may not begin before. */
   #settledEnd = 0;
   /** First sample after the last speech window. */
@@ -89,6 +96,8 @@ export class Endpointer {
     const endSample = window.startSample + DETECTOR_WINDOW_SAMPLES;
     if (window.isSpeech) {
       if (this.#state !== 'segment') this.#startSegment(window.startSample, actions);
+      else if (this.#isHinted) actions.push({ type: 'segment-resume', atSample: window.startSample });
+      this.#isHinted = false;
       this.#speechEnd = endSample;
     }
     if (this.#state === 'segment') this.#watchSegment(window, endSample, actions);
@@ -133,6 +142,9 @@ export class Endpointer {
       if (endSample - this.#utteranceStart >= this.#maxUtteranceSamples) this.#endUtterance(actions, 'length');
     } else if (lengthSamples >= this.#maxSegmentSamples) {
       this.#cut(endSample, actions);
+    } else if (!this.#isHinted && endSample - this.#speechEnd >= HINTED_PAUSE_SAMPLES) {
+      this.#isHinted = true;
+      actions.push({ type: 'segment-pause', atSample: endSample });
     }
   }
 
@@ -154,6 +166,7 @@ export class Endpointer {
 
   #endSegment(atSample: number, actions: EndpointingAction[]): void {
     this.#state = 'paused';
+    this.#isHinted = false;
     this.#settledEnd = atSample;
     actions.push({ type: 'segment-end', atSample });
   }

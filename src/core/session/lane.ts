@@ -206,6 +206,12 @@ export class Lane {
         this.#segmentStart = action.atSample;
         this.#stream.beginSegment(action.atSample);
         return;
+      case 'segment-pause':
+        this.#stream.pauseSegment?.(action.atSample);
+        return;
+      case 'segment-resume':
+        this.#stream.resumeSegment?.(action.atSample);
+        return;
       case 'segment-end':
         await this.#endSegment(action.atSample);
         return;

@@ -78,6 +78,12 @@ function work(lane: Lane, message: Exclude<ToEngine<undefined>, { type: 'open' |
       lane.pending.push(message.segment);
       lane.stream.beginSegment(message.startSample);
       return;
+    case 'pause':
+      lane.stream.pauseSegment?.(message.atSample);
+      return;
+    case 'resume':
+      lane.stream.resumeSegment?.(message.atSample);
+      return;
     case 'end':
       lane.stream.endSegment(message.endSample).then(
         (words) => {

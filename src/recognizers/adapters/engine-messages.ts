@@ -9,6 +9,7 @@ export type ToEngine<State> =
   | { readonly type: 'open'; readonly stream: number; readonly state: State | undefined; readonly language?: string }
   | { readonly type: 'audio'; readonly stream: number; readonly startSample: number; readonly samples: Int16Array }
   | { readonly type: 'begin'; readonly stream: number; readonly segment: number; readonly startSample: number }
+  | { readonly type: 'pause' | 'resume'; readonly stream: number; readonly segment: number; readonly atSample: number }
   | { readonly type: 'end'; readonly stream: number; readonly segment: number; readonly endSample: number }
   | { readonly type: 'close'; readonly stream: number };
 

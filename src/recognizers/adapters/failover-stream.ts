@@ -101,6 +101,14 @@ export class FailoverStream implements RecognizerStream {
     this.#read();
   }
 
+  pauseSegment(atSample: number): void {
+    this.#hint('pause', atSample);
+  }
+
+  resumeSegment(atSample: number): void {
+    this.#hint('resume', atSample);
+  }
+
   endSegment(endSample: number): Promise<readonly Word[]> {
     if (this.#failure) return Promise.reject(this.#failure);
     if (this.#closed) return Promise.reject(closedError());
@@ -121,6 +129,12 @@ export class FailoverStream implements RecognizerStream {
     if (this.#closed || this.#failure) return;
     this.#failure = error;
     this.#end(error);
+  }
+
+  #hint(type: 'pause' | 'resume', atSample: number): void {
+    if (this.#failure || this.#closed) return;
+    this.#journal.hint(type, atSample);
+    this.#read();
   }
 
   /** Gives the present engine all that it has not been given. */
@@ -157,6 +171,12 @@ export class FailoverStream implements RecognizerStream {
         return;
       case 'begin':
         inner.beginSegment(operation.startSample);
+        return;
+      case 'pause':
+        inner.pauseSegment?.(operation.atSample);
+        return;
+      case 'resume':
+        inner.resumeSegment?.(operation.atSample);
         return;
       case 'end':
         ended.set(operation.segment, clock.nowMs());

@@ -67,6 +67,14 @@ export class ReplayingStream<State> implements RecognizerStream {
     this.#sendUnread();
   }
 
+  pauseSegment(atSample: number): void {
+    this.#hint('pause', atSample);
+  }
+
+  resumeSegment(atSample: number): void {
+    this.#hint('resume', atSample);
+  }
+
   endSegment(endSample: number): Promise<readonly Word[]> {
     if (this.#failure) return Promise.reject(this.#failure);
     if (this.#closed) return Promise.reject(closedError());
@@ -84,6 +92,12 @@ export class ReplayingStream<State> implements RecognizerStream {
     this.#journal.abandon(closedError());
     this.#wake();
     return Promise.resolve();
+  }
+
+  #hint(type: 'pause' | 'resume', atSample: number): void {
+    if (this.#failure || this.#closed) return;
+    this.#journal.hint(type, atSample);
+    this.#sendUnread();
   }
 
   #isFull(): boolean {

@@ -7,6 +7,8 @@ import type { Word } from '../../core/transcript.ts';
 export type SpeechOperation =
   | { readonly type: 'audio'; readonly startSample: number; readonly samples: Int16Array }
   | { readonly type: 'begin'; readonly segment: number; readonly startSample: number }
+  | { readonly type: 'pause'; readonly segment: number; readonly atSample: number }
+  | { readonly type: 'resume'; readonly segment: number; readonly atSample: number }
   | { readonly type: 'end'; readonly segment: number; readonly endSample: number };
 
 interface Segment {
@@ -54,6 +56,11 @@ export class SpeechJournal {
     this.#count += 1;
     this.#segments.push(this.#open);
     this.#operations.push({ type: 'begin', segment: this.#open.id, startSample });
+  }
+
+  /** The open segment pauses, or goes on. */
+  hint(type: 'pause' | 'resume', atSample: number): void {
+    if (this.#open) this.#operations.push({ type, segment: this.#open.id, atSample });
   }
 
   /** Ends the open segment; resolves with its words once it is settled. Without an open segment there are none. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { CepstralMean, distance } from './cepstral-mean.ts';
+import { CepstralMean } from './cepstral-mean.ts';
 import { CEPSTRUM_SIZE } from './library.ts';
 
 const constant = (value: number, frames = 1): Float32Array => new Float32Array(frames * CEPSTRUM_SIZE).fill(value);
@@ -45,9 +45,4 @@ test('a state taken is a state apart: what is added later does not change it', (
   mean.restore(state);
   assert.deepEqual([...mean.value(constant(0))], [...constant(2)]);
   assert.equal(mean.frames, 1);
-});
-
-test('the distance of two means is Euclidean', () => {
-  assert.equal(distance(constant(1), constant(1)), 0);
-  assert.equal(distance(constant(0), constant(2)), Math.sqrt(4 * CEPSTRUM_SIZE));
 });

@@ -1,5 +1,5 @@
 import { CEPSTRUM_SIZE } from './library.ts';
-import type { LaneState } from './messages.ts';
+import type { CepstralState } from './messages.ts';
 
 /** Older speech counts for at most this many frames (30 s): a microphone that moves is followed. */
 const MAX_FRAMES = 3000;
@@ -12,7 +12,7 @@ export class CepstralMean {
   readonly #sum: Float64Array;
   #frames: number;
 
-  constructor(state?: LaneState) {
+  constructor(state?: CepstralState) {
     this.#sum = state ? Float64Array.from(state.cepstralSum) : new Float64Array(CEPSTRUM_SIZE);
     this.#frames = state?.frames ?? 0;
   }
@@ -42,19 +42,12 @@ export class CepstralMean {
     return this.#frames === 0 ? fallback : Float32Array.from(this.#sum, (sum) => sum / this.#frames);
   }
 
-  restore(state: LaneState): void {
+  restore(state: CepstralState): void {
     this.#sum.set(state.cepstralSum);
     this.#frames = state.frames;
   }
 
-  state(): LaneState {
+  state(): CepstralState {
     return { cepstralSum: Float64Array.from(this.#sum), frames: this.#frames };
   }
-}
-
-/** Euclidean distance of two means. */
-export function distance(a: Float32Array, b: Float32Array): number {
-  let sum = 0;
-  for (let i = 0; i < CEPSTRUM_SIZE; i += 1) sum += ((a[i]!) - (b[i]!)) ** 2;
-  return Math.sqrt(sum);
 }

@@ -34,6 +34,12 @@ function receive(message: ToEngine): void {
     case 'begin':
       lane.begin(message.segment, message.startSample);
       return;
+    case 'pause':
+      lane.pause(message.atSample);
+      return;
+    case 'resume':
+      lane.resume();
+      return;
     case 'end':
       lane.end(message.endSample);
       return;

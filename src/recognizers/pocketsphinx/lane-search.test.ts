@@ -6,9 +6,10 @@ import { SAMPLE_RATE_HZ } from '../../core/audio.ts';
 import { joined, quiet } from '../../core/testing/audio.ts';
 import { spoken } from '../../core/testing/spoken.ts';
 import { CEPSTRUM_SIZE, type DecodedWord, modelPaths } from './library.ts';
-import { LaneSearch, type Decoders, type SegmentDecoder } from './lane-search.ts';
+import { LaneSearch, type Decoders } from './lane-search.ts';
 import type { FromEngine, LaneState } from './messages.ts';
 import { SearchTurns } from './search-turns.ts';
+import type { SegmentDecoder } from './segment-search.ts';
 
 const MODEL = modelPaths('/usr/share/pocketsphinx/model/en-us');
 const SECOND = SAMPLE_RATE_HZ;
@@ -22,38 +23,40 @@ const ticks = async (count: number): Promise<void> => {
 /** Says, as its only word, what it was given since its start: the mean, and the frames block by block. */
 class RecordingDecoder implements SegmentDecoder {
   readonly starts: Float32Array[] = [];
+  readonly previousWords: (string | undefined)[] = [];
   readonly #log: (blockFrames: number) => void;
   #hash = createHash('sha1');
-  #frames = 0;
-  #running = false;
+  frames = 0;
+  isRunning = false;
 
   constructor(log: (blockFrames: number) => void) {
     this.#log = log;
   }
 
-  start(mean: Float32Array): void {
-    assert.equal(this.#running, false, 'started twice');
-    this.#running = true;
+  start(mean: Float32Array, previousWord?: string): void {
+    assert.equal(this.isRunning, false, 'started twice');
+    this.isRunning = true;
     this.starts.push(mean);
-    this.#hash = createHash('sha1').update(mean);
-    this.#frames = 0;
+    this.previousWords.push(previousWord);
+    this.#hash = createHash('sha1').update(mean).update(previousWord ?? '');
+    this.frames = 0;
   }
 
   async process(cepstra: Float32Array): Promise<void> {
     this.#log(cepstra.length / CEPSTRUM_SIZE);
     this.#hash.update(cepstra).update('|');
-    this.#frames += cepstra.length / CEPSTRUM_SIZE;
+    this.frames += cepstra.length / CEPSTRUM_SIZE;
     await tick();
   }
 
   async end(): Promise<void> {
     await tick();
-    this.#running = false;
+    this.isRunning = false;
   }
 
   words(): DecodedWord[] {
-    const last = this.#frames - 1;
-    return [{ text: `${String(this.#frames)} ${this.#hash.copy().digest('hex')}`, startFrame: last, endFrame: last, confidence: 1 }];
+    const last = this.frames - 1;
+    return [{ text: `${String(this.frames)} ${this.#hash.copy().digest('hex')}`, startFrame: last, endFrame: last, confidence: 1 }];
   }
 }
 
@@ -88,11 +91,14 @@ function openLane({ turns = new SearchTurns(), log = () => undefined, state }: {
 }
 
 /** What the lane is told once so many samples are written. */
-type Step = { readonly atSample: number } & ({ readonly begin: number } | { readonly end: number });
+type Step = { readonly atSample: number } & ({ readonly begin: number } | { readonly end: number } | { readonly hint: 'pause' | 'resume' });
 
-/** A segment that ends where the audio does, one that is drawn back, and one in a lane that still warms up. */
+/** A segment that goes on after a pause and ends in another one, one that is drawn back, and one that ends where the audio does. */
 const STEPS: readonly Step[] = [
   { atSample: 0.4 * SECOND, begin: 0 },
+  { atSample: 1.15 * SECOND, hint: 'pause' },
+  { atSample: 1.5 * SECOND, hint: 'resume' },
+  { atSample: 1.7 * SECOND, hint: 'pause' },
   { atSample: 2 * SECOND, end: 2 * SECOND },
   { atSample: 2.2 * SECOND, begin: 2 * SECOND },
   { atSample: 3.8 * SECOND, end: 3.2 * SECOND },
@@ -103,8 +109,9 @@ const STEPS: readonly Step[] = [
 async function hear(lane: Lane, pieces: readonly number[], pauses: readonly number[]): Promise<FromEngine[]> {
   let sample = 0;
   let piece = 0;
+  let segments = 0;
   const last: Step = { atSample: SPEECH.length, end: SPEECH.length };
-  for (const [segment, step] of [...STEPS, last].entries()) {
+  for (const step of [...STEPS, last]) {
     while (sample < step.atSample) {
       const to = Math.min(step.atSample, sample + pieces[piece % pieces.length]!);
       lane.search.write(sample, SPEECH.slice(sample, to));
@@ -112,8 +119,10 @@ async function hear(lane: Lane, pieces: readonly number[], pauses: readonly numb
       await ticks(pauses[piece % pauses.length]!);
       piece += 1;
     }
-    if ('begin' in step) lane.search.begin(segment >> 1, step.begin);
-    else lane.search.end(step.end);
+    if ('begin' in step) lane.search.begin(segments++, step.begin);
+    else if ('end' in step) lane.search.end(step.end);
+    else if (step.hint === 'pause') lane.search.pause(step.atSample);
+    else lane.search.resume();
   }
   return lane.settled(3);
 }
@@ -130,20 +139,83 @@ test('the words of a segment depend on the samples alone, not on their pieces or
   );
 });
 
-test('a segment that is complete before its search begins is searched once, one that was followed while the lane warms up twice', async () => {
-  const atOnce = openLane();
-  await hear(atOnce, [SPEECH.length], [0]);
-  const inTime = openLane();
-  await hear(inTime, [512], [40]);
-  // The first because its own speech moved the mean, the others with those before them as context.
-  assert.deepEqual([atOnce.decoder.starts.length, inTime.decoder.starts.length], [3, 6]);
+test('segments that are complete before their search begins are searched once', async () => {
+  const lane = openLane();
+  await hear(lane, [SPEECH.length], [0]);
+  assert.equal(lane.decoder.starts.length, 3);
+});
+
+test('an open segment is searched anew as the lane gets to know its mean: from 1 s of speech on, and at 3 s', async () => {
+  const lane = openLane();
+  const long = joined(SPEECH, SPEECH.subarray(0, 2 * SECOND));
+  lane.search.begin(0, 0);
+  for (let at = 0; at < long.length; at += 512) {
+    lane.search.write(at, long.slice(at, at + 512));
+    await ticks(10);
+  }
+  lane.search.end(long.length);
+  await lane.settled(1);
+  assert.equal(lane.decoder.starts.length, 2);
+  assert.notDeepEqual(lane.decoder.starts[0], lane.decoder.starts[1]);
+});
+
+/** A lane whose first segment holds all the speech and has paused. */
+async function pausedLane(): Promise<Lane> {
+  const lane = openLane({ state: { cepstralSum: new Float64Array(CEPSTRUM_SIZE).fill(2000), frames: 2000, lastWord: undefined } });
+  lane.search.begin(0, 0);
+  lane.search.write(0, SPEECH);
+  lane.search.pause(SPEECH.length);
+  await ticks(200);
+  return lane;
+}
+
+test('a segment that has paused for a while is ended before that is known, and not searched beyond the pause', async () => {
+  const lane = await pausedLane();
+  const before = lane.decoder.frames;
+  lane.search.write(SPEECH.length, quiet(300));
+  await ticks(50);
+  assert.equal(lane.decoder.isRunning, false);
+  lane.search.end(SPEECH.length + 0.3 * SECOND);
+  await lane.settled(1);
+  assert.equal(lane.decoder.starts.length, 1);
+  assert.ok(lane.decoder.frames - before < 10, 'the rest of a block');
+  assert.equal(lane.consumed(), SPEECH.length + 0.3 * SECOND);
+});
+
+test('a segment that goes on after it was ended early is searched anew, and a short pause costs nothing', async () => {
+  for (const [pauseMs, starts] of [[100, 1], [300, 2]] as const) {
+    const lane = await pausedLane();
+    lane.search.write(SPEECH.length, quiet(pauseMs));
+    await ticks(50);
+    lane.search.resume();
+    lane.search.write(SPEECH.length + (pauseMs * SECOND) / 1000, SPEECH);
+    await ticks(300);
+    lane.search.end(2 * SPEECH.length + (pauseMs * SECOND) / 1000);
+    await lane.settled(1);
+    assert.equal(lane.decoder.starts.length, starts);
+  }
+});
+
+test('a segment is searched as the continuation of what was said up to 3 s before it', async () => {
+  const lane = openLane();
+  const say = async (id: number, startSample: number): Promise<void> => {
+    lane.search.write(startSample, SPEECH);
+    lane.search.begin(id, startSample);
+    lane.search.end(startSample + SPEECH.length);
+    await lane.settled(id + 1);
+  };
+  await say(0, 0);
+  await say(1, SPEECH.length);
+  await say(2, 2 * SPEECH.length + 3.5 * SECOND);
+  const words = lane.messages.flatMap((message) => (message.type === 'settled' ? [message.words[0]?.text] : []));
+  assert.deepEqual(lane.decoder.previousWords, [undefined, words[0], undefined]);
 });
 
 test('a lane that knows its mean searches a segment once', async () => {
   const first = openLane();
   const [, , { state }] = (await hear(first, [512], [0])) as [unknown, unknown, Extract<FromEngine, { type: 'settled' }>];
   const factor = 2000 / state.frames;
-  const warm = openLane({ state: { cepstralSum: state.cepstralSum.map((sum) => sum * factor), frames: 2000 } });
+  const warm = openLane({ state: { cepstralSum: state.cepstralSum.map((sum) => sum * factor), frames: 2000, lastWord: undefined } });
   warm.search.begin(0, 0);
   warm.search.write(0, SPEECH);
   await ticks(200);

@@ -17,6 +17,11 @@ export const FRAMES_PER_SECOND = 100;
 
 /** Offset of `cmn_struct` in `feat_t` of this release. */
 const CMN_OFFSET_IN_FEAT = 88;
+/** Offset of `widmap` in `ngram_model_set_t` of this release: which word of the language model a word of the dictionary is, a row each. */
+const WORD_MAP_OFFSET_IN_MODEL_SET = 128;
+/** The name that a decoder gives the search it begins with. */
+const DEFAULT_SEARCH = '_default';
+const SENTENCE_START = '<s>';
 
 interface Library {
   cmdLnParse: (args: string[], definitions: Pointer) => Pointer | null;
@@ -31,6 +36,9 @@ interface Library {
   psEndUtt: KoffiFunc<(decoder: Pointer) => number>;
   psGetFeat: (decoder: Pointer) => Pointer;
   cmnLiveSet: (cmn: Pointer, mean: Float32Array) => void;
+  psGetLm: (decoder: Pointer, search: string) => Pointer | null;
+  ngramWid: (model: Pointer, word: string) => number;
+  ngramSetCurrentWid: (modelSet: Pointer, wid: number) => number;
   psGetLogmath: (decoder: Pointer) => Pointer;
   psSegIter: (decoder: Pointer) => Pointer | null;
   psSegNext: (segment: Pointer) => Pointer | null;
@@ -67,6 +75,9 @@ function open(): Library {
     psEndUtt: ps.func('int ps_end_utt(void *ps)'),
     psGetFeat: ps.func('void *ps_get_feat(void *ps)'),
     cmnLiveSet: base.func('void cmn_live_set(void *cmn, float *vec)'),
+    psGetLm: ps.func('void *ps_get_lm(void *ps, const char *name)'),
+    ngramWid: base.func('int ngram_wid(void *model, const char *word)'),
+    ngramSetCurrentWid: base.func('int ngram_model_set_current_wid(void *set, int wid)'),
     psGetLogmath: ps.func('void *ps_get_logmath(void *ps)'),
     psSegIter: ps.func('void *ps_seg_iter(void *ps)'),
     psSegNext: ps.func('void *ps_seg_next(void *seg)'),
@@ -149,6 +160,7 @@ export class Decoder {
   readonly #handle: Pointer;
   readonly #rows: Pointer;
   readonly #frames: Float32Array;
+  readonly #history: SentenceHistory;
 
   constructor(model: ModelPaths, options: readonly string[] = []) {
     const args = ['earshot', '-hmm', model.acousticModel, '-lm', model.languageModel, '-dict', model.dictionary];
@@ -158,12 +170,15 @@ export class Decoder {
     this.#lib.cmdLnFree(config);
     if (handle === null) throw new Error('PocketSphinx could not load its model');
     this.#handle = handle;
+    this.#history = new SentenceHistory(handle);
     this.#rows = this.#lib.calloc2d(MAX_FRAMES_PER_CALL, CEPSTRUM_SIZE, Float32Array.BYTES_PER_ELEMENT, '', 0);
     const block = koffi.decode(this.#rows, 'void *') as Pointer;
     this.#frames = new Float32Array(koffi.view(block, MAX_FRAMES_PER_CALL * CEPSTRUM_SIZE * 4));
   }
 
-  start(mean: Float32Array): void {
+  /** Begins an utterance. `previousWord`: what was said right before it; undefined: it begins a sentence. */
+  start(mean: Float32Array, previousWord?: string): void {
+    this.#history.set(previousWord);
     const cmn = koffi.decode(this.#lib.psGetFeat(this.#handle) + BigInt(CMN_OFFSET_IN_FEAT), 'void *') as Pointer;
     this.#lib.cmnLiveSet(cmn, mean);
     this.#lib.psStartStream(this.#handle);
@@ -221,6 +236,40 @@ export class Decoder {
         else resolve();
       });
     });
+  }
+}
+
+/**
+ * What a decoder's language model takes for the word before an utterance. The decoder itself knows only the start of a sentence, so here that is
+ * made to stand for another word in the map from its words to the model's.
+ */
+class SentenceHistory {
+  readonly #lib = library();
+  readonly #modelSet: Pointer;
+  /** The model's word for the start of a sentence, as the map has it, and where in memory that stands. */
+  readonly #sentenceStart: number;
+  readonly #slot: Pointer;
+
+  constructor(decoder: Pointer) {
+    const modelSet = this.#lib.psGetLm(decoder, DEFAULT_SEARCH);
+    if (modelSet === null) throw new Error('PocketSphinx has no language model');
+    this.#modelSet = modelSet;
+    const word = this.#lib.ngramWid(modelSet, SENTENCE_START);
+    const rows = koffi.decode(modelSet + BigInt(WORD_MAP_OFFSET_IN_MODEL_SET), 'void *') as Pointer;
+    this.#slot = koffi.decode(rows + BigInt(word * 8), 'void *') as Pointer;
+    this.#sentenceStart = koffi.decode(this.#slot, 'int') as number;
+    if (this.#sentenceStart !== this.#lib.ngramSetCurrentWid(modelSet, word)) throw new Error('this release of PocketSphinx keeps its language model in another form');
+  }
+
+  /** A word that the model does not know counts as the start of a sentence. */
+  set(previousWord: string | undefined): void {
+    koffi.encode(this.#slot, 'int', this.#modelWord(previousWord) ?? this.#sentenceStart);
+  }
+
+  #modelWord(text: string | undefined): number | undefined {
+    const word = text === undefined ? -1 : this.#lib.ngramWid(this.#modelSet, text);
+    const modelWord = word < 0 ? 0 : this.#lib.ngramSetCurrentWid(this.#modelSet, word);
+    return modelWord > 0 ? modelWord : undefined;
   }
 }
 

@@ -1,0 +1,89 @@
+import { BLOCK_FRAMES, type CepstraTrack } from './cepstra-track.ts';
+import type { Decoder, DecodedWord } from './library.ts';
+
+/** Frames of one turn: others wait meanwhile, and more would hardly save more. */
+const MAX_TURN_FRAMES = 100;
+
+/** What a segment's search needs of a decoder. */
+export type SegmentDecoder = Pick<Decoder, 'start' | 'process' | 'end' | 'words'>;
+
+/**
+ * The search of one segment in a decoder that is its own for so long. Frames go in blocks counted from the segment's start, so that the words
+ * do not depend on when they came; whoever wants to go on after the end, or with another mean, starts over.
+ */
+export class SegmentSearch {
+  readonly #decoder: SegmentDecoder;
+  readonly #track: CepstraTrack;
+  readonly #startFrame: number;
+  #frame: number;
+  #mean: Float32Array | undefined;
+  #endedFrame: number | undefined;
+
+  constructor(decoder: SegmentDecoder, track: CepstraTrack, startFrame: number) {
+    this.#decoder = decoder;
+    this.#track = track;
+    this.#startFrame = startFrame;
+    this.#frame = startFrame;
+  }
+
+  /** First frame that the search has not seen. */
+  get frame(): number {
+    return this.#frame;
+  }
+
+  get isRunning(): boolean {
+    return this.#mean !== undefined && this.#endedFrame === undefined;
+  }
+
+  /** The search was ended there. */
+  get endedFrame(): number | undefined {
+    return this.#endedFrame;
+  }
+
+  /** Can what was searched with this mean, up to `limitFrame` at most, still be used? */
+  isOf(mean: Float32Array, limitFrame: number): boolean {
+    return this.#mean === mean && this.#frame <= limitFrame && (this.#endedFrame === undefined || this.#endedFrame === limitFrame);
+  }
+
+  async start(mean: Float32Array, previousWord: string | undefined): Promise<void> {
+    if (this.isRunning) await this.#decoder.end();
+    this.#decoder.start(mean, previousWord);
+    this.#mean = mean;
+    this.#frame = this.#startFrame;
+    this.#endedFrame = undefined;
+  }
+
+  /** Whole blocks that wait before `limitFrame`. */
+  waitsFor(limitFrame: number): boolean {
+    return limitFrame - this.#frame >= BLOCK_FRAMES;
+  }
+
+  /** One turn: the whole blocks before `limitFrame`, up to a second of them; answers how many frames. */
+  async advance(limitFrame: number, isCancelled: () => boolean): Promise<number> {
+    const from = this.#frame;
+    while (this.waitsFor(limitFrame) && this.#frame - from < MAX_TURN_FRAMES && !isCancelled()) await this.#feed(this.#frame + BLOCK_FRAMES);
+    return this.#frame - from;
+  }
+
+  /** The rest before `endFrame`, less than a block, and the end: the words are settled then. */
+  async end(endFrame: number): Promise<void> {
+    if (this.#frame < endFrame) await this.#feed(endFrame);
+    await this.#decoder.end();
+    this.#endedFrame = endFrame;
+  }
+
+  /** Gives the search up, where it runs. */
+  async cancel(): Promise<void> {
+    if (this.isRunning) await this.#decoder.end();
+    this.#endedFrame = this.#frame;
+  }
+
+  words(): DecodedWord[] {
+    return this.#decoder.words();
+  }
+
+  async #feed(toFrame: number): Promise<void> {
+    await this.#decoder.process(this.#track.slice(this.#frame, toFrame));
+    this.#frame = toFrame;
+  }
+}
