@@ -52,7 +52,7 @@ const schema = z.strictObject({
   modelDir: z.string().min(1).default('/usr/share/pocketsphinx/model/en-us').describe('Folder of the PocketSphinx model.'),
   speakerModelDir: z.string().min(1).optional().describe('Folder with a sherpa-onnx speaker model: `embedding.onnx` and, if there is one, `segmentation.onnx`. Default: the embedded speaker engine.'),
   engineProcesses: positiveInteger.max(64).optional().describe('Engine processes for live sessions. Default: one per core.'),
-  maxLiveSessions: positiveInteger.max(1000).optional().describe('Live sessions at a time. Default: 5 per core.'),
+  maxLiveSessions: positiveInteger.max(1000).optional().describe('Live sessions at a time. Default: as many talkers as recognition lately cost leaves room for; 5 per core to begin with, 1 to 10.'),
   maxBatchSessions: positiveInteger.max(1000).optional().describe('Uploaded files recognized at a time. Default: 2 per core.'),
   maxInlineBytes: positiveInteger.default(5 * 1024 * 1024).describe('Largest upload answered in the same response, in bytes.'),
   maxOpenAiFileBytes: positiveInteger.default(25 * 1024 * 1024).describe('Largest file of `/v1/audio/transcriptions`, which has no jobs, in bytes.'),

@@ -12,15 +12,16 @@ import type {
   RecognizerStream,
 } from '../core/recognizer.ts';
 import { EnginePool, type EnginePoolOptions } from './adapters/engine-pool.ts';
-import { ReplayingStream } from './adapters/replaying-stream.ts';
-import type { FromEngine, ToEngine } from './pocketsphinx/messages.ts';
+import { type Engines, ReplayingStream } from './adapters/replaying-stream.ts';
+import type { FromEngine, LaneState, ToEngine } from './pocketsphinx/messages.ts';
+import { MAX_LIVE_PER_PROCESS, SearchCost } from './pocketsphinx/search-cost.ts';
 
 export interface PocketSphinxOptions {
   /** Folder with `en-us/`, `en-us.lm.bin` and `cmudict-en-us.dict`. */
   readonly modelFolder: string;
   /** Engine processes for live sessions. Default: one per core. */
   readonly processes?: number;
-  /** Live sessions at a time. Default: 5 per core, what the engine holds in real time with everybody talking. */
+  /** Live sessions at a time. Default: what the processes hold in real time with everybody talking, by what search has cost lately. */
   readonly maxLiveSessions?: number;
   /** Batch sessions at a time. Default: 2 per core. */
   readonly maxBatchSessions?: number;
@@ -28,7 +29,6 @@ export interface PocketSphinxOptions {
   readonly onEngineStartFailed: EnginePoolOptions['onStartFailed'];
 }
 
-const LIVE_SESSIONS_PER_CORE = 5;
 const BATCH_SESSIONS_PER_CORE = 2;
 const BATCH_NICENESS = 10;
 /** A full house has no end in sight; a client that waits this long will often find a place. */
@@ -54,7 +54,8 @@ export class PocketSphinx implements Recognizer {
   readonly id = 'pocketsphinx';
   readonly capabilities = CAPABILITIES;
   readonly #pools: Record<RecognizerPriority, EnginePool<ToEngine, FromEngine>>;
-  readonly #max: Record<RecognizerPriority, number>;
+  readonly #max: Record<RecognizerPriority, () => number>;
+  readonly #cost = new SearchCost();
   readonly #active: Record<RecognizerPriority, number> = { live: 0, batch: 0 };
   #streams = 0;
 
@@ -62,11 +63,12 @@ export class PocketSphinx implements Recognizer {
     const cores = availableParallelism();
     const processes = options.processes ?? cores;
     this.#max = {
-      live: options.maxLiveSessions ?? cores * LIVE_SESSIONS_PER_CORE,
-      batch: options.maxBatchSessions ?? cores * BATCH_SESSIONS_PER_CORE,
+      live: () => options.maxLiveSessions ?? Math.floor(processes * this.#cost.streamsPerProcess),
+      batch: () => options.maxBatchSessions ?? cores * BATCH_SESSIONS_PER_CORE,
     };
     const pool = (priority: RecognizerPriority, niceness: number): EnginePool<ToEngine, FromEngine> => {
-      const decoders = Math.max(2, Math.ceil(this.#max[priority] / processes) + 1);
+      const most = priority === 'live' ? (options.maxLiveSessions ?? processes * MAX_LIVE_PER_PROCESS) : this.#max.batch();
+      const decoders = Math.max(2, Math.ceil(most / processes) + 1);
       return new EnginePool({
         command: {
           modulePath: fileURLToPath(new URL('./pocketsphinx/engine-process.ts', import.meta.url)),
@@ -97,14 +99,14 @@ export class PocketSphinx implements Recognizer {
 
   snapshot(): RecognizerSnapshot {
     const { live, batch } = this.#pools;
-    const full = this.#active.live >= this.#max.live;
+    const full = this.#active.live >= this.#max.live();
     const waiting = [live, batch].find((pool) => pool.readyProcesses === 0);
     const ready = !full && !waiting;
     return {
       ready,
       ...(!ready && { reason: waiting?.reason ?? 'every recognizer is taken' }),
       activeSessions: this.#active.live + this.#active.batch,
-      maxSessions: this.#max.live + this.#max.batch,
+      maxSessions: this.#max.live() + this.#max.batch(),
       restarts: live.restarts + batch.restarts,
     };
   }
@@ -115,7 +117,7 @@ export class PocketSphinx implements Recognizer {
     if (pool.readyProcesses === 0 && (pool.restarts === 0 || pool.isDown)) {
       throw new EarshotError('BACKEND_UNAVAILABLE', `No recognizer is ready: ${pool.reason}.`, { retryAfterSeconds: 2 });
     }
-    if (this.#active[priority] >= this.#max[priority]) {
+    if (this.#active[priority] >= this.#max[priority]()) {
       throw new EarshotError('CAPACITY_EXCEEDED', 'Every recognizer is taken.', { retryAfterSeconds: RETRY_AFTER_SECONDS });
     }
     this.#active[priority] += 1;
@@ -128,10 +130,17 @@ export class PocketSphinx implements Recognizer {
 
   #lease(priority: RecognizerPriority, pool: EnginePool<ToEngine, FromEngine>): RecognizerLease {
     const streams = new Set<RecognizerStream>();
+    const engines: Engines<LaneState> = {
+      pick: () => pool.pick(),
+      // Batch work gives way to live sessions: what it takes by the clock says nothing of them.
+      ...(priority === 'live' && { searched: ({ searchMs, speechMs }) => {
+        this.#cost.add(searchMs, speechMs);
+      } }),
+    };
     let released = false;
     return {
       openStream: (sink: RecognizerSink): RecognizerStream => {
-        const stream = new ReplayingStream(this.#streams, pool, sink);
+        const stream = new ReplayingStream(this.#streams, engines, sink);
         this.#streams += 1;
         streams.add(stream);
         return stream;

@@ -27,5 +27,7 @@ export type FromEngine<State> =
       readonly words: readonly Word[];
       /** What the model found the segment to be in, by ISO 639-1 code, where it finds out. */
       readonly language?: string;
+      /** What the search took by the clock, where that is measured. */
+      readonly searched?: { readonly searchMs: number; readonly speechMs: number };
       readonly state: State;
     };

@@ -11,10 +11,12 @@ const MAX_UNCONSUMED_SAMPLES = 3 * 16_000;
 /** The same segment may take down this many processes before the stream gives up. */
 const MAX_LOSSES_PER_SEGMENT = 3;
 
-/** Where engine processes come from. */
+/** Where engine processes come from, and who hears what they cost. */
 export interface Engines<State> {
   /** A process that can serve, as soon as there is one; undefined once there will be none. Rejects with what keeps all from starting. */
   pick(): Promise<EngineProcess<ToEngine<State>, FromEngine<State>> | undefined>;
+  /** A segment was searched. Default: nobody listens. */
+  searched?(cost: { readonly searchMs: number; readonly speechMs: number }): void;
 }
 
 /**
@@ -168,6 +170,7 @@ export class ReplayingStream<State> implements RecognizerStream {
         return;
       case 'settled':
         if (message.language !== undefined && message.segment === this.#journal.oldest) this.#sink.language?.(message.language);
+        if (message.searched) this.#engines.searched?.(message.searched);
         this.#settle(message.segment, message.words, message.state);
         return;
     }

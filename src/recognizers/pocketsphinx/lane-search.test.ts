@@ -66,7 +66,7 @@ interface Lane {
   readonly messages: FromEngine[];
   readonly leased: () => number;
   /** The words and the state after each segment, once so many are settled. */
-  readonly settled: (count: number) => Promise<FromEngine[]>;
+  readonly settled: (count: number) => Promise<object[]>;
   readonly consumed: () => number;
 }
 
@@ -79,9 +79,10 @@ function openLane({ turns = new SearchTurns(), log = () => undefined, state }: {
     release: () => (leased -= 1),
   };
   const search = new LaneSearch(1, MODEL, decoders, turns, state, (message) => messages.push(message));
-  const settled = async (count: number): Promise<FromEngine[]> => {
+  const settled = async (count: number): Promise<object[]> => {
     for (;;) {
-      const told = messages.filter((message) => message.type === 'settled');
+      // What it took is another matter than what was heard.
+      const told = messages.flatMap((message) => (message.type === 'settled' ? [{ ...message, searched: undefined }] : []));
       if (told.length >= count) return told;
       await tick();
     }
@@ -106,7 +107,7 @@ const STEPS: readonly Step[] = [
 ];
 
 /** Feeds the speech in `pieces` of samples, pausing for `pauses` of the event loop's turns in between, both again and again. */
-async function hear(lane: Lane, pieces: readonly number[], pauses: readonly number[]): Promise<FromEngine[]> {
+async function hear(lane: Lane, pieces: readonly number[], pauses: readonly number[]): Promise<object[]> {
   let sample = 0;
   let piece = 0;
   let segments = 0;

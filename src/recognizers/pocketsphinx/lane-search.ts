@@ -8,6 +8,7 @@ import type { SearchTurns } from './search-turns.ts';
 import { type SegmentDecoder, SegmentSearch } from './segment-search.ts';
 import { Segment } from './segment.ts';
 
+const SAMPLES_PER_MS = 16;
 /** A segment that has paused for so much longer is likely over: its search is ended before it is known, so that its final comes at once. */
 const EARLY_END_SAMPLES = 0.2 * 16_000;
 /** A word that was said longer ago does not belong to the same sentence. */
@@ -30,6 +31,8 @@ interface Work {
   estimate: MeanEstimate;
   /** The last interim told. */
   shown: string;
+  /** Time in turns. */
+  searchMs: number;
 }
 
 /**
@@ -151,6 +154,7 @@ export class LaneSearch {
       previousWord: this.#wordBefore(segment),
       estimate: this.#estimateOf(segment),
       shown: '',
+      searchMs: 0,
     };
     while (!segment.isEnded && !this.#closed) {
       if (!(await this.#follow(work))) await this.#arrived.promise;
@@ -192,11 +196,11 @@ export class LaneSearch {
       return true;
     }
     if (search.isRunning && search.waitsFor(limitFrame)) {
-      await this.#turns.take(() => this.#advance(work, limitFrame));
+      await this.#turn(work, () => this.#advance(work, limitFrame));
       return true;
     }
     if (search.isRunning && this.#isLikelyOver(segment)) {
-      await this.#turns.take(() => search.end(limitFrame));
+      await this.#turn(work, () => search.end(limitFrame));
       return true;
     }
     return false;
@@ -206,8 +210,16 @@ export class LaneSearch {
     return heldSample !== undefined && this.#writtenSample - heldSample >= EARLY_END_SAMPLES;
   }
 
-  async #start({ search, previousWord }: Work, mean: Float32Array): Promise<void> {
-    await this.#turns.take(() => search.start(mean, previousWord));
+  async #start(work: Work, mean: Float32Array): Promise<void> {
+    await this.#turn(work, () => work.search.start(mean, work.previousWord));
+  }
+
+  async #turn(work: Work, search: () => Promise<void>): Promise<void> {
+    await this.#turns.take(async () => {
+      const startMs = performance.now();
+      await search();
+      work.searchMs += performance.now() - startMs;
+    });
   }
 
   async #advance(work: Work, limitFrame: number): Promise<void> {
@@ -221,17 +233,19 @@ export class LaneSearch {
   async #finish(work: Work, mean: Float32Array, endFrame: number): Promise<void> {
     const { search } = work;
     if (!search.isOf(mean, endFrame)) await this.#start(work, mean);
-    while (search.isRunning && search.waitsFor(endFrame) && !this.#closed) await this.#turns.take(() => this.#advance(work, endFrame));
-    if (search.isRunning && !this.#closed) await this.#turns.take(() => search.end(endFrame));
+    while (search.isRunning && search.waitsFor(endFrame) && !this.#closed) await this.#turn(work, () => this.#advance(work, endFrame));
+    if (search.isRunning && !this.#closed) await this.#turn(work, () => search.end(endFrame));
   }
 
-  #settle({ segment, search }: Work): void {
+  #settle({ segment, search, searchMs }: Work): void {
     this.#mean.age();
     const words = laneWords(search.words(), segment, true);
     const last = words.at(-1);
     if (last) this.#lastWord = { text: last.text, endSample: last.endSample };
     this.#tellConsumed(segment, Infinity);
-    this.#send({ type: 'settled', stream: this.#stream, segment: segment.id, words, state: { ...this.#mean.state(), lastWord: this.#lastWord } });
+    const state: LaneState = { ...this.#mean.state(), lastWord: this.#lastWord };
+    const speechMs = segment.countedSamples / SAMPLES_PER_MS;
+    this.#send({ type: 'settled', stream: this.#stream, segment: segment.id, words, searched: { searchMs, speechMs }, state });
   }
 
   #tellConsumed(segment: Segment, atMost: number): void {
