@@ -11,7 +11,7 @@ import { SAMPLE_RATE_HZ } from '../../src/core/audio.ts';
 export interface SileroOptions {
   /** Detectors made ahead, so that a new lane does not wait 50 to 100 ms for one. Default 2. */
   readonly spare?: number;
-  /** Probability from which a window counts as speech. Default 0.5. */
+  /** Probability from which a window counts as speech. Default 0.25: weak words are heard, and noise of all colours still is none. */
   readonly threshold?: number;
 }
 
@@ -44,7 +44,7 @@ export function createSileroDetectors(options: SileroOptions = {}): SpeechDetect
   const { Vad } = require('sherpa-onnx-node') as { Vad: new (config: object, bufferSeconds: number) => SherpaVad };
   const sileroVad = {
     model,
-    threshold: options.threshold ?? 0.5,
+    threshold: options.threshold ?? 0.25,
     minSilenceDuration: MIN_TURN_SECONDS,
     minSpeechDuration: MIN_TURN_SECONDS,
     maxSpeechDuration: MAX_TURN_SECONDS,

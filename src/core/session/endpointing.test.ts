@@ -51,6 +51,19 @@ test('an engine that wants few segments gets one for several breaths, and no lon
   assert.equal(count({ segmentPauseMs: 700 }, 50 * DETECTOR_WINDOW_SAMPLES), 3);
 });
 
+test('an engine that wants few segments is told of the pauses within them', () => {
+  const actions = inWindows(run(windows(30, 12, 30, 22), { segmentPauseMs: 700 }));
+  assert.deepEqual(actions, [
+    'utterance-start 0',
+    'segment-start 0',
+    'segment-pause 38',
+    'segment-resume 42',
+    'segment-pause 80',
+    'segment-end 94',
+    'utterance-end 72',
+  ]);
+});
+
 test('the endpoint is as long as it was asked to be', () => {
   for (const endpointMs of [10, 200, 700, 2000]) {
     const judged = windows(30, 100);

@@ -58,6 +58,21 @@ test('what is written goes to the engine in order, and its words come back', asy
   assert.match(textOf(await words), new RegExp(`^#0 ${String(5 * FRAME - 100)} `));
 });
 
+test('pauses of the open segment are told, and told again to the next process; outside a segment there are none', async () => {
+  const { pool, stream, write } = await rig();
+  stream.pauseSegment(0);
+  await write(1);
+  stream.beginSegment(0);
+  stream.pauseSegment(FRAME);
+  await write(1);
+  stream.resumeSegment(FRAME);
+  const told = ['open', 'audio', 'begin', 'pause', 'audio', 'resume'];
+  assert.deepEqual(pool.engine.received.map(({ type }) => type), told);
+  pool.engine.die();
+  await settle();
+  assert.deepEqual(pool.engine.received.map(({ type }) => type), told);
+});
+
 test('only the oldest unsettled segment has interims', async () => {
   const { pool, stream, write, interims, position } = await rig();
   await write(2);
