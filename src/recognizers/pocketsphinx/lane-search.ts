@@ -9,8 +9,11 @@ import { type SegmentDecoder, SegmentSearch } from './segment-search.ts';
 import { Segment } from './segment.ts';
 
 const SAMPLES_PER_MS = 16;
-/** A segment that has paused for so much longer is likely over: its search is ended before it is known, so that its final comes at once. */
-const EARLY_END_SAMPLES = 0.2 * 16_000;
+/**
+ * A segment that has paused for so much longer is likely over: its search is ended before it is known, so that its final comes at once. In a
+ * young lane it begins sooner, because there the segment is searched again for it.
+ */
+const EARLY_END_SAMPLES = { young: 0, known: 0.2 * 16_000 } as const;
 /** A word that was said longer ago does not belong to the same sentence. */
 const MAX_SENTENCE_PAUSE_SAMPLES = 3 * 16_000;
 /** Samples kept outside segments: a segment begins in the past. */
@@ -108,6 +111,7 @@ export class LaneSearch {
   /** Nothing was said for a while: the segment is searched up to here, until it ends or goes on. */
   pause(atSample: number): void {
     if (atSample === this.#writtenSample) this.#open?.pause(atSample, this.#track);
+    this.#wake();
   }
 
   resume(): void {
@@ -166,9 +170,14 @@ export class LaneSearch {
       this.#speechFrontEnd = new FrontEnd(this.#model, true);
       work.estimate = this.#estimateOf(segment);
     }
-    if (!this.#closed) await this.#finish(work, work.estimate.takeRest(), segment.limitFrame ?? this.#track.endFrame);
-    if (this.#closed) await work.search.cancel();
-    else this.#settle(work);
+    work.estimate.takeBlocks();
+    if (!this.#closed) await this.#finish(work, work.estimate.deciding, segment.limitFrame ?? this.#track.endFrame);
+    if (this.#closed) {
+      await work.search.cancel();
+    } else {
+      work.estimate.takeRest();
+      this.#settle(work);
+    }
   }
 
   #estimateOf(segment: Segment): MeanEstimate {
@@ -184,7 +193,7 @@ export class LaneSearch {
   async #follow(work: Work): Promise<boolean> {
     const { segment, search, estimate } = work;
     const taken = estimate.takeBlocks();
-    const mean = estimate.used;
+    const mean = this.#isLikelyOver(work) ? estimate.deciding : estimate.following;
     if (!mean) {
       // Told before it is searched: a writer that waits for that would keep the speech back that the search waits for.
       this.#tellConsumed(segment, taken);
@@ -199,15 +208,15 @@ export class LaneSearch {
       await this.#turn(work, () => this.#advance(work, limitFrame));
       return true;
     }
-    if (search.isRunning && this.#isLikelyOver(segment)) {
+    if (search.isRunning && this.#isLikelyOver(work)) {
       await this.#turn(work, () => search.end(limitFrame));
       return true;
     }
     return false;
   }
 
-  #isLikelyOver({ heldSample }: Segment): boolean {
-    return heldSample !== undefined && this.#writtenSample - heldSample >= EARLY_END_SAMPLES;
+  #isLikelyOver({ segment: { heldSample }, estimate }: Work): boolean {
+    return heldSample !== undefined && this.#writtenSample - heldSample >= EARLY_END_SAMPLES[estimate.isYoung ? 'young' : 'known'];
   }
 
   async #start(work: Work, mean: Float32Array): Promise<void> {
