@@ -17,9 +17,9 @@ import { loadSentences, makeTalk, SAMPLES_PER_MS, type Talk } from './talk.ts';
 
 const BARE_TALKS = 2;
 const BARE_TALK_MS = 40_000;
-/** Streams of the first load, as a share of the bare engine's limit; then two more each time. */
-const FIRST_SHARE = 0.3;
-const STEP = 2;
+/** Streams of the first load, as a share of the bare engine's limit; then one more each time. */
+const FIRST_SHARE = 0.6;
+const STEP = 1;
 /** A final later than this is a stream that has fallen behind. */
 const MAX_LATENESS_MS = 3000;
 /** Finals that come later and later, by this much over the window, belong to a stream that will fall behind. */
@@ -94,8 +94,7 @@ function spanSeconds({ utterances }: Talk): number {
 
 async function search(limits: Limits, measure: (count: number) => Promise<Load>): Promise<Load[]> {
   const loads: Load[] = [];
-  const even = (count: number): number => Math.max(2, 2 * Math.round(count / 2));
-  let count = even(limits.wholeAudio * FIRST_SHARE);
+  let count = Math.max(2, Math.round(limits.wholeAudio * FIRST_SHARE));
   for (;;) {
     const load = await measure(count);
     loads.push(load);
