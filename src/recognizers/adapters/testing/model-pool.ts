@@ -72,6 +72,9 @@ export class ModelEngine implements EngineProcess<ToEngine, FromEngine> {
       case 'end':
         this.#settle(message);
         return;
+      case 'pause':
+      case 'resume':
+        return;
       case 'close':
         return;
     }
