@@ -240,16 +240,16 @@ test('lanes take turns; a turn is for what the lane has waiting, up to a second'
   assert.deepEqual(log, [...ofTurn('a', 10), ...ofTurn('b', 10), ...ofTurn('a', 10), ...ofTurn('b', 10), ...ofTurn('a', 4), ...ofTurn('b', 4)]);
 });
 
-test('interims are told when the search has caught up, and none of a segment that has ended', async () => {
+test('interims are told after each turn, a second of speech at most, and none of a segment that has ended', async () => {
   const lane = openLane();
   lane.search.begin(0, 0);
   lane.search.write(0, SPEECH.subarray(0, 2 * SECOND));
   await ticks(60);
-  assert.equal(lane.messages.filter(({ type }) => type === 'interim').length, 1);
+  assert.equal(lane.messages.filter(({ type }) => type === 'interim').length, 2);
   lane.search.write(2 * SECOND, SPEECH.subarray(2 * SECOND, 3 * SECOND));
   lane.search.end(3 * SECOND);
   await lane.settled(1);
-  assert.equal(lane.messages.filter(({ type }) => type === 'interim').length, 1);
+  assert.equal(lane.messages.filter(({ type }) => type === 'interim').length, 2);
 });
 
 test('every written sample is told as consumed once', async () => {

@@ -34,6 +34,8 @@ interface Work {
   estimate: MeanEstimate;
   /** The last interim told. */
   shown: string;
+  /** How far the search had come then: one that starts over says nothing until it is there again. */
+  shownFrame: number;
   /** Time in turns. */
   searchMs: number;
 }
@@ -158,6 +160,7 @@ export class LaneSearch {
       previousWord: this.#wordBefore(segment),
       estimate: this.#estimateOf(segment),
       shown: '',
+      shownFrame: 0,
       searchMs: 0,
     };
     while (!segment.isEnded && !this.#closed) {
@@ -235,7 +238,7 @@ export class LaneSearch {
     const { segment, search } = work;
     const frames = await search.advance(limitFrame, () => this.#closed);
     this.#tellConsumed(segment, frames * SAMPLES_PER_FRAME);
-    if (!segment.isEnded && !search.waitsFor(segment.limitFrame ?? this.#track.endFrame)) this.#showInterim(work);
+    if (!this.#closed && !segment.isEnded && search.frame >= work.shownFrame) this.#showInterim(work);
   }
 
   /** The segment is complete: its search is brought to its end, or made anew if what there is of it is not of use. */
@@ -269,6 +272,7 @@ export class LaneSearch {
     const text = words.map((word) => word.text).join(' ');
     if (text !== work.shown) this.#send({ type: 'interim', stream: this.#stream, segment: work.segment.id, words });
     work.shown = text;
+    work.shownFrame = work.search.frame;
   }
 
   #forget(): void {
