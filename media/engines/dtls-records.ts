@@ -17,7 +17,7 @@ export interface DtlsRecord {
 
 /** As 16 bits, which count down: DTLS 1.2, and 1.0 before it. There was no 1.1. */
 export const DTLS_1_2 = 0xfefd;
-export const DTLS_1_0 = 0xfeff;
+const DTLS_1_0 = 0xfeff;
 
 const RECORD_HEADER_BYTES = 13;
 /** RFC 6347, section 4.1: 2^14 of text, and what encryption may add. */

@@ -21,7 +21,7 @@ import { readStunEnvelope } from '../stun.ts';
 import { clientHelloRecord, dtlsRecord } from './dtls-bytes.ts';
 
 /** No input is worth a tenth of a second; a machine that sleeps in between makes it more. */
-export const MAX_INPUT_MS = 1000;
+const MAX_INPUT_MS = 1000;
 const MASTER = { key: Buffer.alloc(16, 1), salt: Buffer.alloc(12, 2) };
 const LIMITS = { maxSdpBytes: 65_536, maxTracks: 8, maxCandidates: 64 };
 
