@@ -167,8 +167,7 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
       log.error({ err }, 'an enrolment could not be finished');
     },
   });
-  // So that the first captions do not wait for a model. What fails here is told when it is asked for.
-  for (const backend of core.backends) void backend.ready('live').catch(() => undefined);
+  core.dispatcher.warmUp();
   const { engine, reason } = await createMediaEngine(config, log, stages.observe);
   log.info({ mediaEngine: engine.id, ...(reason !== undefined && { reason }) }, `WebRTC is received by ${engine.id}`);
   const metering = new Metering({ store: data.store, clock: systemClock, log });

@@ -121,13 +121,44 @@ test('the recognizer is told for whom it works, and what the caller knows of the
   await sessions.drain();
 });
 
-test('all backends together are ready while one is', async () => {
+test('a tenant can have a session while somebody that its policy allows can take one', async () => {
   const { open, dispatcher, sessions } = rig();
   await open();
-  assert.deepEqual(dispatcher.snapshot(), { ready: true, activeSessions: 1, maxSessions: 2, restarts: 0 });
+  assert.deepEqual(await dispatcher.readiness('tenant'), { ready: true });
+  assert.deepEqual(dispatcher.totals(), { activeSessions: 1, maxSessions: 2, restarts: 0 });
   await open();
-  assert.deepEqual(dispatcher.snapshot(), { ready: false, reason: 'every recognizer is taken', activeSessions: 2, maxSessions: 2, restarts: 0 });
+  assert.deepEqual(await dispatcher.readiness('tenant'), { ready: false, reason: 'every recognizer is taken' });
   await sessions.drain();
+  const pinned = rig({ allowedBackends: 'A' });
+  await pinned.open();
+  assert.deepEqual(await pinned.dispatcher.readiness('tenant'), { ready: false, reason: 'every recognizer is taken' });
+  await pinned.sessions.drain();
+  assert.equal((await rig({ allowedBackends: 'B', residency: 'self_hosted' }).dispatcher.readiness('tenant')).ready, false);
+});
+
+test('while the engine of this machine starts, a relay makes no server ready; once it has failed to, it does', async () => {
+  const a = new FakeRecognizer();
+  const started = Promise.withResolvers<void>();
+  const reason = 'the engine is starting';
+  let isUp = false;
+  a.snapshot = () => ({ ready: isUp, ...(!isUp && { reason }), activeSessions: 0, maxSessions: 1, restarts: 0 });
+  const clock = new ManualClock();
+  const policies = new Map<string, TenantPolicy>([['to-b', { ...DEFAULT_TENANT_POLICY, allowedBackends: 'BA', defaultBackend: 'B' }]]);
+  const dispatcher = new Dispatcher({
+    backends: [{ ...backendOf(a, { id: 'local' }), ready: () => started.promise }, backendOf(new FakeRecognizer(), { id: 'relay', letter: 'B' })],
+    sessions: new Sessions({ clock, createId: () => 'ses', createDetector: new FakeDetectors().create }),
+    clock,
+    policies: { policy: (tenantId) => Promise.resolve(policies.get(tenantId)) },
+  });
+  dispatcher.warmUp();
+  await settle();
+  assert.deepEqual(await dispatcher.readiness('tenant'), { ready: false, reason });
+  assert.deepEqual(await dispatcher.readiness('to-b'), { ready: true });
+  started.reject(new Error('no model'));
+  await settle();
+  assert.deepEqual(await dispatcher.readiness('tenant'), { ready: true });
+  isUp = true;
+  assert.deepEqual(await dispatcher.readiness('tenant'), { ready: true });
 });
 
 /** Speaks two half seconds into a session and answers the text of its finals. */

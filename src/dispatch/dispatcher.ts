@@ -10,6 +10,7 @@ import type { BackendLetter, TenantPolicy, TenantStore } from '../core/store/ten
 import { DEFAULT_TENANT_POLICY } from '../core/tenant-policy.ts';
 import { FailoverLease, type FailoverTarget } from '../recognizers/adapters/failover.ts';
 import { BackendHealth, type HealthReport, type HealthSubject } from './health.ts';
+import { readinessOf, type Readiness } from './readiness.ts';
 import { resolve, type Candidate } from './resolver.ts';
 
 export interface DispatcherOptions {
@@ -45,6 +46,8 @@ interface Target extends FailoverTarget {
 export class Dispatcher {
   readonly #options: DispatcherOptions;
   readonly #health: BackendHealth;
+  /** Ids of the backends that have neither come up yet nor failed to. */
+  readonly #starting = new Set<string>();
   #failovers = 0;
 
   constructor(options: DispatcherOptions) {
@@ -94,15 +97,33 @@ export class Dispatcher {
     return candidates.filter(({ model }, index) => candidates.findIndex((other) => other.model === model) === index);
   }
 
-  /** Of all backends together: ready if one of them is. */
-  snapshot(): RecognizerSnapshot {
+  /** Has every backend load what the first live session needs, so that its captions do not wait for that. What fails is told when it is asked for. */
+  warmUp(): void {
+    for (const backend of this.#options.backends) {
+      this.#starting.add(backend.id);
+      const started = (): boolean => this.#starting.delete(backend.id);
+      backend.ready('live').then(started, started);
+    }
+  }
+
+  /** Whether a live session of the tenant could be had now, by {@link readinessOf}. */
+  async readiness(tenantId: string): Promise<Readiness> {
+    const policy = (await this.#options.policies.policy(tenantId)) ?? DEFAULT_TENANT_POLICY;
+    const resolution = resolve(policy, { priority: 'live' }, await this.#candidates(tenantId));
+    if (resolution.type === 'refused') return { ready: false, reason: resolution.error.message };
+    return readinessOf(
+      resolution.candidates.map(({ backend, letter, recognizer }) => {
+        const { ready, reason } = recognizer.snapshot();
+        return { letter, ready, starting: this.#starting.has(backend), ...(reason !== undefined && { reason }) };
+      }),
+    );
+  }
+
+  /** Of all backends together. */
+  totals(): Pick<RecognizerSnapshot, 'activeSessions' | 'maxSessions' | 'restarts'> {
     const each = this.#options.backends.map((backend) => backend.snapshot());
-    const status = this.status();
-    const ready = status.some((backend) => backend.ready);
     const sum = (of: (snapshot: RecognizerSnapshot) => number): number => each.reduce((total, snapshot) => total + of(snapshot), 0);
     return {
-      ready,
-      ...(!ready && { reason: [...new Set(status.flatMap((backend) => backend.reason ?? []))].join('; ') || 'no backend is set up' }),
       activeSessions: sum((snapshot) => snapshot.activeSessions),
       maxSessions: sum((snapshot) => snapshot.maxSessions),
       restarts: sum((snapshot) => snapshot.restarts),

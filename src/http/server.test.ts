@@ -115,7 +115,7 @@ test('a fault of the server is logged, and told without its message', async () =
   };
   const own = await startServer({
     services: {
-      dispatcher: new Dispatcher({ backends: [broken], sessions: server.sessions, clock: server.clock, policies: { policy: () => assert.fail() } }),
+      dispatcher: new Dispatcher({ backends: [broken], sessions: server.sessions, clock: server.clock, policies: server.store.tenants }),
     },
   });
   const answer = await own.app.inject({ url: '/readyz' });

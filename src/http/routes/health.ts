@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Dispatcher } from '../../dispatch/dispatcher.ts';
 import type { HealthReport } from '../../dispatch/health.ts';
+import { DEFAULT_TENANT } from '../../tenancy/api-keys.ts';
 import { route, type Routes } from '../route-schema.ts';
 import { NATIVE_BASE, type HttpServices } from '../services.ts';
 
@@ -15,7 +16,7 @@ const waitingSchema = z.object({ status: z.literal('unavailable'), module: z.lit
 const HEALTHZ = route('public', { tag: 'Server', summary: 'Does the server live?', response: { 200: healthSchema } });
 const READYZ = route('public', {
   tag: 'Server',
-  summary: 'Can a session be had now?',
+  summary: 'Can a live session of the default tenant be had now?',
   response: { 200: readySchema, 503: waitingSchema.describe('Not now, for this reason.') },
 });
 const METRICS = route('scaiecho:admin', { tag: 'Server', summary: 'Counts and times, in the text format of Prometheus', response: { 200: z.string() }, texts: ['text/plain'] });
@@ -24,13 +25,13 @@ const METRICS = route('scaiecho:admin', { tag: 'Server', summary: 'Counts and ti
 export function healthRoutes(app: Routes, services: HttpServices): void {
   for (const base of ['', NATIVE_BASE]) {
     app.get(`${base}/healthz`, HEALTHZ, () => ({ status: 'ok', module: 'scaiecho' }));
-    app.get(`${base}/readyz`, READYZ, (_request, reply) => {
-      const { ready, reason } = services.dispatcher.snapshot();
+    app.get(`${base}/readyz`, READYZ, async (_request, reply) => {
+      const readiness = await services.dispatcher.readiness(DEFAULT_TENANT);
       const backends = services.dispatcher.status();
       const common = { module: 'scaiecho', media_engine: services.webrtc.engineId, backends } as const;
-      if (ready) return { status: 'ok', phase: 'ready', ...common };
+      if (readiness.ready) return { status: 'ok', phase: 'ready', ...common };
       void reply.status(503);
-      return { status: 'unavailable', phase: 'waiting', reason, ...common };
+      return { status: 'unavailable', phase: 'waiting', reason: readiness.reason, ...common };
     });
   }
   app.get('/metrics', METRICS, (_request, reply) => {
@@ -41,7 +42,7 @@ export function healthRoutes(app: Routes, services: HttpServices): void {
 
 /** The counts that tell whether something leaks or restarts, and where time goes, in Prometheus' text format. */
 function metrics(services: HttpServices): string {
-  const engine = services.dispatcher.snapshot();
+  const engine = services.dispatcher.totals();
   const gauges: Record<string, number> = {
     earshot_sessions: services.sessions.size,
     earshot_webrtc_sessions: services.webrtc.size,

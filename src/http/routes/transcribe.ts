@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import multipart from '@fastify/multipart';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
@@ -38,7 +37,7 @@ const formSchema = fieldsSchema.extend({ file: file('WAV, MP3, FLAC, Ogg, M4A/MP
 const jsonSchema = z.record(z.string(), z.union([z.string(), z.number().transform(String), z.boolean().transform(String), z.null().transform(() => '')]));
 
 const transcriptSchema = z.object({
-  job_id: z.string(),
+  job_id: z.string().nullable().describe('The job under which the answer can be read again; null where transcripts are not kept.'),
   transcript: z.string(),
   backend_used: z.string(),
   model: z.string().optional(),
@@ -133,7 +132,7 @@ async function queue(services: HttpServices, request: FastifyRequest, reply: Fas
 
 function inlineAnswer(jobId: string | undefined, transcript: Transcript, audioBytes: number): object {
   return {
-    job_id: jobId ?? `job_${randomUUID()}`,
+    job_id: jobId ?? null,
     transcript: transcriptText(transcript),
     backend_used: transcript.backend,
     model: transcript.model,
