@@ -35,7 +35,8 @@ function home(name, packages, places) {
   };
 }
 
-const adapters = ['stores', 'formats', 'text', 'speakers', 'tenancy'];
+const PROCESSES = '^src/processes/';
+const adapters = ['stores', 'formats', 'text', 'tenancy'];
 
 module.exports = {
   forbidden: [
@@ -74,7 +75,9 @@ module.exports = {
     area('signaling', '^signaling/', [CORE]),
     ...adapters.map((name) => area(name, `^src/${name}/`, [CORE])),
     area('language', '^src/language/', [CORE, '^src/recognizers/relays/(post|retrying|upstream-error)\\.ts$']),
-    area('recognizers', '^src/recognizers/', [CORE, '^src/config/']),
+    area('processes', PROCESSES, []),
+    area('speakers', '^src/speakers/', [CORE, PROCESSES]),
+    area('recognizers', '^src/recognizers/', [CORE, PROCESSES, '^src/config/']),
     area('outbound', '^src/outbound/', [CORE]),
     area('jobs', '^src/jobs/', [CORE, '^src/outbound/']),
     area('dispatch', '^src/dispatch/', [CORE, '^src/recognizers/adapters/failover']),

@@ -175,6 +175,7 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
   const webhooks = new Webhooks({ store: data.store, sealer: DataKey.keptIn(config.dataDir).sealer('webhook secrets'), outbound, wire: { body: audioPodEvent, headers: audioPodHeaders }, clock: systemClock, now: Date.now, log });
   const recorder = new SessionRecorder({
     jobs: data.store.jobs,
+    live: data.store.live,
     written: () => {
       webhooks.wake();
     },
@@ -257,6 +258,7 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
     ...(certificate && { certificate }),
     pageDir: fileURLToPath(new URL('../web-demo/dist', import.meta.url)),
   });
+  await recorder.recover();
   await enrolment.start();
   const stop = async (): Promise<void> => {
     // First: running jobs go back to the queue instead of ending with their sessions.

@@ -52,7 +52,8 @@ export interface LoadResult {
   readonly stolenCpu: number;
 }
 
-interface Clients {
+/** One process of clients. */
+export interface Clients {
   readonly transport: Transport;
   readonly child: ChildProcess;
   readonly specs: readonly ClientStream[];
@@ -98,7 +99,8 @@ function profiling(): Record<string, string> {
   return folder === undefined ? {} : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${folder}` };
 }
 
-async function startClients(serverUrl: string, talks: readonly Talk[], joinMs: number, folder: string): Promise<Clients[]> {
+/** Resolves once all are connected; they speak when told to `play`. Talks are shared out by transport, by turns. */
+export async function startClients(serverUrl: string, talks: readonly Talk[], joinMs: number, folder: string): Promise<Clients[]> {
   const specs: Record<Transport, ClientStream[]> = { webrtc: [], websocket: [] };
   for (const [index, talk] of talks.entries()) {
     const transport = index % 2 === 0 ? 'webrtc' : 'websocket';
@@ -126,7 +128,7 @@ async function writeAudio(talk: Talk, transport: Transport, file: string): Promi
   return `${file}.ogg`;
 }
 
-function send(child: ChildProcess, message: ToClients): void {
+export function send(child: ChildProcess, message: ToClients): void {
   child.send(message);
 }
 
@@ -136,7 +138,8 @@ async function answer(child: ChildProcess): Promise<FromClients> {
   return message;
 }
 
-async function finish(child: ChildProcess): Promise<readonly ClientResult[]> {
+/** Has the clients stop, and answers what they heard. */
+export async function finish(child: ChildProcess): Promise<readonly ClientResult[]> {
   send(child, { type: 'finish' });
   const message = await answer(child);
   return message.type === 'results' ? message.results : [];
@@ -162,7 +165,8 @@ async function look(server: TestServer, clients: readonly Clients[]) {
 const TIME_TOLERANCE_MS = 300;
 const LATE_CHUNK_MS = 20;
 
-function judge(transport: Transport, talk: Talk, result: ClientResult, startMs: number, windowMs: { readonly from: number; readonly to: number }): StreamOutcome {
+/** What a stream that began at `startMs` got for what was said in the window. */
+export function judge(transport: Transport, talk: Talk, result: ClientResult, startMs: number, windowMs: { readonly from: number; readonly to: number }): StreamOutcome {
   const { sentMs, chunkMs, finals, errors } = result;
   const inWindow = talk.utterances.filter(({ startMs: from, endMs }) => startMs + from >= windowMs.from && startMs + endMs + ENDPOINT_MS <= windowMs.to);
   const latenciesMs: number[] = [];

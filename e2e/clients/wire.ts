@@ -42,6 +42,8 @@ export type Frame =
   | ErrorFrame
   | { readonly type: 'closed'; readonly audio_bytes?: number; readonly audio_duration_ms: number }
   | { readonly type: 'recovered'; readonly lane: number }
+  | { readonly type: 'backend_changed'; readonly seq: number; readonly from: string; readonly to: string; readonly model: string }
+  | { readonly type: 'warning'; readonly code: string }
   | { readonly type: 'flushed' | 'speech_started' | 'speech_ended' };
 
 /** The words of all segments of one lane, or of every lane interleaved by time, as the REST answer has them. */

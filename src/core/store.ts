@@ -1,6 +1,7 @@
 import type { AuditStore } from './store/audit.ts';
 import type { JobStore } from './store/jobs.ts';
 import type { KeyStore } from './store/keys.ts';
+import type { LiveStore } from './store/live.ts';
 import type { SpeakerStore } from './store/speakers.ts';
 import type { TenantStore } from './store/tenants.ts';
 import type { TranscriptStore } from './store/transcripts.ts';
@@ -17,6 +18,7 @@ export interface Store {
   readonly tenants: TenantStore;
   readonly keys: KeyStore;
   readonly jobs: JobStore;
+  readonly live: LiveStore;
   readonly transcripts: TranscriptStore;
   readonly speakers: SpeakerStore;
   readonly usage: UsageStore;

@@ -4,10 +4,13 @@ import type { Principal } from '../core/principal.ts';
 import type { Session } from '../core/session/session.ts';
 import type { Transcript } from '../core/session/transcribe.ts';
 import type { JobRecord, JobStore } from '../core/store/jobs.ts';
+import type { LiveStore, OrphanedSession } from '../core/store/live.ts';
 import type { NumberedEvent, Utterance } from '../core/transcript.ts';
 
 export interface SessionRecorderOptions {
   readonly jobs: Pick<JobStore, 'add'>;
+  /** Keeps what is said while it is said. */
+  readonly live: LiveStore;
   /** A job was written. */
   readonly written?: () => void;
   /** Milliseconds since 1970. */
@@ -27,12 +30,16 @@ export interface RecordedSession {
 }
 
 const DEFAULT_MAX_WORDS = 300_000;
+const RECOVERED_AT_A_TIME = 100;
 
 type Closed = Extract<NumberedEvent, { readonly type: 'session.closed' }>;
 
 /**
  * Turns every session that is not a job's own into a completed job when it ends, however it ends: the transcript of what was heard
  * until then. The job's id is the session's `jobId`; sessions without one are not recorded.
+ *
+ * A final is kept before anybody is told of it, so that it outlives the server: `recover` makes jobs of the sessions that the server before did not
+ * live to end.
  */
 export class SessionRecorder {
   readonly #options: SessionRecorderOptions;
@@ -49,6 +56,7 @@ export class SessionRecorder {
       if (session?.jobId === undefined || wish.priority !== 'live') return;
       const startedAtMs = this.#options.now();
       const { jobId } = session;
+      this.#keepWhatIsSaid(session, jobId, caller, wish, startedAtMs);
       const writing = this.#follow(session, caller, wish, startedAtMs).finally(() => {
         this.#writing.delete(writing);
         this.#live.delete(jobId);
@@ -56,6 +64,19 @@ export class SessionRecorder {
       this.#writing.add(writing);
       this.#live.set(jobId, { session, startedAtMs, written: writing });
     });
+
+  /** For the start, before anybody is served. Never rejects: what cannot be recovered is left for the next start. */
+  async recover(): Promise<void> {
+    const { live, log } = this.#options;
+    try {
+      for (let orphans = await live.orphans(RECOVERED_AT_A_TIME); orphans.length > 0; orphans = await live.orphans(RECOVERED_AT_A_TIME)) {
+        for (const orphan of orphans) await this.#options.jobs.add(...endedByCrash(orphan, this.#options.now()));
+        log.warn({ sessions: orphans.length }, 'sessions that the server before did not end are kept as jobs, with what was final');
+      }
+    } catch (error) {
+      log.error({ err: error }, 'sessions that the server before did not end could not be recovered');
+    }
+  }
 
   /** The session, of whatever tenant, that is to become this job, until it is written; undefined for all others. */
   following(jobId: string): RecordedSession | undefined {
@@ -72,6 +93,22 @@ export class SessionRecorder {
     while (this.#writing.size > 0) await Promise.all(this.#writing);
   }
 
+  #keepWhatIsSaid(session: Session, jobId: string, caller: Principal, wish: SessionWish, startedAtMs: number): void {
+    const { live, maxWords = DEFAULT_MAX_WORDS, log } = this.#options;
+    const job: JobRecord = { ...liveJob(jobId, caller, wish, startedAtMs, null), backend: session.backend, languageDetected: session.language ?? null, audioMs: null, audioBytes: null, error: null, status: 'running' };
+    const opened = live.open(job, session.model);
+    let words = 0;
+    const fault = (err: unknown): void => {
+      log.error({ sessionId: session.id, err }, 'what is said in a session is not kept until it ends');
+    };
+    opened.catch(fault);
+    session.keepFinals(async (utterance) => {
+      words += utterance.words.length;
+      if (words > maxWords) return;
+      await opened.then(() => live.say(jobId, utterance).catch(fault), () => undefined);
+    });
+  }
+
   /** Never rejects. */
   async #follow(session: Session, caller: Principal, wish: SessionWish, startedAtMs: number): Promise<void> {
     try {
@@ -79,7 +116,7 @@ export class SessionRecorder {
       const { backend, model, language } = session;
       const durationMs = samplesToMs(Math.max(0, ...(closed?.lanes ?? []).map((lane) => lane.heardSamples)));
       const transcript: Transcript = {
-        utterances: utterances.toSorted((a, b) => a.startSample - b.startSample || a.laneIndex - b.laneIndex),
+        utterances: inOrder(utterances),
         backend,
         model,
         ...(language !== undefined && { language }),
@@ -129,7 +166,7 @@ interface Kept {
   readonly startedAtMs: number;
 }
 
-function liveJob(id: string, caller: Principal, wish: SessionWish, startedAtMs: number, endedAtMs: number): Omit<JobRecord, 'status' | 'error' | 'backend' | 'languageDetected' | 'audioMs' | 'audioBytes'> {
+function liveJob(id: string, caller: Principal, wish: SessionWish, startedAtMs: number, endedAtMs: number | null): Omit<JobRecord, 'status' | 'error' | 'backend' | 'languageDetected' | 'audioMs' | 'audioBytes'> {
   const { transport, language, model, backendPreference, diarize } = wish;
   return {
     id,
@@ -150,3 +187,16 @@ function liveJob(id: string, caller: Principal, wish: SessionWish, startedAtMs: 
     endedAtMs,
   };
 }
+
+/** The job of a session that ended with its server, for `add`. */
+function endedByCrash({ job, model, utterances }: OrphanedSession, nowMs: number): Parameters<JobStore['add']> {
+  const error = { code: 'SERVER_STOPPING', message: 'The server ended before the session did.' } as const;
+  const durationMs = samplesToMs(Math.max(0, ...utterances.map(({ endSample }) => endSample)));
+  const ended: JobRecord = { ...job, error, audioMs: durationMs, endedAtMs: Math.max(nowMs, job.createdAtMs) };
+  const { backend, languageDetected } = job;
+  if (utterances.length === 0 || backend === null) return [{ ...ended, status: 'failed' }];
+  const transcript: Transcript = { utterances: inOrder(utterances), backend, model, ...(languageDetected !== null && { language: languageDetected }), durationMs };
+  return [{ ...ended, status: 'completed' }, { outcome: { transcript, backend, languageDetected, audioMs: durationMs, audioBytes: null } }];
+}
+
+const inOrder = (utterances: readonly Utterance[]): Utterance[] => utterances.toSorted((a, b) => a.startSample - b.startSample || a.laneIndex - b.laneIndex);

@@ -1,8 +1,8 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { type Clock, systemClock } from '../core/clock.ts';
 import { EarshotError } from '../core/errors.ts';
+import { lowerPriority } from '../processes/priority.ts';
 import { gaussianVoice } from './embedded/gaussian-voice.ts';
 import type { FromEngine, ToEngine } from './engine-messages.ts';
 import { sherpaVoice } from './sherpa-voice.ts';
@@ -151,7 +151,7 @@ class EngineClient implements SpeakerEngine {
       return;
     }
     this.#isReady = true;
-    if (this.#child?.pid !== undefined) lowerPriority(this.#child.pid);
+    if (this.#child?.pid !== undefined) lowerPriority(this.#child.pid, NICENESS);
     for (const id of [...this.#waiting.keys()]) this.#send(id);
   }
 
@@ -170,14 +170,5 @@ class EngineClient implements SpeakerEngine {
       if (attempts >= 2) this.#settle(id)?.answered.reject(new EarshotError('BACKEND_ERROR', 'The speaker engine failed twice on this audio.'));
     }
     if (this.#waiting.size > 0) this.#start();
-  }
-}
-
-/** A process that is dying already has no priority; its exit is told right after. */
-function lowerPriority(pid: number): void {
-  try {
-    setPriority(pid, NICENESS);
-  } catch (error) {
-    if ((error as { readonly info?: { readonly code?: string } }).info?.code !== 'ESRCH') throw error;
   }
 }

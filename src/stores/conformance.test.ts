@@ -122,6 +122,27 @@ const FAULTS: Readonly<Record<string, { readonly caughtBy: RegExp; readonly brea
       },
     }),
   },
+  'what is said in a session is kept in memory': {
+    caughtBy: /^what was said in a session/,
+    breakIt: (store) => ({ ...store, live: { ...store.live, say: async () => undefined } }),
+  },
+  'a session is an orphan though its job is there': {
+    caughtBy: /^the job of a session/,
+    breakIt: (store) => {
+      const opened: Parameters<typeof store.live.open>[] = [];
+      return {
+        ...store,
+        live: {
+          ...store.live,
+          open: async (...of) => {
+            opened.push(of);
+            await store.live.open(...of);
+          },
+          orphans: async () => opened.map(([job, model]) => ({ job, model, utterances: [] })),
+        },
+      };
+    },
+  },
   'an erased speaker is still listed': {
     caughtBy: /^an erased speaker/,
     breakIt: (store) => ({

@@ -2,6 +2,7 @@ import test, { afterEach, beforeEach, describe } from 'node:test';
 import type { Store } from '../core/store.ts';
 import type { StoreCheck } from './testing/check.ts';
 import { jobChecks } from './testing/job-checks.ts';
+import { liveChecks } from './testing/live-checks.ts';
 import { recordChecks } from './testing/record-checks.ts';
 import { usageChecks } from './testing/usage-checks.ts';
 import { webhookChecks } from './testing/webhook-checks.ts';
@@ -10,6 +11,7 @@ import { webhookChecks } from './testing/webhook-checks.ts';
 export const storeChecks: readonly StoreCheck[] = [
   ...recordChecks,
   ...jobChecks,
+  ...liveChecks,
   ...usageChecks,
   ...webhookChecks,
   {

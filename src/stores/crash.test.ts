@@ -49,6 +49,14 @@ async function examine(folder: string, said: readonly string[]): Promise<void> {
     assert.equal((await store.jobs.get('t1', id))?.status, 'completed', id);
     assert.equal((await store.transcripts.get('t1', id))?.transcript.utterances[0]?.text, `said in ${id}`);
   }
+  const orphans = new Map((await store.live.orphans(10_000)).map((orphan) => [orphan.job.id, orphan.utterances.map(({ text }) => text)]));
+  const ended = new Set(told('ended').map(([id = '']) => id));
+  for (const id of ended) assert.equal((await store.jobs.get('t1', id))?.status, 'failed', id);
+  for (const [id = '', text = ''] of told('heard')) {
+    // Its job may have been added a moment before the end, too late to be said.
+    assert.equal(orphans.get(id)?.includes(text) ?? (await store.jobs.get('t1', id)) !== undefined, true, `${text} of ${id}`);
+    if (ended.has(id)) assert.equal(orphans.has(id), false, id);
+  }
   await data.close();
   assert.ok((await readdir(join(folder, 'blobs'))).every((name) => !name.endsWith('.part')));
 

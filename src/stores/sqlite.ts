@@ -3,6 +3,7 @@ import { auditStore } from './sqlite/audit.ts';
 import { Database } from './sqlite/database.ts';
 import { jobStore } from './sqlite/jobs.ts';
 import { keyStore } from './sqlite/keys.ts';
+import { liveStore } from './sqlite/live.ts';
 import { speakerStore } from './sqlite/speakers.ts';
 import { tenantStore } from './sqlite/tenants.ts';
 import { transcriptStore } from './sqlite/transcripts.ts';
@@ -19,6 +20,7 @@ export async function openSqliteStore(path: string): Promise<Store> {
     tenants: tenantStore(database),
     keys: keyStore(database),
     jobs: jobStore(database),
+    live: liveStore(database),
     transcripts: transcriptStore(database),
     speakers: speakerStore(database),
     usage: usageStore(database),

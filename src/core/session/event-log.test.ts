@@ -172,3 +172,29 @@ test('whenever a reader looks, it sees rising numbers and every event that is no
     { numRuns: 60 },
   );
 });
+
+test('a final that is being kept, and what follows it, is told to nobody before it is; what came before is', async () => {
+  const log = new EventLog();
+  const keeping: PromiseWithResolvers<void>[] = [];
+  log.keepFinals(() => {
+    const one = Promise.withResolvers<void>();
+    keeping.push(one);
+    return one.promise;
+  });
+  const said = (id: string): TranscriptEvent => ({ type: 'utterance.final', utterance: { ...utterance(id), words: [{ text: id, startSample: 0, endSample: 1 }] }, endedBy: 'silence' });
+  const seen: string[] = [];
+  const reading = (async () => {
+    for await (const event of log.read(0)) seen.push(told(event));
+  })();
+  for (const event of [final('empty'), said('A'), flushed, said('B'), closed]) log.append(event);
+  await settle();
+  assert.deepEqual([seen, log.soFar().utterances, keeping.length], [['1 final empty'], [], 2]);
+  // Whichever is kept first, none is told out of its order.
+  keeping[1]?.resolve();
+  await settle();
+  assert.deepEqual(seen, ['1 final empty']);
+  keeping[0]?.reject(new Error('full'));
+  await reading;
+  assert.deepEqual(seen, ['1 final empty', '2 final A', '3 session.flushed', '4 final B', '5 session.closed']);
+  assert.deepEqual(log.soFar().utterances.map(({ id }) => id), ['A', 'B']);
+});

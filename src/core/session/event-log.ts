@@ -32,6 +32,9 @@ export class EventLog {
   /** Highest number of an event that fell off the tail; superseded interims do not count. */
   #droppedThroughSeq = 0;
   #ended = false;
+  #keep: ((utterance: Utterance) => Promise<void>) | undefined;
+  /** Numbers of the finals that are being kept, oldest first: until that is done neither they nor what follows them are told. */
+  readonly #held = new Set<number>();
   /** Wakes the readers that have seen everything. */
   readonly #waiting = new Set<() => void>();
 
@@ -51,11 +54,17 @@ export class EventLog {
 
   /** What has been heard until now. */
   soFar(): HeardSoFar {
-    const utterances = this.#events.flatMap((event) => (event.type === 'utterance.final' || event.type === 'utterance.interim' ? event.utterance : []));
+    const told = this.#events.slice(0, this.#indexAfter(this.#toldThroughSeq));
+    const utterances = told.flatMap((event) => (event.type === 'utterance.final' || event.type === 'utterance.interim' ? event.utterance : []));
     return {
       utterances: utterances.filter(({ words }) => words.length > 0).toSorted((a, b) => a.startSample - b.startSample || a.laneIndex - b.laneIndex),
       isWhole: this.#droppedThroughSeq === 0,
     };
+  }
+
+  /** Finals with words are told to nobody before `keep` has settled, from now on. */
+  keepFinals(keep: (utterance: Utterance) => Promise<void>): void {
+    this.#keep = keep;
   }
 
   /** Appends an event and wakes the readers. `session.closed` ends the log; what comes after it is ignored. */
@@ -71,6 +80,25 @@ export class EventLog {
       if (dropped) this.#droppedThroughSeq = dropped.seq;
     }
     this.#ended = event.type === 'session.closed';
+    if (this.#keep && event.type === 'utterance.final' && event.utterance.words.length > 0) this.#hold(this.#lastSeq, this.#keep(event.utterance));
+    this.#wakeReaders();
+  }
+
+  get #toldThroughSeq(): number {
+    const [oldest] = this.#held;
+    return oldest === undefined ? this.#lastSeq : oldest - 1;
+  }
+
+  #hold(seq: number, kept: Promise<void>): void {
+    const release = (): void => {
+      this.#held.delete(seq);
+      this.#wakeReaders();
+    };
+    this.#held.add(seq);
+    kept.then(release, release);
+  }
+
+  #wakeReaders(): void {
     const waiting = [...this.#waiting];
     this.#waiting.clear();
     for (const wake of waiting) wake();
@@ -103,12 +131,12 @@ export class EventLog {
       while (signal?.aborted !== true) {
         this.#checkKept(seenSeq);
         const event = this.#events[this.#indexAfter(seenSeq)];
-        if (event) {
+        if (event && event.seq <= this.#toldThroughSeq) {
           seenSeq = event.seq;
           yield event;
           if (event.seq > bornAfterSeq) this.#observeDelivery(event);
           if (event.type === 'session.closed') return;
-        } else if (this.#ended) {
+        } else if (!event && this.#ended) {
           return;
         } else {
           await new Promise<void>((resolve) => {

@@ -241,6 +241,11 @@ export class Session {
   /** See {@link EventLog.soFar}. */
   readonly soFar = (): HeardSoFar => this.#log.soFar();
 
+  /** See {@link EventLog.keepFinals}. */
+  keepFinals(keep: (utterance: Utterance) => Promise<void>): void {
+    this.#log.keepFinals(keep);
+  }
+
   /** Events with `seq > afterSeq`, live until the session is closed. Throws `RESUME_GAP` where they are gone. */
   events(afterSeq = 0, signal?: AbortSignal): AsyncGenerator<NumberedEvent, void, void> {
     return this.#log.read(afterSeq, signal);

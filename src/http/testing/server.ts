@@ -12,6 +12,7 @@ import { audioPodEvent, audioPodHeaders } from '../../../signaling/dialects/audi
 import { WhipRooms } from '../../../signaling/whip-rooms.ts';
 import { WebSocketTransport } from '../../../signaling/transports/websocket.ts';
 import { guardedDoor } from '../../core/admission.ts';
+import type { AudioDecoder } from '../../core/audio.ts';
 import { ManualClock, systemClock } from '../../core/clock.ts';
 import type { Store } from '../../core/store.ts';
 import type { BlobStore } from '../../core/store/blobs.ts';
@@ -75,6 +76,8 @@ export interface TestServerOptions {
   readonly maxQueuedJobs?: number;
   /** Default true. */
   readonly keepTranscripts?: boolean;
+  /** Default: bytes are samples. */
+  readonly decode?: AudioDecoder;
   readonly services?: Partial<HttpServices>;
 }
 
@@ -83,6 +86,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
   const pageDir = mkdtempSync(join(tmpdir(), 'earshot-page-'));
   writeFileSync(join(pageDir, 'index.html'), '<title>Earshot</title>');
   const clock = new ManualClock();
+  const { decode = rawDecoder } = options;
   const recognizer = new FakeRecognizer({ maxSessions: options.maxSessions ?? 4 });
   const engine = new FakeEngine();
   let ids = 0;
@@ -121,6 +125,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
   const webhooks = new Webhooks({ store, sealer: new DataKey(new Uint8Array(32)).sealer('webhook secrets'), outbound, wire: { body: audioPodEvent, headers: audioPodHeaders }, clock: systemClock, now: Date.now, log: logs });
   const recorder = new SessionRecorder({
     jobs: store.jobs,
+    live: store.live,
     written: () => {
       webhooks.wake();
     },
@@ -132,7 +137,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     store,
     blobs,
     openSession,
-    decode: rawDecoder,
+    decode,
     outbound,
     analyst,
     secrets: webhookSecrets,
@@ -148,7 +153,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     log: logs,
   });
   const stages = new StageHistograms();
-  const gladia = new LiveSessions({ openSession, decode: rawDecoder, analyst, callbacks: { outbound, secretOf: (tenantId) => webhookSecrets.get(tenantId), clock: systemClock, now: Date.now, timeoutMs: 1000 }, jobs: store.jobs, blobs, keepTranscripts: options.keepTranscripts !== false, keepAudio: true, observe: stages.observe, log: logs });
+  const gladia = new LiveSessions({ openSession, decode, analyst, callbacks: { outbound, secretOf: (tenantId) => webhookSecrets.get(tenantId), clock: systemClock, now: Date.now, timeoutMs: 1000 }, jobs: store.jobs, blobs, keepTranscripts: options.keepTranscripts !== false, keepAudio: true, observe: stages.observe, log: logs });
   const app = await createHttpServer({
     tenancy,
     sessions,
@@ -166,7 +171,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     calls: new RealtimeCalls(webrtc),
     resumable: new ResumableSessions({ decode: rawDecoder, clock: systemClock, onFault: () => undefined }),
     dispatcher,
-    decode: rawDecoder,
+    decode,
     enrolment,
     webSockets,
     log: logs,

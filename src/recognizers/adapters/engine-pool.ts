@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { setPriority } from 'node:os';
+import { lowerPriority } from '../../processes/priority.ts';
 
 /** How an engine process is started. */
 export interface EngineCommand {
@@ -7,7 +7,7 @@ export interface EngineCommand {
   readonly modulePath: string;
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
-  /** Scheduling niceness, 0 to 19. Default 0. */
+  /** Scheduling niceness, added to that of this process. Default 0. */
   readonly niceness?: number;
 }
 
@@ -248,15 +248,6 @@ export class EnginePool<In, Out extends { readonly type: string }> {
 }
 
 const retryMs = (failures: number): number => Math.min(MAX_RETRY_MS, 500 * 2 ** failures);
-
-/** A process that is dying already has no priority; its exit is told right after. */
-function lowerPriority(pid: number, niceness: number): void {
-  try {
-    setPriority(pid, niceness);
-  } catch (error) {
-    if ((error as { readonly info?: { readonly code?: string } }).info?.code !== 'ESRCH') throw error;
-  }
-}
 
 const startFailure = (why: string): string => `the engine did not start: ${why}`;
 

@@ -23,7 +23,7 @@ export type Row = Readonly<Record<string, SQLInputValue>>;
 
 /**
  * One connection to one SQLite file. A transaction is on the disk before it returns (WAL with `synchronous=FULL`), also through a loss
- * of power. Throws `STORE_UNAVAILABLE` where file or disk are at fault, `SLUG_CONFLICT` where a name is taken.
+ * of power, but for what is done `hastily`. Throws `STORE_UNAVAILABLE` where file or disk are at fault, `SLUG_CONFLICT` where a name is taken.
  */
 export class Database {
   readonly #database: DatabaseSync;
@@ -58,6 +58,16 @@ export class Database {
       // A full disk has rolled back already.
       if (this.#database.isTransaction) this.#exec('ROLLBACK');
       throw error;
+    }
+  }
+
+  /** Runs `body`, a single change, without waiting for the disk: the end of the process does not undo it, a loss of power may. */
+  hastily(body: () => void): void {
+    this.#exec('PRAGMA synchronous = NORMAL');
+    try {
+      body();
+    } finally {
+      this.#exec('PRAGMA synchronous = FULL');
     }
   }
 

@@ -142,4 +142,15 @@ export const MIGRATIONS: readonly string[] = [
     WHERE tenantId = new.tenantId AND active = 1 AND EXISTS (SELECT 1 FROM json_each(events) WHERE value = 'job.' || new.status);
   END;
   `,
+  `
+  -- What was said in sessions that are still spoken. A session's job ends its record.
+  CREATE TABLE liveSessions (id TEXT PRIMARY KEY, openedAtMs INTEGER NOT NULL, job TEXT NOT NULL, model TEXT NOT NULL) STRICT;
+  CREATE TABLE liveUtterances (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, sessionId TEXT NOT NULL REFERENCES liveSessions (id) ON DELETE CASCADE, utterance TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX liveUtterancesOfSession ON liveUtterances (sessionId, number);
+  CREATE TRIGGER liveSessionsEnded AFTER INSERT ON jobs BEGIN
+    DELETE FROM liveSessions WHERE id = new.id;
+  END;
+  `,
 ];

@@ -1,6 +1,6 @@
 import { writeSync } from 'node:fs';
 import { openDataFolder } from '../data-folder.ts';
-import { job, NOW_MS, outcome, usage } from './records.ts';
+import { job, NOW_MS, outcome, transcript, usage } from './records.ts';
 
 /*
  * Works on the data folder named by the first argument until it is killed, and says what it was told is done, a line each, on standard
@@ -31,6 +31,16 @@ for (let index = 0; ; index += 1) {
     const callback = { id: `evt_${leased.id}`, tenantId: 't1', jobId: leased.id, url: 'https://example.com', method: 'POST' as const, body: '{}', attempts: 0, dueAtMs: NOW_MS };
     const isCompleted = await store.jobs.complete(leased.id, run, outcome(`said in ${leased.id}`), usage(leased.id), NOW_MS + 1, callback);
     if (isCompleted) say('completed', leased.id);
+  }
+  const spoken = `live_${run}_${String(index)}`;
+  await store.live.open(job(spoken, { source: { kind: 'live', transport: 'websocket' }, status: 'running' }), 'model');
+  for (const text of ['one', 'two']) {
+    await store.live.say(spoken, { ...transcript(text).utterances[0]!, text });
+    say('heard', spoken, text);
+  }
+  if (index % 2 === 0) {
+    await store.jobs.add(job(spoken, { source: { kind: 'live', transport: 'websocket' }, status: 'failed', endedAtMs: NOW_MS }));
+    say('ended', spoken);
   }
   const session = `ses_${run}_${String(index)}`;
   await store.usage.reserve({ id: session, limits: [{ owner: 'tenant', id: 't1', period: '2026-11', limitSamples: 1e12 }], samples: 5000, nowMs: NOW_MS, untilMs: NOW_MS + LEASE_MS });

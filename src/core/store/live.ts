@@ -1,0 +1,24 @@
+import type { Utterance } from '../transcript.ts';
+import type { JobRecord } from './jobs.ts';
+
+/** A session that was spoken live and never became a job: its server ended before it did. */
+export interface OrphanedSession {
+  /** As it was given to `open`. */
+  readonly job: JobRecord;
+  readonly model: string;
+  /** In the order in which they were said. */
+  readonly utterances: readonly Utterance[];
+}
+
+/**
+ * What was said in sessions that are still open, so that it outlives their server. Unlike those of other stores, these verbs may be undone by a loss of power,
+ * never by the end of the process. Adding the job ends the record, in the same moment.
+ */
+export interface LiveStore {
+  /** `job` is what the session becomes, as far as that is known. Throws `SLUG_CONFLICT` if the id is taken. */
+  open(job: JobRecord, model: string): Promise<void>;
+  /** Adds a final. Nothing happens where no such session is open. */
+  say(jobId: string, utterance: Utterance): Promise<void>;
+  /** Sessions of all tenants that are open, oldest first: after a start those of the server before. */
+  orphans(limit: number): Promise<readonly OrphanedSession[]>;
+}

@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import type { StoreCheck } from './check.ts';
+import { job, NOW_MS, outcome, transcript } from './records.ts';
+
+const live = (id: string, atMs = NOW_MS) => job(id, { source: { kind: 'live', transport: 'webrtc' }, status: 'running', createdAtMs: atMs, backend: 'A' });
+const said = (text: string) => ({ ...transcript(text).utterances[0]!, id: text });
+
+export const liveChecks: readonly StoreCheck[] = [
+  {
+    name: 'what was said in a session that nobody ended is there after a new start, in its order',
+    run: async (store, reopen) => {
+      await store.live.open(live('b', NOW_MS + 1), 'm2');
+      await store.live.open(live('a'), 'm1');
+      for (const text of ['one two', 'three', 'one two']) await store.live.say('a', said(text));
+      await store.live.say('b', said('of b'));
+      await store.live.say('nobody', said('lost'));
+      await assert.rejects(store.live.open(live('a'), 'm1'), { code: 'SLUG_CONFLICT' });
+      const { live: reopened } = await reopen();
+      assert.deepEqual(await reopened.orphans(10), [
+        { job: live('a'), model: 'm1', utterances: [said('one two'), said('three'), said('one two')] },
+        { job: live('b', NOW_MS + 1), model: 'm2', utterances: [said('of b')] },
+      ]);
+      assert.deepEqual((await reopened.orphans(1)).map(({ job: { id } }) => id), ['a']);
+    },
+  },
+  {
+    name: 'the job of a session ends what is kept of it while it is spoken, and nothing else',
+    run: async ({ live: sessions, jobs }) => {
+      for (const id of ['a', 'b']) await sessions.open(live(id), 'm');
+      await sessions.say('a', said('one'));
+      await sessions.say('b', said('two'));
+      await jobs.add(job('a', { source: { kind: 'live', transport: 'webrtc' }, status: 'completed', endedAtMs: NOW_MS }), { outcome: outcome('one') });
+      await sessions.say('a', said('late'));
+      assert.deepEqual(await sessions.orphans(10), [{ job: live('b'), model: 'm', utterances: [said('two')] }]);
+      await assert.rejects(jobs.add(job('a')), { code: 'SLUG_CONFLICT' });
+    },
+  },
+];
