@@ -5,7 +5,7 @@
  * seconds without and one with jobs. `--json` adds one JSON object as the last line. Linux only; wants a quiet machine.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
-import { availableParallelism, loadavg, tmpdir } from 'node:os';
+import { availableParallelism, getPriority, loadavg, tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -15,7 +15,7 @@ import { API, TestServer } from '../server.ts';
 import { wavFile } from '../wav.ts';
 import { ENDPOINT_MS, finish, judge, send, startClients, WARM_UP_MS } from './live-load.ts';
 import { monotonicMs } from './live-messages.ts';
-import { machineSeconds } from './process-cpu.ts';
+import { cpuSeconds, machineSeconds } from './process-cpu.ts';
 import { printTable } from './table.ts';
 import { loadSentences, makeTalk } from './talk.ts';
 
@@ -27,15 +27,20 @@ const JOB_AUDIO_MS = 240_000;
 /** A final that comes later than this after the silence that ends its utterance is late to a reader. */
 const LATE_MS = 300;
 
+const CPU_USERS = ['server', 'liveEngines', 'jobEngines', 'others'] as const;
+type CpuUser = (typeof CPU_USERS)[number];
+
 interface Window {
   readonly withJobs: boolean;
   readonly from: number;
   readonly to: number;
-  /** Of all cores. */
-  readonly busyShare: number;
+  /** Of one core, each. */
+  readonly cpu: Readonly<Record<CpuUser, number>>;
   /** Audio that the jobs read while it lasted, in seconds per second. */
   readonly jobRate: number;
 }
+
+const CPU_NAMES: Readonly<Record<CpuUser, string>> = { server: 'server', liveEngines: 'live engines', jobEngines: 'engines of jobs', others: 'all others' };
 
 interface Side {
   readonly utterances: number;
@@ -45,7 +50,7 @@ interface Side {
   readonly p95Ms: number;
   readonly worstMs: number;
   readonly wordErrorRate: number;
-  readonly busyShare: number;
+  readonly cpu: Readonly<Record<CpuUser, number>>;
   readonly jobRate: number;
 }
 
@@ -73,6 +78,10 @@ async function main(): Promise<void> {
       const outcomes = windows.map((window) =>
         clients.flatMap(({ transport, specs }, index) => results[index]!.map((result, position) => judge(transport, talks[result.index]!, result, startMs + specs[position]!.offsetMs, window))),
       );
+      for (const [index, { withJobs }] of windows.entries()) {
+        const latencies = outcomes[index]!.flatMap(({ latenciesMs }) => latenciesMs);
+        print(`window ${String(index + 1)}, ${withJobs ? 'with' : 'without'} jobs: p50 ${quantile(latencies, 0.5).toFixed(0)} ms, worst ${quantile(latencies, 1).toFixed(0)} ms`);
+      }
       const side = (withJobs: boolean): Side => summarize(windows.filter((each) => each.withJobs === withJobs), outcomes.filter((_, index) => windows[index]?.withJobs === withJobs).flat());
       conclude(count, side(false), side(true), [...new Set(results.flat().flatMap(({ errors }) => errors))], values.json);
     } finally {
@@ -97,7 +106,7 @@ async function watch(server: TestServer, audio: Buffer | undefined, windowMs: nu
     withJobs: audio !== undefined,
     from: before.atMs,
     to: after.atMs,
-    busyShare: (after.busy - before.busy) / seconds / availableParallelism(),
+    cpu: Object.fromEntries(CPU_USERS.map((user) => [user, (after.cpu[user] - before.cpu[user]) / seconds])) as Window['cpu'],
     jobRate: ((after.progress - before.progress) * JOB_AUDIO_MS) / 1000 / seconds,
   };
 }
@@ -105,7 +114,12 @@ async function watch(server: TestServer, audio: Buffer | undefined, windowMs: nu
 async function look(server: TestServer, jobs: readonly string[]) {
   const states = await Promise.all(jobs.map((id) => job(server, id)));
   if (states.some(({ status }) => status !== 'running')) throw new Error('a job ended before its window did: give it longer audio');
-  return { atMs: monotonicMs(), busy: machineSeconds().busy, progress: states.reduce((sum, { progress }) => sum + progress, 0) };
+  const sum = (pids: readonly number[]): number => pids.reduce((total, pid) => total + cpuSeconds(pid), 0);
+  const ofLive = (pid: number): boolean => getPriority(pid) === getPriority();
+  const { enginePids } = server.process;
+  const cpu = { server: cpuSeconds(server.pid), liveEngines: sum(enginePids.filter(ofLive)), jobEngines: sum(enginePids.filter((pid) => !ofLive(pid))) };
+  const others = machineSeconds().busy - cpu.server - cpu.liveEngines - cpu.jobEngines;
+  return { atMs: monotonicMs(), cpu: { ...cpu, others }, progress: states.reduce((sum, { progress }) => sum + progress, 0) };
 }
 
 async function submit(server: TestServer, audio: Buffer): Promise<string> {
@@ -138,7 +152,7 @@ function summarize(windows: readonly Window[], streams: readonly ReturnType<type
     p95Ms: quantile(latencies, 0.95),
     worstMs: quantile(latencies, 1),
     wordErrorRate: mean(streams.map(({ wordErrorRate }) => wordErrorRate)),
-    busyShare: mean(windows.map(({ busyShare }) => busyShare)),
+    cpu: Object.fromEntries(CPU_USERS.map((user) => [user, mean(windows.map(({ cpu }) => cpu[user]))])) as Side['cpu'],
     jobRate: mean(windows.map(({ jobRate }) => jobRate)),
   };
 }
@@ -154,7 +168,7 @@ function conclude(streams: number, without: Side, beside: Side, errors: readonly
       row('worst', ({ worstMs }) => worstMs, 0, ' ms'),
       row(`later than ${LATE_MS} ms`, ({ late, utterances }) => (late / utterances) * 100, 1, ' %'),
       row('word error rate', ({ wordErrorRate }) => wordErrorRate * 100, 1, ' %'),
-      row('cores busy', ({ busyShare }) => busyShare * 100, 0, ' %'),
+      ...CPU_USERS.map((user) => row(`CPU of one core, ${CPU_NAMES[user]}`, ({ cpu }) => cpu[user] * 100, 0, ' %')),
     ],
   );
   print(`${without.utterances} and ${beside.utterances} utterances, ${without.missed} and ${beside.missed} without final; beside the streams the jobs heard ${beside.jobRate.toFixed(1)} s of audio a second`);

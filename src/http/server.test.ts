@@ -36,7 +36,7 @@ test('the server is ready while a recognizer can take a session, and says why it
   assert.deepEqual([ready.statusCode, ready.json()], [200, { status: 'ok', module: 'scaiecho', phase: 'ready', media_engine: 'fake', backends: [{ id: 'fake', letter: 'A', ready: true }] }]);
   const leases = Array.from({ length: 4 }, () => server.recognizer.admit());
   const full = await app.inject({ url: '/v1/modules/scaiecho/readyz' });
-  assert.deepEqual([full.statusCode, full.json()], [503, { status: 'unavailable', module: 'scaiecho', phase: 'waiting', reason: 'every recognizer is taken', backends: [{ id: 'fake', letter: 'A', ready: false, reason: 'every recognizer is taken' }] }]);
+  assert.deepEqual([full.statusCode, full.json()], [503, { status: 'unavailable', module: 'scaiecho', media_engine: 'fake', phase: 'waiting', reason: 'every recognizer is taken', backends: [{ id: 'fake', letter: 'A', ready: false, reason: 'every recognizer is taken' }] }]);
   for (const lease of leases) await lease.release();
 });
 

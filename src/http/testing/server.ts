@@ -14,6 +14,7 @@ import { WebSocketTransport } from '../../../signaling/transports/websocket.ts';
 import { guardedDoor } from '../../core/admission.ts';
 import type { AudioDecoder } from '../../core/audio.ts';
 import { ManualClock, systemClock } from '../../core/clock.ts';
+import type { Recognizer } from '../../core/recognizer.ts';
 import type { Store } from '../../core/store.ts';
 import type { BlobStore } from '../../core/store/blobs.ts';
 import { Sessions } from '../../core/session/sessions.ts';
@@ -76,6 +77,8 @@ export interface TestServerOptions {
   readonly maxQueuedJobs?: number;
   /** Default true. */
   readonly keepTranscripts?: boolean;
+  /** Backend `B`, beside the fake one that is `A`. Default: none. */
+  readonly relay?: Recognizer;
   /** Default: bytes are samples. */
   readonly decode?: AudioDecoder;
   readonly services?: Partial<HttpServices>;
@@ -101,7 +104,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     failedLoginsPerMinute: options.failedLoginsPerMinute ?? 1_000_000,
     clock,
   });
-  const dispatcher = new Dispatcher({ backends: [backendOf(recognizer)], sessions, clock, policies: store.tenants });
+  const dispatcher = new Dispatcher({ backends: [backendOf(recognizer), ...(options.relay ? [backendOf(options.relay, { id: 'relay', letter: 'B', model: 'relay-model' })] : [])], sessions, clock, policies: store.tenants });
   const speakerEngine = createSpeakerEngine();
   const enrolment = new Enrolment({
     store: store.speakers,
