@@ -86,9 +86,8 @@ export type IntakeGate = (samples: number) => boolean | Promise<boolean>;
  *     +--------------+     | destroy(error)         | destroy(error), deadline  |
  *                          +------------------------+---------------------------+
  *
- * `close` lets every lane deliver what it has and waits for the finals; `destroy` does not wait. Both are idempotent and
- * later callers join. `fail` is a `close` that ends with an error: a broken lane, a limit of time, a server that stops.
- * `session.closed` is the last event, exactly once; by then the recognizer's place is free again.
+ * `close` lets every lane deliver what it has and waits for the finals; `destroy` does not wait. Both are idempotent and later callers join. `fail` is a `close` that
+ * ends with an error: a broken lane, a limit of time, a server that stops. `session.closed` is the last event, exactly once; by then the recognizer's place is free again.
  */
 export class Session {
   readonly id: string;
@@ -242,9 +241,7 @@ export class Session {
   readonly soFar = (): HeardSoFar => this.#log.soFar();
 
   /** See {@link EventLog.keepFinals}. */
-  keepFinals(keep: (utterance: Utterance) => Promise<void>): void {
-    this.#log.keepFinals(keep);
-  }
+  readonly keepFinals: EventLog['keepFinals'] = (keep) => { this.#log.keepFinals(keep); };
 
   /** Events with `seq > afterSeq`, live until the session is closed. Throws `RESUME_GAP` where they are gone. */
   events(afterSeq = 0, signal?: AbortSignal): AsyncGenerator<NumberedEvent, void, void> {
@@ -394,12 +391,8 @@ export class Session {
       this.#error ??= toEarshotError(error);
     });
     const error = this.#error;
-    this.#log.append({
-      type: 'session.closed',
-      reason: error ? 'failed' : reason,
-      ...(error && { error: { code: error.code, message: error.message } }),
-      lanes: (this.#finalTotals = this.totals()),
-    });
+    const lanes = (this.#finalTotals = this.totals());
+    this.#log.append({ type: 'session.closed', reason: error ? 'failed' : reason, ...(error && { error: { code: error.code, message: error.message } }), lanes });
     this.#closed.resolve();
   }
 }
