@@ -11,41 +11,50 @@ const MAX_CUTS_AFTER_STOP = 3;
 const MAX_PAUSE_AFTER_STOP_MS = 300;
 
 /** How the connection is lost. */
-export const CUTS = ['while audio is sent', 'within a message', 'with acknowledgements unseen', 'twice in a second', 'after the stop'] as const;
+export const CUTS = ['while audio is sent', 'within a message', 'with acknowledgements unseen', 'as soon as it is back', 'after the stop'] as const;
 
 export type CutKind = (typeof CUTS)[number];
 
-/** Always the same cuts for the same seed. `made` is told of each. */
+/**
+ * Always the same cuts for the same seed, as far as a network has it. What is not connected is not cut: the package gives up after some attempts in a row, whatever is at the other end. `made` is told of each cut.
+ */
 export function disturbances(proxy: CuttingProxy, seed: number, made: (kind: CutKind) => void): Pick<SpeakOptions, 'disturb' | 'afterStop'> {
   const random = randomOf(seed);
   /** Chunks until a client that hears nothing loses its connection. */
   let deafFor = 0;
+  /** The last connection that was cut, by its number. */
+  let lastCut = 0;
+  let again = false;
   const cut = (kind: CutKind): void => {
     proxy.cut();
     made(kind);
   };
   return {
-    disturb: async () => {
+    disturb: async (connections) => {
+      if (connections === lastCut) return;
       if (deafFor > 0) {
         deafFor -= 1;
-        if (deafFor === 0) cut('with acknowledgements unseen');
+        if (deafFor > 0) return;
+        lastCut = connections;
+        cut('with acknowledgements unseen');
         return;
       }
       const chance = random();
-      if (chance > 0.6) return;
-      if (chance < 0.08) {
+      if (!again && chance > 0.6) return;
+      if (!again && chance < 0.1) {
         proxy.deafen();
         deafFor = 1 + Math.floor(random() * MAX_DEAF_CHUNKS);
-      } else if (chance < 0.16) {
+        return;
+      }
+      lastCut = connections;
+      if (!again && chance < 0.2) {
         proxy.cutWithin(Math.floor(random() * MAX_PASSED_BYTES));
         made('within a message');
-      } else {
-        await sleep(random() * MAX_PAUSE_MS);
-        cut('while audio is sent');
-        if (chance > 0.24) return;
-        await sleep(random() * MAX_PAUSE_MS);
-        cut('twice in a second');
+        return;
       }
+      await sleep(random() * MAX_PAUSE_MS);
+      cut(again ? 'as soon as it is back' : 'while audio is sent');
+      again = !again && chance < 0.3;
     },
     afterStop: async () => {
       for (let left = Math.floor(random() * (MAX_CUTS_AFTER_STOP + 1)); left > 0; left -= 1) {

@@ -24,8 +24,8 @@ export interface Heard {
 export interface SpeakOptions {
   /** Times real time. */
   readonly speed: number;
-  /** After each chunk of a tenth of a second. */
-  readonly disturb?: () => Promise<void>;
+  /** After each chunk of a tenth of a second; told how many connections there were so far. */
+  readonly disturb?: (connections: number) => Promise<void>;
   /** After the last wish. */
   readonly afterStop?: () => Promise<void>;
 }
@@ -36,6 +36,8 @@ export async function speakByGladia(url: string, apiKey: string, init: GladiaIni
   const messages: Record<string, unknown>[] = [];
   let connections = 0;
   const ended = Promise.withResolvers<number>();
+  // It is awaited only after the last word.
+  ended.promise.catch(() => undefined);
   session.on('message', (message: unknown) => messages.push(message as Record<string, unknown>));
   session.on('connected', () => (connections += 1));
   session.on('error', ended.reject);
@@ -46,7 +48,7 @@ export async function speakByGladia(url: string, apiKey: string, init: GladiaIni
   for (let offset = 0; offset < audio.length; offset += CHUNK_BYTES) {
     session.sendAudio(audio.subarray(offset, offset + CHUNK_BYTES));
     await sleep(CHUNK_MS / options.speed);
-    await options.disturb?.();
+    await options.disturb?.(connections);
   }
   session.stopRecording();
   await options.afterStop?.();

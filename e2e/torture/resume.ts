@@ -1,8 +1,10 @@
 /**
  * Cuts the connections of the vendor's own package a thousand times, and wants the text of the uncut run every time.
- * Usage: `npm run torture:resume -- [--cuts N] [--parallel P] [--speed X] [--seed S] [--recordings FOLDER] [--json]`. Session by session, P (default 2) at a time, until
+ * Usage: `npm run torture:resume -- [--cuts N] [--parallel P] [--speed X] [--seed S] [--recordings FOLDER] [--digests] [--json]`. Session by session, P (default 2) at a time, until
  * N (default 1000) connections were lost and found again. Speech is X times (default 2) as fast as it was spoken: the story of the tests, or each WAV file (16 kHz,
- * mono, 16 bit) of FOLDER in turn. Seeds S, S + 1, ...: the same cuts again for the same seeds, as far as a network has it. Exit code 1 on any difference.
+ * mono, 16 bit) of FOLDER in turn. Seeds S, S + 1, ...: the same cuts again for the same seeds, as far as a network has it. `--digests` puts in the recognizer's place a server
+ * whose words are digests of the samples that it gets: one sample lost, doubled or moved is another word, and it costs next to nothing. (Its speech has noise behind it: two digital silences cannot be told
+ * apart.) Exit code 1 on any difference.
  */
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -11,9 +13,11 @@ import { GLADIA_FORMAT, type Heard, speakByGladia, textOf } from '../clients/gla
 import { CUTS, type CutKind, disturbances } from '../cuts.ts';
 import { CuttingProxy } from '../cutting-proxy.ts';
 import { printTable } from '../bench/table.ts';
+import { loadSentences, makeTalk } from '../bench/talk.ts';
 import { TestServer } from '../server.ts';
 import { tellStory } from '../spoken.ts';
 import { samplesOf } from '../wav.ts';
+import { DigestUpstream, startWithDigests } from '../digest-upstream.ts';
 
 interface Recording {
   readonly name: string;
@@ -29,25 +33,32 @@ interface Run {
   readonly isEqual: boolean;
 }
 
+const TALK_MS = 14_000;
+const SEVERITY_WARNING = 40;
+/** Of the server's log, after a difference. */
+const SHOWN_LINES = 5;
+
 const OPTIONS = {
   cuts: { type: 'string', default: '1000' },
   parallel: { type: 'string', default: '2' },
   speed: { type: 'string', default: '2' },
   seed: { type: 'string', default: '1' },
   recordings: { type: 'string' },
+  digests: { type: 'boolean', default: false },
   json: { type: 'boolean', default: false },
 } as const;
 
 async function main(): Promise<number> {
   const { values } = parseArgs({ options: OPTIONS });
   const speed = Number(values.speed);
-  const server = await TestServer.start();
+  const upstream = values.digests ? await DigestUpstream.start() : undefined;
+  const server = upstream ? await startWithDigests(upstream) : await TestServer.start();
   const made = new Map<CutKind, number>(CUTS.map((kind) => [kind, 0]));
   const runs: Run[] = [];
   const lost = (): number => runs.reduce((sum, { heard }) => sum + heard.connections - 1, 0);
   try {
     const recordings: Recording[] = [];
-    for (const [name, audio] of await audioOf(values.recordings)) {
+    for (const [name, audio] of await audioOf(values.recordings, values.digests)) {
       const heard = await speakByGladia(server.url, server.apiKey, GLADIA_FORMAT, audio, { speed });
       recordings.push({ name, audio, text: textOf(heard) });
     }
@@ -59,12 +70,15 @@ async function main(): Promise<number> {
         const run = await cutRun(server, recording, seed, speed, (kind) => made.set(kind, made.get(kind)! + 1));
         runs.push(run);
         process.stdout.write(`seed ${seed}, ${recording.name}: ${run.heard.connections - 1} connections lost, text ${run.isEqual ? 'equal' : 'DIFFERENT'} (${lost()} so far)\n`);
-        if (!run.isEqual) process.stdout.write(`  uncut: ${recording.text}\n  cut:   ${textOf(run.heard)} (closed with ${run.heard.code})\n`);
+        if (run.isEqual) continue;
+        process.stdout.write(`  uncut: ${recording.text}\n  cut:   ${textOf(run.heard)} (closed with ${run.heard.code})\n`);
+        for (const line of server.process.log.filter(({ level }) => level >= SEVERITY_WARNING).slice(-SHOWN_LINES)) process.stdout.write(`  ${JSON.stringify(line)}\n`);
       }
     };
     await Promise.all(Array.from({ length: Number(values.parallel) }, work));
   } finally {
     await server.stop();
+    upstream?.close();
   }
   return report(runs, made, lost(), values.json);
 }
@@ -79,7 +93,11 @@ async function cutRun(server: TestServer, recording: Recording, seed: number, sp
   }
 }
 
-async function audioOf(folder: string | undefined): Promise<readonly (readonly [name: string, audio: Uint8Array])[]> {
+async function audioOf(folder: string | undefined, withNoise: boolean): Promise<readonly (readonly [name: string, audio: Uint8Array])[]> {
+  if (folder === undefined && withNoise) {
+    const sentences = await loadSentences();
+    return [0, 1, 2].map((seed) => [`talk ${seed}`, new Uint8Array(makeTalk(sentences, seed, TALK_MS).samples.buffer)] as const);
+  }
   if (folder === undefined) return [['story', samplesOf(await readFile(await tellStory()))]];
   const names = (await readdir(folder)).filter((name) => name.endsWith('.wav')).sort();
   return Promise.all(names.map(async (name) => [name, samplesOf(await readFile(path.join(folder, name)))] as const));
@@ -88,7 +106,7 @@ async function audioOf(folder: string | undefined): Promise<readonly (readonly [
 function report(runs: readonly Run[], made: ReadonlyMap<CutKind, number>, lost: number, asJson: boolean): number {
   const different = runs.filter(({ isEqual }) => !isEqual);
   const repeated = runs.reduce((sum, { heard }) => sum + heard.repeatedFinals, 0);
-  printTable(['cuts wanted', 'count'], [...made].map(([kind, count]) => [kind, String(count)]));
+  printTable(['cuts', 'count'], [...made].map(([kind, count]) => [kind, String(count)]));
   process.stdout.write(`${runs.length} sessions, ${lost} connections lost and found again, ${different.length} texts different, ${repeated} finals that came twice with the same id\n`);
   if (asJson) {
     const summary = { sessions: runs.length, lost, different: different.map(({ seed, recording }) => ({ seed, recording: recording.name })), repeatedFinals: repeated, wanted: Object.fromEntries(made) };
