@@ -9,7 +9,7 @@ const MIN_MEAN_FRAMES = 100;
 const YOUNG_LANE_FRAMES = 900;
 
 /** Where a segment's audio gathers. */
-export interface SegmentAudio {
+interface SegmentAudio {
   readonly countedSamples: number;
   slice(from: number, to: number): Int16Array;
 }
