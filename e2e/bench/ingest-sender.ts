@@ -91,7 +91,7 @@ async function accept(id: number, sdp: string): Promise<void> {
   const pair = transport.iceTransport.connection.nominated;
   if (!pair) throw new Error('Nothing was nominated.');
   const { socket } = (pair.protocol as unknown as { transport: { socket: Socket } }).transport;
-  streams.push({ fd: fdOf(socket), to: socketAddress(pair.remoteAddr[0], pair.remoteAddr[1]), encrypt: encryptOf(transport), ssrc: id + 1 });
+  streams.push({ fd: fdOf(socket), to: socketAddress(pair.remoteAddr[0], pair.remoteAddr[1]), encrypt: encryptOf(transport), ssrc: client.getSenders()[0]?.ssrc ?? 0 });
 }
 
 function encryptOf(transport: RTCDtlsTransport): Stream['encrypt'] {

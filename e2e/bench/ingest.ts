@@ -72,7 +72,7 @@ async function measure(name: string, streams: number, seconds: number, profile: 
   const cpu = sumOver(receiver.pid, cpuSeconds) - cpuBefore;
   const { packets, loopP99Ms } = await receiver.ask({ kind: 'stop' }, 'stopped');
   const bytesPerStream = (sumOver(receiver.pid, residentBytes) - bytesBefore) / streams;
-  return { receiver: name, streams, cpuUsPerPacket: (cpu * 1e6) / sent, coresUsed: cpu / seconds, lostPackets: sent - packets, loopP99Ms, bytesPerStream };
+  return { receiver: name, streams, cpuUsPerPacket: (cpu * 1e6) / packets, coresUsed: cpu / seconds, lostPackets: sent - packets, loopP99Ms, bytesPerStream };
 }
 
 /** The receiver's own, and of the worker processes that it has. */
