@@ -16,7 +16,7 @@ function area(name, from, mayReach) {
     severity: 'error',
     from: { path: from },
     // Tests may have the real store behind what they test.
-    to: { path: '^(src|media|signaling|web-demo|e2e)/', pathNot: [from, ...mayReach, ...(TESTED_WITH_STORE.has(name) ? [STORE] : [])] },
+    to: { path: '^(src|media|signaling|client|web-demo|e2e)/', pathNot: [from, ...mayReach, ...(TESTED_WITH_STORE.has(name) ? [STORE] : [])] },
   };
 }
 
@@ -53,7 +53,7 @@ module.exports = {
       name: 'no-test-code-in-product',
       comment: 'Tests and their helpers are for tests.',
       severity: 'error',
-      from: { path: '^(src|media|signaling|web-demo)/', pathNot: TEST },
+      from: { path: '^(src|media|signaling|client|web-demo)/', pathNot: TEST },
       to: { path: TEST },
     },
     {
@@ -86,8 +86,23 @@ module.exports = {
     ...['http', 'mcp'].map((name) =>
       area(name, `^src/${name}/`, [CORE, '^signaling/', '^src/(jobs|formats|tenancy|speakers|dispatch|observability|outbound|mcp)/']),
     ),
-    area('web-demo', '^web-demo/', []),
-    area('e2e', '^e2e/', []),
+    area('client', '^client/', []),
+    area('web-demo', '^web-demo/', ['^client/']),
+    area('e2e', '^e2e/', ['^client/']),
+    {
+      name: 'client-is-bare',
+      comment: 'Whoever uses the client gets nothing else with it: no package, nothing of Node.',
+      severity: 'error',
+      from: { path: '^client/', pathNot: TEST },
+      to: { dependencyTypes: [...NPM, BUILT_IN] },
+    },
+    {
+      name: 'client-index-is-for-node-too',
+      comment: 'What only browsers have is behind client/browser.ts.',
+      severity: 'error',
+      from: { path: '^client/', pathNot: ['^client/browser', TEST] },
+      to: { path: '^client/browser' },
+    },
     {
       name: 'composition-root-is-the-top',
       comment: 'Only the entry points import the composition root and each other.',

@@ -1,6 +1,6 @@
 import tseslint from 'typescript-eslint';
 
-const TYPED = ['{src,media,signaling,e2e,web-demo,compatibility,docs}/**/*.ts'];
+const TYPED = ['{src,media,signaling,e2e,client,web-demo,compatibility,docs}/**/*.ts'];
 const TESTS = ['**/*.test.ts', '**/*.e2e.ts', '**/conformance.ts', 'e2e/**/*.ts'];
 
 export default tseslint.config(

@@ -18,7 +18,7 @@ interface Kind {
 }
 
 const KINDS: readonly Kind[] = [
-  { name: 'unit', patterns: ['{src,media,signaling,web-demo,compatibility,e2e}/**/*.test.ts'], concurrency: 2 },
+  { name: 'unit', patterns: ['{src,media,signaling,client,web-demo,compatibility,e2e}/**/*.test.ts'], concurrency: 2 },
   { name: 'e2e', patterns: ['e2e/**/*.e2e.ts'], concurrency: 1 },
 ];
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { EarshotError, toEarshotError } from '../src/core/errors.ts';
 import type { IceCredentials, SdpFragment } from './whip.ts';
-import type { IceServer, MediaEngine, Peer, RemoteTrack } from '../src/core/media-engine.ts';
+import type { IceServer, MediaEngine, Peer, RemoteChannel, RemoteTrack } from '../src/core/media-engine.ts';
 import type { Session } from '../src/core/session/session.ts';
 import { checkMatch, credentialsOf, isRestart, parseFragment, restartFragment, restartOffer, withDiscardedVideo } from './whip.ts';
 
@@ -13,6 +13,8 @@ export interface PublishRequest {
   /** Who speaks. Default: nobody knows. */
   readonly speaker: string | undefined;
   readonly offer: string;
+  /** Told of each data channel of the publisher's. Default: they are left alone. */
+  readonly onChannel?: (channel: RemoteChannel, session: Session) => void;
   /** Opens the session, if this is the first in the room. */
   readonly open: () => Promise<Session>;
 }
@@ -144,8 +146,13 @@ export class Publication {
   }
 
   async start(engine: MediaEngine): Promise<void> {
-    const { offer } = this.#request;
+    const { offer, onChannel } = this.#request;
     const peer = engine.createPeer({
+      ...(onChannel && {
+        channel: (channel) => {
+          onChannel(channel, this.session);
+        },
+      }),
       track: (track) => {
         this.#hear(track);
       },

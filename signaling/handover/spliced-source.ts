@@ -35,7 +35,6 @@ export class SplicedSource implements AudioSource {
   readonly #end = Promise.withResolvers<number>();
   readonly #memory = new RecentSound(MEMORY_SAMPLES);
   #position = 0;
-  #cutting = false;
   #closed = false;
   /** The seam is behind us. */
   #found = false;
@@ -55,9 +54,12 @@ export class SplicedSource implements AudioSource {
     return this.#first.originMs;
   }
 
+  get originMs(): number | undefined {
+    return this.#first.originMs;
+  }
+
   /** The first way is given up. Resolves with the position up to which the lane has heard it, once it has. */
   cut(): Promise<number> {
-    this.#cutting = true;
     this.#first.close();
     return this.#end.promise;
   }
@@ -80,11 +82,11 @@ export class SplicedSource implements AudioSource {
     try {
       const patience = new Patience();
       for await (const item of this.#first) for (const released of patience.take(item)) yield this.#placed(released);
-      // Of a path that was not given up nothing is forgotten.
-      if (!this.#cutting) for (const released of patience.rest()) yield this.#placed(released);
       this.#end.resolve(this.#position);
-      const replay = await this.#next.promise;
+      const replay = this.#closed ? undefined : await this.#next.promise;
       if (replay) yield* this.#follow(replay);
+      // A session that ends without one hears what there is.
+      else for (const released of patience.rest()) yield this.#placed(released);
     } finally {
       this.#end.resolve(this.#position);
       this.close();

@@ -76,6 +76,15 @@ export class WebSocketTransport {
   }
 }
 
+const AS_TEXT = { binary: false };
+/** The text that was sent last: viewers of one session are sent the same, one after the other. */
+let lastSent = { text: '', bytes: Buffer.alloc(0) };
+
+function bytesOf(text: string): Buffer {
+  if (lastSent.text !== text) lastSent = { text, bytes: Buffer.from(text) };
+  return lastSent.bytes;
+}
+
 class WebSocketConnection implements Connection {
   readonly messages: AsyncIterable<WireMessage>;
   readonly closed: Promise<void>;
@@ -88,6 +97,12 @@ class WebSocketConnection implements Connection {
   /** Answers that are awaited, by what their pings carry. */
   readonly #confirmations = new Map<string, (received: boolean) => void>();
   #pings = 0;
+  /** Who waits until less is buffered. */
+  #awaitingRoom: (() => void)[] = [];
+  readonly #onFlushed = (): void => {
+    if (this.#awaitingRoom.length === 0 || this.#socket.bufferedAmount > this.#options.maxBufferedBytes) return;
+    for (const wake of this.#awaitingRoom.splice(0)) wake();
+  };
 
   constructor(socket: WebSocket, options: Required<WebSocketOptions>) {
     this.#socket = socket;
@@ -137,13 +152,10 @@ class WebSocketConnection implements Connection {
 
   async send(text: string): Promise<void> {
     if (this.#socket.readyState !== WebSocket.OPEN) return;
-    const flushed = new Promise<void>((resolve) => {
-      this.#socket.send(text, () => {
-        resolve();
-      });
-    });
+    this.#socket.send(bytesOf(text), AS_TEXT, this.#onFlushed);
     if (this.#socket.bufferedAmount <= this.#options.maxBufferedBytes) return;
     const stalled = setTimeout(() => this.#socket.terminate(), this.#options.sendTimeoutMs);
+    const flushed = new Promise<void>((resolve) => this.#awaitingRoom.push(resolve));
     await Promise.race([flushed, this.closed]);
     clearTimeout(stalled);
   }

@@ -28,6 +28,7 @@ import { tenantSecretRoutes } from './routes/tenant-secrets.ts';
 import { tokenRoutes } from './routes/tokens.ts';
 import { transcribeRoutes } from './routes/transcribe.ts';
 import { usageRoutes } from './routes/usage.ts';
+import { captionSegmentRoutes } from './routes/caption-segments.ts';
 import { viewerRoutes, viewerSocket } from './routes/viewers.ts';
 import { webhookSecretRoutes } from './routes/webhook-secret.ts';
 import { webrtcRoutes } from './routes/webrtc.ts';
@@ -76,8 +77,9 @@ export async function createHttpServer(services: HttpServices): Promise<Routes> 
   audioPodRoutes(app, services);
   mcpRoutes(app, services);
   webrtcRoutes(app, services);
-  await whipRoutes(app, services);
+  await whipRoutes(app, services, frames);
   viewerRoutes(app, services, frames);
+  captionSegmentRoutes(app, services);
   keyRoutes(app, services);
   tokenRoutes(app, services);
   openaiSecretRoutes(app, services);

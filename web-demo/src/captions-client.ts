@@ -1,6 +1,6 @@
 import type { CaptionsEvents, TransportChoice } from './captions-events.ts';
 import { CaptionsRun } from './captions-run.ts';
-import type { TransportStats } from './transports/transport.ts';
+import type { LiveStats } from '../../client/browser.ts';
 
 /** Live captions of a microphone, started and stopped as often as one likes. */
 export class CaptionsClient {
@@ -40,7 +40,7 @@ export class CaptionsClient {
     await this.#run?.useMicrophone(deviceId);
   }
 
-  async stats(): Promise<TransportStats> {
+  async stats(): Promise<LiveStats> {
     return (await this.#run?.stats()) ?? {};
   }
 

@@ -1,17 +1,9 @@
-import type { Problem } from './problem.ts';
-import type { TransportKind } from './transports/transport.ts';
-import type { Delta } from './wire.ts';
+import type { Delta, LiveStatus, Problem, Transport } from '../../client/browser.ts';
 
 /** `auto` tries WebRTC and falls back; the others use one way and no other. */
-export type TransportChoice = 'auto' | TransportKind;
+export type TransportChoice = 'auto' | Transport;
 
-export type CaptionsStatus =
-  | { readonly phase: 'idle' }
-  | { readonly phase: 'opening-microphone' }
-  | { readonly phase: 'connecting'; readonly transport: TransportKind }
-  | { readonly phase: 'live'; readonly transport: TransportKind }
-  | { readonly phase: 'reconnecting' }
-  | { readonly phase: 'stopping'; readonly transport: TransportKind };
+export type CaptionsStatus = { readonly phase: 'idle' } | { readonly phase: 'opening-microphone' } | Exclude<LiveStatus, { readonly phase: 'ended' }>;
 
 export interface CaptionsEvents {
   status(status: CaptionsStatus): void;

@@ -1,9 +1,10 @@
-import { explainRefusedSocket, socketUrl } from './api.ts';
+import { FrameSocket } from '../../client/frame-socket.ts';
+import { server } from './api.ts';
 import { PROBE_BYTES, durationSeconds } from './audio-duration.ts';
-import { FrameSocket } from './frame-socket.ts';
-import { Problem, pageProblem } from './problem.ts';
-import { LANGUAGE_HINT } from './transports/transport.ts';
-import type { Delta } from './wire.ts';
+import { Problem } from '../../client/browser.ts';
+import { pageProblem } from './problem.ts';
+import { LANGUAGE_HINT } from './language.ts';
+import type { Delta } from '../../client/browser.ts';
 
 /** The server reads as fast as it recognizes; what waits in the browser stays below this. */
 const MAX_BUFFERED_BYTES = 1024 * 1024;
@@ -48,7 +49,7 @@ export async function transcribeFile(file: File, events: FileEvents, signal: Abo
     done.reject(reason);
   };
   done.promise.catch(() => undefined);
-  const socket = new FrameSocket(socketUrl('stream/transcribe'), {
+  const socket = new FrameSocket(server.WebSocket, server.socketUrl('stream/transcribe'), {
     open: () => socket.send({ type: 'open', language_hint: LANGUAGE_HINT, media_type: mediaType }),
     frame(frame) {
       switch (frame.type) {
@@ -65,11 +66,14 @@ export async function transcribeFile(file: File, events: FileEvents, signal: Abo
         case 'error':
           fail(new Problem(frame.code, frame.message, frame.retryAfterSeconds));
           return;
+        case 'ack':
+        case 'resumed':
+          return;
       }
     },
     closed({ opened }) {
       if (opened) fail(pageProblem('CONNECTION_LOST'));
-      else void explainRefusedSocket().then(fail);
+      else void server.explainRefusedSocket().then(fail);
     },
   });
   const abort = (): void => fail(signal.reason);

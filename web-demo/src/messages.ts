@@ -1,6 +1,7 @@
 import { keepApiKey } from './api-key.ts';
 import { element } from './dom.ts';
-import { sentenceFor, type Problem } from './problem.ts';
+import { type Problem } from '../../client/browser.ts';
+import { sentenceFor } from './problem.ts';
 
 /** What the page says beside the captions: problems, notes, short confirmations, and the question for a key. */
 export class Messages {

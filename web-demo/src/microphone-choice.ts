@@ -1,4 +1,4 @@
-import { listMicrophones } from './microphone.ts';
+import { listMicrophones } from '../../client/browser.ts';
 
 /** Fills the list of microphones and keeps it right when devices come and go. An empty value is the system's choice. */
 export class MicrophoneChoice {

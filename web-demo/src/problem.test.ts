@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Problem, pageProblem, sentenceFor } from './problem.ts';
+import { Problem } from '../../client/browser.ts';
+import { pageProblem, sentenceFor } from './problem.ts';
 
 test('a known code has a sentence of its own, an unknown one the server\'s message', () => {
   assert.match(sentenceFor(pageProblem('MICROPHONE_DENIED')), /Allow it/);

@@ -1,37 +1,7 @@
-/** Faults that this page finds itself; the server's own codes come beside them. */
-export type PageProblemCode =
-  | 'MICROPHONE_DENIED'
-  | 'MICROPHONE_MISSING'
-  | 'MICROPHONE_BUSY'
-  | 'MICROPHONE_INSECURE'
-  | 'MICROPHONE_LOST'
-  | 'MICROPHONE_FAILED'
-  | 'SERVER_UNREACHABLE'
-  | 'CONNECTION_LOST'
-  | 'WEBRTC_FAILED'
-  | 'UPLINK_TOO_SLOW'
-  | 'FINISH_TIMEOUT'
-  | 'FILE_UNSUPPORTED'
-  | 'FILE_UNREADABLE';
+import { Problem, type ClientProblemCode } from '../../client/browser.ts';
 
-/** Anything that stops captions, with a code of the page or of the server. Match on the code, never on the message. */
-export class Problem extends Error {
-  override readonly name = 'Problem';
-  readonly code: string;
-  /** Seconds after which a retry is worth it. */
-  readonly retryAfterSeconds: number | undefined;
-
-  constructor(code: string, message = '', retryAfterSeconds?: number) {
-    super(message);
-    this.code = code;
-    this.retryAfterSeconds = retryAfterSeconds;
-  }
-
-  /** The server wants a key, or another one. */
-  get needsKey(): boolean {
-    return this.code === 'AUTH_TOKEN_MISSING' || this.code === 'AUTH_TOKEN_INVALID';
-  }
-}
+/** Faults that this page or its client finds; the server's own codes come beside them. */
+export type PageProblemCode = ClientProblemCode | 'FILE_UNSUPPORTED' | 'FILE_UNREADABLE';
 
 /** A fault of the page's own; the sentence for people comes from {@link sentenceFor}. */
 export const pageProblem = (code: PageProblemCode): Problem => new Problem(code);
@@ -73,7 +43,7 @@ const SENTENCES: Readonly<Record<PageProblemCode, string>> & Readonly<Record<str
 
 /** One or two sentences for people: what happened, and what to do where there is something. */
 export function sentenceFor(problem: Problem): string {
-  const sentence = SENTENCES[problem.code] ?? (problem.message || 'Something went wrong.');
+  const sentence = SENTENCES[problem.code] ?? (problem.message === problem.code ? 'Something went wrong.' : problem.message);
   const seconds = problem.retryAfterSeconds;
   if (seconds === undefined) return sentence;
   const rounded = Math.max(1, Math.ceil(seconds));

@@ -1,8 +1,8 @@
 import type { CaptionsStatus } from './captions-events.ts';
 import { element } from './dom.ts';
-import type { TransportKind, TransportStats } from './transports/transport.ts';
+import type { Transport, LiveStats } from '../../client/browser.ts';
 
-const NAMES: Readonly<Record<TransportKind, string>> = { webrtc: 'WebRTC', websocket: 'WebSocket' };
+const NAMES: Readonly<Record<Transport, string>> = { webrtc: 'WebRTC', websocket: 'WebSocket' };
 
 /** The connection in words, and the figures under the captions. */
 export class Readouts {
@@ -23,7 +23,7 @@ export class Readouts {
     this.#captionDelay.textContent = `${(delayMs / 1000).toFixed(1)} s`;
   }
 
-  showStats(stats: TransportStats): void {
+  showStats(stats: LiveStats): void {
     show(this.#roundTrip, stats.roundTripMs, (ms) => `${Math.round(ms)} ms`);
     show(this.#packetsLost, stats.packetsLost, String);
     show(this.#sendQueue, stats.queuedMs, (ms) => `${(ms / 1000).toFixed(1)} s`);

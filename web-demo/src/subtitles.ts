@@ -1,5 +1,5 @@
 import { wordsText, type Utterance } from './transcript.ts';
-import type { WireWord } from './wire.ts';
+import type { WireWord } from '../../client/browser.ts';
 
 /** Formats of a transcript for other programs. */
 export type SubtitleFormat = 'txt' | 'srt' | 'vtt';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Transcript, confidenceBand, wordsText, type TranscriptChange } from './transcript.ts';
-import { parseFrame, type Delta } from './wire.ts';
+import { parseFrame, type Delta } from '../../client/frames.ts';
 
 function delta(fields: Readonly<Record<string, unknown>>): Delta {
   const frame = parseFrame(JSON.stringify({ type: 'delta', segment_id: 'L0-U1', text: '', is_final: false, ...fields }));

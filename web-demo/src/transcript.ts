@@ -1,4 +1,4 @@
-import type { Delta, WireWord } from './wire.ts';
+import type { Delta, WireWord } from '../../client/browser.ts';
 
 /** One utterance as it is known now. Seconds count from the transcript's start, over every stream it was fed from. */
 export interface Utterance {

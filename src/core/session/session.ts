@@ -11,6 +11,7 @@ import { type BudgetWarning, type CloseReason, delayed, type LaneTotals, type Nu
 import type { EndpointingOptions } from './endpointing.ts';
 import { EventLog, type HeardSoFar } from './event-log.ts';
 import { Lane, type LaneOptions } from './lane.ts';
+import type { LanePart } from './lane-part.ts';
 import { PiecePlaces, PiecewiseLane } from './piecewise-lane.ts';
 
 export interface SessionLimits {
@@ -63,17 +64,6 @@ export interface SessionDependencies {
   readonly observe?: ObserveStage;
 }
 
-/** How a lane takes part in its session. */
-export interface LanePart {
-  /** Who speaks on it, where that is known: its words are given to that name. */
-  readonly speaker?: string;
-  /**
-   * It joins lanes that may have begun before it: its times count from the first audio of the session instead of its own; by when the
-   * audio was captured where its source knows, else by when it came. Default false.
-   */
-  readonly joins?: boolean;
-}
-
 /** Asked before each piece of audio is heard; false ends its lane there, with nothing more heard. */
 export type IntakeGate = (samples: number) => boolean | Promise<boolean>;
 
@@ -103,6 +93,8 @@ export class Session {
   readonly #lanes: (Lane | PiecewiseLane)[] = [];
   readonly #extraPieces: PiecePlaces | undefined;
   readonly #running = new Set<Promise<void>>();
+  /** Lanes that go on, and where their time begins in the session's. */
+  readonly #placed = new Map<Lane | PiecewiseLane, () => number>();
   readonly #closed = Promise.withResolvers<void>();
   readonly #cancelDurationTimer: () => void;
   #cancelIdleTimer: () => void = () => undefined;
@@ -183,6 +175,12 @@ export class Session {
   /** Per lane, what was heard so far; once the session is closed, what `session.closed` told. */
   totals(): readonly LaneTotals[] {
     return this.#finalTotals ?? this.#lanes.map((lane) => lane.totals());
+  }
+
+  /** Position in the session's time up to which every lane that goes on has been heard; undefined while none does. */
+  heardThrough(): number | undefined {
+    const ends = [...this.#placed].map(([lane, offsetSamples]) => offsetSamples() + lane.totals().heardSamples);
+    return ends.length === 0 ? undefined : Math.min(...ends);
   }
 
   /** Bytes of audio as they were sent, encoded; null where nobody counted them (WebRTC). */
@@ -315,13 +313,14 @@ export class Session {
     // Who listens to voices needs them in the order in which they spoke.
     const lane = this.#extraPieces && !this.#deps.attribution ? new PiecewiseLane({ ...options, extraPieces: this.#extraPieces }) : new Lane(options);
     this.#lanes.push(lane);
+    this.#placed.set(lane, offsetSamples);
     this.#log.append({ type: 'lane.opened', laneIndex: index, label });
     const running = lane
       .run()
       .catch((error: unknown) => {
         void this.fail(toEarshotError(error));
       })
-      .finally(() => this.#running.delete(running));
+      .finally(() => this.#placed.delete(lane) && this.#running.delete(running));
     this.#running.add(running);
   }
 

@@ -50,7 +50,7 @@ const SHARE = route('scaiecho:transcribe', {
   params: paramsSchema,
   body: shareSchema,
   response: {
-    201: answer(z.object({ id: z.string(), token: z.string(), expires_at: z.iso.datetime(), events_url: z.string(), socket_url: z.string(), captions_url: z.string() })),
+    201: answer(z.object({ id: z.string(), token: z.string(), expires_at: z.iso.datetime(), events_url: z.string(), socket_url: z.string(), captions_url: z.string(), playlist_url: z.string() })),
   },
   errors: ['AUTHZ_PERMISSION_DENIED'],
 });
@@ -107,6 +107,7 @@ export function viewerRoutes(app: Routes, services: HttpServices, frames: Viewer
       events_url: url(request.protocol, 'events'),
       socket_url: url(request.protocol === 'https' ? 'wss' : 'ws', 'watch'),
       captions_url: url(request.protocol, 'captions.vtt'),
+      playlist_url: url(request.protocol, 'captions.m3u8'),
     };
     return reply.status(201).send(okBody(data, request.id));
   });
@@ -133,7 +134,7 @@ export function viewerSocket(services: HttpServices, frames: ViewerFrames): Sock
 }
 
 /** Throws `NOT_FOUND` for what the caller may not see. */
-function visibleSession({ sessions }: HttpServices, { tenantId, token }: Principal, id: string): Session {
+export function visibleSession({ sessions }: HttpServices, { tenantId, token }: Principal, id: string): Session {
   if (token?.sessionId !== undefined && token.sessionId !== id) throw new EarshotError('NOT_FOUND', 'No such session.');
   return sessions.find(id, tenantId);
 }

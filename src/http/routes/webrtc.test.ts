@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, test } from 'node:test';
+import { FakeChannel } from '../../../signaling/testing/fake-channel.ts';
 import { NO_STATS } from '../../../signaling/testing/fake-engine.ts';
 import { FedSource, loud, settle } from '../../core/testing/audio.ts';
+import { eventually } from '../../core/testing/eventually.ts';
 import { BASE, KEY, startServer, type ErrorAnswer } from '../testing/server.ts';
 
 const server = await startServer({ maxSessions: 2 });
@@ -46,6 +48,21 @@ test('an offer is answered with everything that a client needs to go on', async 
   assert.deepEqual([answer, iceServers, backend], [{ type: 'answer', sdp: 'answer' }, [{ urls: 'stun:stun.example' }], 'A']);
   assert.equal(control, `ws://localhost:8080${SESSIONS}/${id}/control`);
   assert.ok(Date.parse(expires) > Date.now());
+});
+
+test('the data channel "transcript" is told the session, and may end it; others are left alone', async () => {
+  await create();
+  const { handlers } = server.engine.peers[0]!;
+  const [channel, other] = [new FakeChannel('transcript'), new FakeChannel('chat')];
+  handlers.channel?.(channel);
+  handlers.channel?.(other);
+  handlers.track({ label: '0', source: new FedSource().pcm(loud(1000)), stats: () => NO_STATS });
+  await settle();
+  channel.say({ type: 'close' });
+  await eventually(() => channel.isClosed);
+  assert.deepEqual([channel.sent[0]?.['type'], channel.sent.at(-1)?.['type']], ['ready', 'closed']);
+  assert.equal(channel.sent.find((frame) => frame['is_final'])?.['text'], 'w0 w1');
+  assert.deepEqual(other.sent, []);
 });
 
 test('behind a proxy that ends TLS the control socket is wss', async () => {

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import type { IceCandidate } from '../../core/media-engine.ts';
+import { ScaiEchoConversation } from '../../../signaling/dialects/scaiecho.ts';
+import { serveTranscript } from '../../../signaling/transcript-channel.ts';
 import { okBody } from '../envelope.ts';
 import { NATIVE_BASE, type HttpServices } from '../services.ts';
 import { answer, noContent, route, type Routes, SESSION_ERRORS } from '../route-schema.ts';
@@ -120,7 +122,12 @@ export function webrtcRoutes(app: Routes, services: HttpServices): void {
       ...(typeof body.endpointing_ms === 'number' && { endpointing: { endpointMs: body.endpointing_ms } }),
     });
     const kept = body.resumable === true ? services.resumable.offer(session) : undefined;
-    const answer = await services.webrtc.open(session, body.sdp?.sdp, { ...(kept && { handover: kept.handover }) });
+    const answer = await services.webrtc.open(session, body.sdp?.sdp, {
+      onChannel: (channel) => {
+        serveTranscript(channel, new ScaiEchoConversation({ controlOnly: true }), session);
+      },
+      ...(kept && { handover: kept.handover }),
+    });
     const scheme = request.protocol === 'https' ? 'wss' : 'ws';
     return reply.status(201).send(
       okBody(

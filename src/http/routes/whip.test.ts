@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, test } from 'node:test';
+import { FakeChannel } from '../../../signaling/testing/fake-channel.ts';
 import { FAKE_OFFER, NO_STATS } from '../../../signaling/testing/fake-engine.ts';
 import { PERMISSIONS } from '../../core/principal.ts';
+import { eventually } from '../../core/testing/eventually.ts';
 import { FedSource, joined, loud, quiet, settle } from '../../core/testing/audio.ts';
 import { OPERATOR } from '../../tenancy/testing/tenancy.ts';
 import { BASE, KEY, type ErrorAnswer, startServer } from '../testing/server.ts';
@@ -33,6 +35,18 @@ async function publish(path = '/whip', offer = FAKE_OFFER, headers: Record<strin
 const codeOf = (answer: Awaited<ReturnType<typeof ask>>): [number, string] => [answer.statusCode, answer.json<ErrorAnswer>().error.code];
 const patch = (location: string, body: string, ifMatch?: string) => ask('PATCH', location, body, { 'content-type': FRAGMENT, ...(ifMatch !== undefined && { 'if-match': ifMatch }) });
 
+test('a publisher that opens a data channel "transcript" reads its own captions there', async () => {
+  const { location, peer } = await publish();
+  const channel = new FakeChannel('transcript');
+  peer?.handlers.channel?.(channel);
+  peer?.handlers.track({ label: '0', source: new FedSource().pcm(loud(1000)), stats: () => NO_STATS });
+  await settle();
+  await ask('DELETE', location);
+  await eventually(() => channel.isClosed);
+  assert.equal(channel.sent.find((frame) => frame['is_final'])?.['text'], 'w0 w1');
+  assert.equal(channel.sent.at(-1)?.['type'], 'closed');
+});
+
 test('an offer is answered with 201 and all that a publisher or its viewers need', async () => {
   const { answer, location, etag, links } = await publish();
   assert.equal(answer.statusCode, 201);
@@ -42,7 +56,7 @@ test('an offer is answered with 201 and all that a publisher or its viewers need
   assert.match(etag, /^"[^"]+"$/);
   assert.deepEqual([answer.headers['accept-patch'], answer.headers['access-control-allow-origin']], [FRAGMENT, '*']);
   assert.match(String(answer.headers['access-control-expose-headers']), /Location, ETag, Link/);
-  assert.deepEqual(links.map((link) => /rel="([^"]+)"/.exec(link)?.[1]), ['ice-server', 'urn:x-earshot:events', 'urn:x-earshot:websocket', 'urn:x-earshot:webvtt']);
+  assert.deepEqual(links.map((link) => /rel="([^"]+)"/.exec(link)?.[1]), ['ice-server', 'urn:x-earshot:events', 'urn:x-earshot:websocket', 'urn:x-earshot:webvtt', 'urn:x-earshot:hls']);
 });
 
 test('candidates are trickled to the ICE session that they are for', async () => {

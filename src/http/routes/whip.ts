@@ -2,11 +2,13 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { iceServerLinks } from '../../../signaling/whip.ts';
 import { MAX_ROOM_LANES } from '../../../signaling/whip-rooms.ts';
+import { serveTranscript } from '../../../signaling/transcript-channel.ts';
 import { EarshotError } from '../../core/errors.ts';
 import { errorBody } from '../envelope.ts';
 import { noContent, route, type Routes, SESSION_ERRORS } from '../route-schema.ts';
 import { NATIVE_BASE, type HttpServices } from '../services.ts';
 import { parseLanguage } from '../validation.ts';
+import type { ViewerFrames } from '../viewer-frames.ts';
 
 const SDP = 'application/sdp';
 const FRAGMENT = 'application/trickle-ice-sdpfrag';
@@ -59,7 +61,7 @@ interface SdpBody {
 }
 
 /** WHIP (RFC 9725): an encoder publishes with one address; captions go to viewers, whose addresses are in the `Link` headers. */
-export async function whipRoutes(app: Routes, services: HttpServices): Promise<void> {
+export async function whipRoutes(app: Routes, services: HttpServices, frames: ViewerFrames): Promise<void> {
   await app.register(
     (scoped, _options, done) => {
       const whip = scoped as unknown as Routes;
@@ -68,8 +70,8 @@ export async function whipRoutes(app: Routes, services: HttpServices): Promise<v
         void reply.header('access-control-allow-origin', '*').header('access-control-expose-headers', 'Location, ETag, Link, Accept-Patch, Retry-After');
         next(null, payload);
       });
-      whip.post('', PUBLISH_ALONE, (request, reply) => publish(services, request, request.query, undefined, reply));
-      whip.post('/:room', PUBLISH_IN_ROOM, (request, reply) => publish(services, request, request.query, request.params.room, reply));
+      whip.post('', PUBLISH_ALONE, (request, reply) => publish(services, frames, request, request.query, undefined, reply));
+      whip.post('/:room', PUBLISH_IN_ROOM, (request, reply) => publish(services, frames, request, request.query, request.params.room, reply));
       whip.get('', LOOK_ALONE, (_request, reply) => reply.status(204).send());
       whip.get('/:room', LOOK_AT_ROOM, (_request, reply) => reply.status(204).send());
       whip.options('', PREFLIGHT, preflight(ENDPOINT_METHODS));
@@ -118,7 +120,7 @@ function bodyOf(request: FastifyRequest, mediaType: string): string {
   return body.text;
 }
 
-async function publish(services: HttpServices, request: FastifyRequest, wish: z.output<typeof query>, room: string | undefined, reply: FastifyReply): Promise<FastifyReply> {
+async function publish(services: HttpServices, frames: ViewerFrames, request: FastifyRequest, wish: z.output<typeof query>, room: string | undefined, reply: FastifyReply): Promise<FastifyReply> {
   const { caller } = request;
   const offer = bodyOf(request, SDP);
   if (!accepts(request.headers.accept)) throw new EarshotError('NOT_ACCEPTABLE', `The answer is ${SDP}.`);
@@ -128,6 +130,9 @@ async function publish(services: HttpServices, request: FastifyRequest, wish: z.
     room,
     speaker: caller.token?.name ?? wish.name,
     offer,
+    onChannel: (channel, session) => {
+      serveTranscript(channel, frames.conversation(), session);
+    },
     open: () =>
       services.openSession(caller, {
         transport: 'webrtc',
@@ -156,7 +161,7 @@ async function publish(services: HttpServices, request: FastifyRequest, wish: z.
 /** Where the text can be read. Other relations than those of the RFC are ignored by publishers that do not know them. */
 function captionLinks(sessionId: string): string[] {
   const base = `${NATIVE_BASE}/sessions/${sessionId}`;
-  return [`<${base}/events>; rel="urn:x-earshot:events"`, `<${base}/watch>; rel="urn:x-earshot:websocket"`, `<${base}/captions.vtt>; rel="urn:x-earshot:webvtt"`];
+  return [`<${base}/events>; rel="urn:x-earshot:events"`, `<${base}/watch>; rel="urn:x-earshot:websocket"`, `<${base}/captions.vtt>; rel="urn:x-earshot:webvtt"`, `<${base}/captions.m3u8>; rel="urn:x-earshot:hls"`];
 }
 
 function accepts(accept: string | undefined): boolean {

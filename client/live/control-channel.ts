@@ -1,7 +1,7 @@
-import { socketUrl } from '../api.ts';
 import { FrameSocket } from '../frame-socket.ts';
-import { Problem, pageProblem } from '../problem.ts';
-import type { Delta } from '../wire.ts';
+import { Problem, clientProblem } from '../problem.ts';
+import type { Delta } from '../frames.ts';
+import type { Server } from '../server.ts';
 
 /** Waits between attempts to join again, in milliseconds; after the last the channel is lost. */
 const REJOIN_DELAYS_MS = [0, 250, 500, 1000, 2000, 3000] as const;
@@ -20,6 +20,7 @@ export interface ControlChannelHandlers {
  * no final is missed; the transcript ignores what comes twice.
  */
 export class ControlChannel {
+  readonly #server: Server;
   readonly #url: string;
   readonly #handlers: ControlChannelHandlers;
   #socket: FrameSocket;
@@ -28,10 +29,16 @@ export class ControlChannel {
   #rejoinTimer: ReturnType<typeof setTimeout> | undefined;
   #closing = false;
 
-  constructor(url: string, handlers: ControlChannelHandlers) {
+  constructor(server: Server, url: string, handlers: ControlChannelHandlers) {
+    this.#server = server;
     this.#url = url;
     this.#handlers = handlers;
     this.#socket = this.#join();
+  }
+
+  /** The last event that came; 1 is `ready`. */
+  get lastSeq(): number {
+    return this.#lastSeq ?? 0;
   }
 
   /** Asks for the last finals. */
@@ -47,7 +54,7 @@ export class ControlChannel {
 
   #join(): FrameSocket {
     const query: Record<string, string> = this.#lastSeq === undefined ? {} : { after_seq: String(this.#lastSeq) };
-    return new FrameSocket(socketUrl(this.#url, query), {
+    return new FrameSocket(this.#server.WebSocket, this.#server.socketUrl(this.#url, query), {
       // A rejoined socket has not heard that we want to end.
       open: () => {
         if (this.#closing) this.finish();
@@ -70,6 +77,9 @@ export class ControlChannel {
             this.close();
             this.#handlers.failed(new Problem(frame.code, frame.message, frame.retryAfterSeconds));
             return;
+          case 'ack':
+          case 'resumed':
+            return;
         }
       },
       closed: () => this.#rejoinLater(),
@@ -80,7 +90,7 @@ export class ControlChannel {
     const delayMs = REJOIN_DELAYS_MS[this.#attempts];
     this.#attempts += 1;
     if (delayMs === undefined) {
-      this.#handlers.failed(pageProblem('CONNECTION_LOST'));
+      this.#handlers.failed(clientProblem('CONNECTION_LOST'));
       return;
     }
     this.#rejoinTimer = setTimeout(() => {

@@ -1,4 +1,5 @@
-import { parseFrame, type ServerFrame } from './wire.ts';
+import { parseFrame, type ServerFrame } from './frames.ts';
+import type { WebSocketClass } from './server.ts';
 
 export interface FrameSocketHandlers {
   open(): void;
@@ -12,15 +13,15 @@ export class FrameSocket {
   readonly #socket: WebSocket;
   #silenced = false;
 
-  constructor(url: string, handlers: FrameSocketHandlers) {
+  constructor(Socket: WebSocketClass, url: string, handlers: FrameSocketHandlers) {
     let opened = false;
-    this.#socket = new WebSocket(url);
+    this.#socket = new Socket(url);
     this.#socket.binaryType = 'arraybuffer';
     this.#socket.onopen = () => {
       opened = true;
       if (!this.#silenced) handlers.open();
     };
-    this.#socket.onmessage = ({ data }: MessageEvent<unknown>) => {
+    this.#socket.onmessage = ({ data }: { readonly data: unknown }) => {
       const frame = typeof data === 'string' ? parseFrame(data) : undefined;
       if (frame && !this.#silenced) handlers.frame(frame);
     };
@@ -37,7 +38,7 @@ export class FrameSocket {
     if (this.#isOpen) this.#socket.send(JSON.stringify(message));
   }
 
-  sendAudio(bytes: ArrayBufferView<ArrayBuffer>): void {
+  sendAudio(bytes: Uint8Array<ArrayBuffer>): void {
     if (this.#isOpen) this.#socket.send(bytes);
   }
 
@@ -47,6 +48,6 @@ export class FrameSocket {
   }
 
   get #isOpen(): boolean {
-    return this.#socket.readyState === WebSocket.OPEN;
+    return this.#socket.readyState === this.#socket.OPEN;
   }
 }

@@ -1,16 +1,20 @@
-import { AudioRing } from './audio-ring.ts';
+import { AudioRing } from '../audio-ring.ts';
 import type { CaptureMessage } from './capture-message.ts';
-import workletUrl from './pcm-worklet.ts?worker&url';
-import { pageProblem, type PageProblemCode, type Problem } from './problem.ts';
+import { clientProblem, type ClientProblemCode, type Problem } from '../problem.ts';
+import type { Capture } from '../live/capture.ts';
 
 /** Enough to bridge a lost connection together with the utterance that was not settled when it went. */
 const RING_SECONDS = 30;
 
-export interface MicrophoneHandlers {
-  /** 30 times a second; 1 is full scale. */
-  level(rms: number, peak: number): void;
+export interface MicrophoneOptions {
+  /** Address of the built `pcm-worklet`, from the page's own origin. */
+  readonly workletUrl: string | URL;
+  /** Default: the system's choice. */
+  readonly deviceId?: string;
+  /** Told 30 times a second; 1 is full scale. */
+  readonly onLevel?: (rms: number, peak: number) => void;
   /** The device went away. */
-  lost(): void;
+  readonly onLost?: () => void;
 }
 
 /** Sound engineers' filters are off, because a recognizer hears better without them; the gain control helps distant speakers. */
@@ -25,11 +29,11 @@ const constraintsFor = (deviceId: string): MediaStreamConstraints => ({
 });
 
 /** An open microphone: a track for WebRTC, and the same sound as PCM in a ring for the WebSocket. */
-export class Microphone {
+export class Microphone implements Capture {
   readonly ring: AudioRing;
   readonly #context: AudioContext;
   readonly #worklet: AudioWorkletNode;
-  readonly #handlers: MicrophoneHandlers;
+  readonly #options: MicrophoneOptions;
   readonly #chunkListeners = new Set<() => void>();
   #stream: MediaStream;
   #input: MediaStreamAudioSourceNode;
@@ -37,25 +41,25 @@ export class Microphone {
   #startMs = Number.POSITIVE_INFINITY;
   #drained: (() => void) | undefined;
 
-  /** Asks for permission if need be. An empty `deviceId` is the system's choice. Rejects with a Problem. */
-  static async open(deviceId: string, handlers: MicrophoneHandlers): Promise<Microphone> {
-    const stream = await openStream(deviceId);
+  /** Asks for permission if need be. Rejects with a Problem. */
+  static async open(options: MicrophoneOptions): Promise<Microphone> {
+    const stream = await openStream(options.deviceId ?? '');
     const context = new AudioContext({ latencyHint: 'interactive' });
     try {
-      await context.audioWorklet.addModule(workletUrl);
+      await context.audioWorklet.addModule(options.workletUrl);
       await context.resume();
-      return new Microphone(stream, context, handlers);
+      return new Microphone(stream, context, options);
     } catch {
       stopTracks(stream);
       await context.close();
-      throw pageProblem('MICROPHONE_FAILED');
+      throw clientProblem('MICROPHONE_FAILED');
     }
   }
 
-  private constructor(stream: MediaStream, context: AudioContext, handlers: MicrophoneHandlers) {
+  private constructor(stream: MediaStream, context: AudioContext, options: MicrophoneOptions) {
     this.#stream = stream;
     this.#context = context;
-    this.#handlers = handlers;
+    this.#options = options;
     this.ring = new AudioRing(RING_SECONDS * context.sampleRate);
     this.#worklet = new AudioWorkletNode(context, 'capture', { channelCount: 1, channelCountMode: 'explicit' });
     this.#worklet.port.onmessage = ({ data }: MessageEvent<CaptureMessage>) => this.#receive(data);
@@ -70,7 +74,7 @@ export class Microphone {
 
   get track(): MediaStreamTrack {
     const [track] = this.#stream.getAudioTracks();
-    if (!track) throw pageProblem('MICROPHONE_FAILED');
+    if (!track) throw clientProblem('MICROPHONE_FAILED');
     return track;
   }
 
@@ -129,14 +133,14 @@ export class Microphone {
   #attach(stream: MediaStream): MediaStreamAudioSourceNode {
     const input = this.#context.createMediaStreamSource(stream);
     input.connect(this.#worklet);
-    for (const track of stream.getAudioTracks()) track.onended = () => this.#handlers.lost();
+    for (const track of stream.getAudioTracks()) track.onended = () => this.#options.onLost?.();
     return input;
   }
 
   #receive(message: CaptureMessage): void {
     switch (message.type) {
       case 'level':
-        this.#handlers.level(message.rms, message.peak);
+        this.#options.onLevel?.(message.rms, message.peak);
         return;
       case 'chunk': {
         this.ring.append(message.samples);
@@ -160,7 +164,7 @@ export async function listMicrophones(): Promise<readonly MediaDeviceInfo[]> {
 }
 
 async function openStream(deviceId: string): Promise<MediaStream> {
-  if (!('mediaDevices' in navigator)) throw pageProblem('MICROPHONE_INSECURE');
+  if (!('mediaDevices' in navigator)) throw clientProblem('MICROPHONE_INSECURE');
   try {
     return await navigator.mediaDevices.getUserMedia(constraintsFor(deviceId));
   } catch (error) {
@@ -170,7 +174,7 @@ async function openStream(deviceId: string): Promise<MediaStream> {
   }
 }
 
-const PROBLEM_BY_EXCEPTION: Readonly<Record<string, PageProblemCode>> = {
+const PROBLEM_BY_EXCEPTION: Readonly<Record<string, ClientProblemCode>> = {
   NotAllowedError: 'MICROPHONE_DENIED',
   SecurityError: 'MICROPHONE_DENIED',
   NotFoundError: 'MICROPHONE_MISSING',
@@ -180,7 +184,7 @@ const PROBLEM_BY_EXCEPTION: Readonly<Record<string, PageProblemCode>> = {
 
 function microphoneProblem(error: unknown): Problem {
   const name = error instanceof DOMException ? error.name : '';
-  return pageProblem(PROBLEM_BY_EXCEPTION[name] ?? 'MICROPHONE_FAILED');
+  return clientProblem(PROBLEM_BY_EXCEPTION[name] ?? 'MICROPHONE_FAILED');
 }
 
 function stopTracks(stream: MediaStream): void {

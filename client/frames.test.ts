@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { parseFrame } from './wire.ts';
+import { parseFrame } from './frames.ts';
 
 test('a final delta with words and confidences', () => {
   const frame = parseFrame(JSON.stringify({

@@ -1,4 +1,4 @@
-/** The ScaiEcho frames a server sends over the control and the transcription WebSocket, checked. */
+/** The frames that a server sends to speakers and viewers, checked. */
 
 export interface WireWord {
   readonly text: string;
@@ -21,13 +21,35 @@ export interface Delta {
   readonly startSeconds: number;
   readonly endSeconds: number;
   readonly words: readonly WireWord[];
+  /** Who spoke, where somebody can tell. */
+  readonly speaker?: string;
 }
 
 export type ServerFrame =
-  | { readonly type: 'ready'; readonly backend?: string }
+  | Ready
   | Delta
+  /** So many bytes of the stream need not be kept. */
+  | { readonly type: 'ack'; readonly position: number }
+  | Resumed
   | { readonly type: 'closed'; readonly audioDurationMs?: number }
   | { readonly type: 'error'; readonly code: string; readonly message: string; readonly retryAfterSeconds?: number };
+
+export interface Ready {
+  readonly type: 'ready';
+  readonly sessionId?: string;
+  readonly backend?: string;
+  readonly model?: string;
+  readonly jobId?: string;
+  readonly resumeToken?: string;
+}
+
+export interface Resumed {
+  readonly type: 'resumed';
+  /** Bytes of the stream that the server has. */
+  readonly position: number;
+  /** Second of the lane from which a recording is to be sent, after WebRTC. */
+  readonly replayFromSeconds?: number;
+}
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -37,11 +59,26 @@ export function parseFrame(message: string): ServerFrame | undefined {
   if (!fields) return undefined;
   switch (fields['type']) {
     case 'ready': {
-      const backend = text(fields['backend_used']);
-      return { type: 'ready', ...(backend !== undefined && { backend }) };
+      const [sessionId, backend, model, jobId, resumeToken] = ['session_id', 'backend_used', 'model', 'job_id', 'resume_token'].map((name) => text(fields[name]));
+      return {
+        type: 'ready',
+        ...(sessionId !== undefined && { sessionId }),
+        ...(backend !== undefined && { backend }),
+        ...(model !== undefined && { model }),
+        ...(jobId !== undefined && { jobId }),
+        ...(resumeToken !== undefined && { resumeToken }),
+      };
     }
     case 'delta':
       return parseDelta(fields);
+    case 'ack': {
+      const position = number(fields['position']);
+      return position === undefined ? undefined : { type: 'ack', position };
+    }
+    case 'resumed': {
+      const replayFrom = fields['replay_from'];
+      return { type: 'resumed', position: number(fields['position']) ?? 0, ...(typeof replayFrom === 'number' && { replayFromSeconds: replayFrom }) };
+    }
     case 'closed': {
       const audioDurationMs = number(fields['audio_duration_ms']);
       return { type: 'closed', ...(audioDurationMs !== undefined && { audioDurationMs }) };
@@ -68,6 +105,7 @@ function parseDelta(fields: Fields): Delta | undefined {
   const isFinal = fields['is_final'] === true;
   const startSeconds = number(fields['start']) ?? 0;
   const words = parseWords(fields['words'], deltaText);
+  const speaker = text(fields['speaker']);
   return {
     type: 'delta',
     ...(seq !== undefined && { seq }),
@@ -79,6 +117,7 @@ function parseDelta(fields: Fields): Delta | undefined {
     startSeconds,
     endSeconds: Math.max(startSeconds, number(fields['end']) ?? startSeconds),
     words,
+    ...(speaker !== undefined && { speaker }),
   };
 }
 

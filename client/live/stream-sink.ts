@@ -1,7 +1,5 @@
 import { CaptionDelay } from './caption-delay.ts';
-import type { Problem } from './problem.ts';
-import type { TransportSink } from './transports/transport.ts';
-import type { Delta } from './wire.ts';
+import type { Delta } from '../frames.ts';
 
 /** The clock of a capture. */
 export interface CaptureClock {
@@ -17,11 +15,10 @@ export interface StreamEvents {
   captionDelay(delayMs: number): void;
   /** Everything before this sample of the capture has its final. */
   settled(untilSample: number): void;
-  failed(problem: Problem): void;
 }
 
 /** The captions of one stream on their way to the page, with its time put into the capture's. */
-export class StreamSink implements TransportSink {
+export class StreamSink {
   readonly #clock: CaptureClock;
   readonly #events: StreamEvents;
   readonly #delay = new CaptionDelay();
@@ -34,7 +31,9 @@ export class StreamSink implements TransportSink {
     this.#events = events;
   }
 
+  /** The stream's place is known. What comes after the first call changes nothing. */
   begin(startSample: number): void {
+    if (this.#startSample !== undefined) return;
     this.#startSample = startSample;
     this.#events.started(startSample / this.#clock.sampleRateHz);
     for (const delta of this.#early.splice(0)) this.delta(delta);
@@ -50,9 +49,5 @@ export class StreamSink implements TransportSink {
     if (delta.isFinal) this.#events.settled(startSample + Math.round(delta.endSeconds * this.#clock.sampleRateHz));
     const delayMs = this.#delay.note(performance.now(), this.#clock.spokenAtMs(startSample), delta.endSeconds);
     if (delayMs !== undefined) this.#events.captionDelay(delayMs);
-  }
-
-  failed(problem: Problem): void {
-    this.#events.failed(problem);
   }
 }

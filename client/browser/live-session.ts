@@ -1,0 +1,262 @@
+import type { Delta, Resumed } from '../frames.ts';
+import { CaptureFeed } from '../live/audio-feed.ts';
+import type { Capture } from '../live/capture.ts';
+import { ResumableStream, type SessionToResume } from '../live/resumable-stream.ts';
+import { StreamSink } from '../live/stream-sink.ts';
+import { clientProblem, Problem } from '../problem.ts';
+import type { Server } from '../server.ts';
+import { Peer, type PeerStats } from './peer.ts';
+
+export type Transport = 'webrtc' | 'websocket';
+
+export type LiveStatus =
+  | { readonly phase: 'connecting' | 'live' | 'stopping'; readonly transport: Transport }
+  | { readonly phase: 'reconnecting' }
+  | { readonly phase: 'ended' };
+
+export interface LiveEvents {
+  status?(status: LiveStatus): void;
+  /** A session's second zero lies so long after the capture began. Before its first delta; again where a session could not go on and another begins. */
+  streamStarted?(offsetSeconds: number): void;
+  delta(delta: Delta): void;
+  /** How long after it was spoken a word came; smoothed. */
+  captionDelay?(delayMs: number): void;
+  /** The WebSocket takes the place of WebRTC, which could not connect or, once connected, was lost. */
+  fellBack?(wasConnected: boolean): void;
+  /** It ended by itself; not after `stop` or `abandon`. */
+  failed(problem: Problem): void;
+}
+
+/** A capture with a track for WebRTC. `Microphone` is one. */
+export interface TrackCapture extends Capture {
+  readonly stream: MediaStream;
+  readonly track: MediaStreamTrack;
+  /** `performance.now()` at which a sample was spoken. */
+  spokenAtMs(sample: number): number;
+}
+
+export interface LiveOptions {
+  /** `auto` (default) tries WebRTC and goes on by WebSocket where that fails; the others use one way and no other. */
+  readonly transport?: 'auto' | Transport;
+  /** Fields of `POST webrtc/sessions` and of `open`: `language_hint`, `model`, ... */
+  readonly wish?: Readonly<Record<string, unknown>>;
+}
+
+export interface LiveStats extends PeerStats {
+  /** Sound that waits here to be sent. */
+  readonly queuedMs?: number;
+}
+
+/** How long the server may take for the last finals, in milliseconds. */
+const FINISH_TIMEOUT_MS = 15_000;
+/** Waits before another session is begun in place of one that cannot go on, in milliseconds. */
+const RESTART_DELAYS_MS = [0, 1000, 3000] as const;
+/** The refusals that meet WebRTC and WebSocket alike, so that falling back would not help. */
+const REFUSALS: ReadonlySet<string> = new Set([
+  'AUTH_TOKEN_MISSING', 'AUTH_TOKEN_INVALID', 'CAPACITY_EXCEEDED', 'BACKEND_UNAVAILABLE', 'SERVER_STOPPING', 'SERVER_UNREACHABLE',
+]);
+
+/**
+ * Captions of a capture, over one way after the other in the same session: WebRTC by UDP or TCP as ICE finds, then the WebSocket, over as many sockets as it
+ * takes. No word is lost: what the server has not heard is in the capture's ring.
+ *
+ *   connecting -> live (webrtc) -> reconnecting -> live (websocket) <-> reconnecting
+ *                   +------------------+-> stopping -> ended
+ */
+export class LiveSession {
+  readonly #server: Server;
+  readonly #capture: TrackCapture;
+  readonly #events: LiveEvents;
+  readonly #options: LiveOptions;
+  readonly #abort = new AbortController();
+  readonly #sink: { current: StreamSink };
+  #peer: Peer | undefined;
+  #stream: ResumableStream | undefined;
+  #transport: Transport | undefined;
+  /** The capture's sample at which the session's time begins. */
+  #startSample = 0;
+  /** Everything before this sample of the capture is settled. */
+  #settledSample = 0;
+  #restarts = 0;
+  #stopping = false;
+  #started = false;
+
+  constructor(server: Server, capture: TrackCapture, events: LiveEvents, options: LiveOptions = {}) {
+    this.#server = server;
+    this.#capture = capture;
+    this.#events = events;
+    this.#options = options;
+    this.#sink = { current: this.#newSink() };
+  }
+
+  /** Resolves once sound flows. Rejects with a Problem, or if it is abandoned with an AbortError. */
+  async start(): Promise<void> {
+    try {
+      if (this.#options.transport === 'websocket') await this.#openStream(undefined, 0);
+      else await this.#openPeer();
+      this.#started = true;
+    } catch (error) {
+      this.#end();
+      throw error;
+    }
+  }
+
+  /** Sends what was said, resolves when the last final has come. Rejects with a Problem if it cannot. */
+  async stop(): Promise<void> {
+    if (this.#stopping) return;
+    this.#stopping = true;
+    const transport = this.#transport;
+    if (transport) this.#tell({ phase: 'stopping', transport });
+    const late = Promise.withResolvers<never>();
+    const timer = setTimeout(() => late.reject(clientProblem('FINISH_TIMEOUT')), FINISH_TIMEOUT_MS);
+    try {
+      await Promise.race([this.#finish(), late.promise]);
+    } finally {
+      clearTimeout(timer);
+      this.#end();
+    }
+  }
+
+  /** Ends it at once; nothing is told afterwards. Idempotent. */
+  abandon(): void {
+    this.#stopping = true;
+    this.#end();
+  }
+
+  /** Another microphone was chosen. */
+  async useTrack(track: MediaStreamTrack): Promise<void> {
+    if (this.#transport === 'webrtc') await this.#peer?.useTrack(track);
+  }
+
+  async stats(): Promise<LiveStats> {
+    if (this.#transport === 'webrtc') return (await this.#peer?.stats()) ?? {};
+    const unsentSamples = (this.#stream?.unacknowledgedBytes ?? 0) / Int16Array.BYTES_PER_ELEMENT;
+    return { queuedMs: (unsentSamples / this.#capture.sampleRateHz) * 1000 };
+  }
+
+  async #finish(): Promise<void> {
+    if (this.#transport === 'webrtc') {
+      await this.#peer?.finish();
+      return;
+    }
+    await this.#capture.drain();
+    await this.#stream?.finish();
+  }
+
+  #end(): void {
+    if (this.#abort.signal.aborted) return;
+    this.#abort.abort();
+    this.#peer?.abandon();
+    this.#stream?.abandon();
+    this.#tell({ phase: 'ended' });
+  }
+
+  #fail(problem: Problem): void {
+    if (this.#abort.signal.aborted || this.#stopping) return;
+    this.#end();
+    this.#events.failed(problem);
+  }
+
+  async #openPeer(): Promise<void> {
+    this.#tell({ phase: 'connecting', transport: 'webrtc' });
+    try {
+      const peer = Peer.open(this.#server, this.#capture.stream, this.#capture.track, {
+        delta: (delta) => this.#sink.current.delta(delta),
+        connected: () => {
+          this.#startSample = this.#capture.nowSample();
+        },
+        failed: (problem) => this.#leavePeer(problem),
+      });
+      this.#peer = peer;
+      await peer.connect(this.#options.wish ?? {}, this.#abort.signal);
+      this.#live('webrtc');
+    } catch (error) {
+      this.#abort.signal.throwIfAborted();
+      if (this.#options.transport === 'webrtc' || (error instanceof Problem && REFUSALS.has(error.code))) throw error;
+      this.#events.fellBack?.(false);
+      await this.#openStream(this.#peer?.leave(), 0);
+    }
+  }
+
+  /** The path is gone. The session is not, unless the server says so. */
+  #leavePeer(problem: Problem): void {
+    if (this.#options.transport === 'webrtc' || problem.code !== 'CONNECTION_LOST') {
+      this.#fail(problem);
+      return;
+    }
+    this.#events.fellBack?.(true);
+    this.#tell({ phase: 'reconnecting' });
+    this.#openStream(this.#peer?.leave(), this.#settledSample).catch(() => undefined);
+  }
+
+  async #openStream(session: SessionToResume | undefined, fromSample: number): Promise<void> {
+    if (!session) this.#tell({ phase: 'connecting', transport: 'websocket' });
+    const stream = new ResumableStream(
+      this.#server,
+      {
+        open: { ...this.#options.wish, media_type: 'audio/pcm', sample_rate: this.#capture.sampleRateHz },
+        feed: (resumed) => this.#feed(resumed, fromSample),
+        ...(session && { session }),
+      },
+      {
+        delta: (delta) => this.#sink.current.delta(delta),
+        lost: () => this.#tell({ phase: 'reconnecting' }),
+        resumed: () => this.#live('websocket'),
+        failed: (problem) => this.#restart(problem),
+      },
+    );
+    this.#stream = stream;
+    await stream.opened;
+    this.#live('websocket');
+  }
+
+  /** From where the server wants it, or from what is not settled. */
+  #feed(resumed: Resumed | undefined, fromSample: number): CaptureFeed {
+    const replayFrom = resumed?.replayFromSeconds;
+    if (replayFrom !== undefined) return new CaptureFeed(this.#capture, this.#startSample + Math.round(replayFrom * this.#capture.sampleRateHz));
+    const feed = new CaptureFeed(this.#capture, fromSample);
+    this.#startSample = feed.startSample;
+    return feed;
+  }
+
+  #live(transport: Transport): void {
+    this.#transport = transport;
+    this.#sink.current.begin(this.#startSample);
+    if (!this.#stopping) this.#tell({ phase: 'live', transport });
+  }
+
+  /** The session is gone, or never was: another one begins with what is not settled. */
+  #restart(problem: Problem): void {
+    const delayMs = RESTART_DELAYS_MS[this.#restarts];
+    const mayHelp = problem.code === 'CONNECTION_LOST' || problem.code === 'UPLINK_TOO_SLOW';
+    // Who starts it hears of it.
+    if (!this.#started) return;
+    if (!mayHelp || delayMs === undefined || this.#stopping) {
+      this.#fail(problem);
+      return;
+    }
+    this.#restarts += 1;
+    this.#tell({ phase: 'reconnecting' });
+    setTimeout(() => {
+      if (this.#abort.signal.aborted) return;
+      this.#sink.current = this.#newSink();
+      this.#openStream(undefined, this.#settledSample).catch(() => undefined);
+    }, delayMs);
+  }
+
+  #newSink(): StreamSink {
+    return new StreamSink(this.#capture, {
+      started: (offsetSeconds) => this.#events.streamStarted?.(offsetSeconds),
+      delta: (delta) => this.#events.delta(delta),
+      captionDelay: (delayMs) => this.#events.captionDelay?.(delayMs),
+      settled: (untilSample) => {
+        this.#settledSample = Math.max(this.#settledSample, untilSample);
+        this.#restarts = 0;
+      },
+    });
+  }
+
+  #tell(status: LiveStatus): void {
+    this.#events.status?.(status);
+  }
+}

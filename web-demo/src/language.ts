@@ -1,0 +1,2 @@
+/** What is spoken to this page. */
+export const LANGUAGE_HINT = 'en';
