@@ -65,7 +65,7 @@ describe('a stream whose connections are cut', () => {
     let cuts = 0;
     try {
       for (let run = 0; run < RUNS; run += 1) {
-        let isOver = false;
+        const speech = { isOver: false };
         let connected = Promise.withResolvers<void>();
         const cutting = (async () => {
           for (;;) {
@@ -73,7 +73,7 @@ describe('a stream whose connections are cut', () => {
             await connected.promise;
             connected = Promise.withResolvers();
             await pause(random() * 2 * MEAN_MS_BETWEEN_CUTS);
-            if (isOver) return;
+            if (speech.isOver) return;
             // Half of them after a while in which the client was told nothing.
             if (random() < 0.5) {
               proxy.deafen();
@@ -86,7 +86,7 @@ describe('a stream whose connections are cut', () => {
         const heard = await speak(proxy.url, () => {
           connected.resolve();
         }).finally(() => {
-          isOver = true;
+          speech.isOver = true;
           connected.resolve();
         });
         await cutting;
