@@ -54,10 +54,6 @@ export class SplicedSource implements AudioSource {
     return this.#first.originMs;
   }
 
-  get originMs(): number | undefined {
-    return this.#first.originMs;
-  }
-
   /** The first way is given up. Resolves with the position up to which the lane has heard it, once it has. */
   cut(): Promise<number> {
     this.#first.close();
