@@ -4,7 +4,7 @@ import type { ObserveStage } from '../../../src/core/stages.ts';
 import { LaneQueue } from '../../rtp/lane-queue.ts';
 import { readAudioBatch } from './audio-batch.ts';
 import { MediaThreadLink } from './media-thread-link.ts';
-import { readStats } from './shared-stats.ts';
+import { readOriginMs, readStats } from './shared-stats.ts';
 import type { ThreadEngineOptions, ThreadEvent } from './messages.ts';
 
 export interface MediaThreadOptions {
@@ -120,7 +120,13 @@ export class MediaThread {
       close();
       return;
     }
-    const source = { close, [Symbol.asyncIterator]: () => queue[Symbol.asyncIterator]() };
+    const source = {
+      close,
+      get originMs() {
+        return readOriginMs(stats);
+      },
+      [Symbol.asyncIterator]: () => queue[Symbol.asyncIterator](),
+    };
     this.#guard('track', () => peer.handlers.track({ label, source, stats: () => readStats(stats) }));
   }
 

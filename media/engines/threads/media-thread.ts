@@ -66,7 +66,7 @@ function flush(): void {
   clearTimeout(flushTimer);
   flushTimer = undefined;
   if (batch.isEmpty) return;
-  for (const { track, stats } of heard) writeStats(stats, track.stats());
+  for (const { track, stats } of heard) writeStats(stats, track.stats(), track.source.originMs);
   heard.clear();
   const audio = batch.take();
   batchesSent += 1;
@@ -75,7 +75,7 @@ function flush(): void {
 
 /** Also of tracks that are silent. */
 function tellStats(): void {
-  for (const { track, stats } of tracks.values()) writeStats(stats, track.stats());
+  for (const { track, stats } of tracks.values()) writeStats(stats, track.stats(), track.source.originMs);
   if (observed.length > 0) tell({ kind: 'stages', observed: observed.splice(0) });
 }
 
@@ -136,7 +136,7 @@ function createPeer(id: number): void {
       const trackId = (lastId += 1);
       const shared: SharedTrack = { track, stats: createSharedStats() };
       tracks.set(trackId, shared);
-      writeStats(shared.stats, track.stats());
+      writeStats(shared.stats, track.stats(), track.source.originMs);
       tell({ kind: 'track', peer: id, track: trackId, label: track.label, stats: shared.stats });
       void forward(trackId, shared);
     },
@@ -161,7 +161,7 @@ async function forward(id: number, shared: SharedTrack): Promise<void> {
     while (batchesSent - Atomics.load(taken, 0) > MAX_BATCHES_BEHIND) await new Promise((resolve) => setTimeout(resolve, FLUSH_MS));
   }
   tracks.delete(id);
-  writeStats(shared.stats, shared.track.stats());
+  writeStats(shared.stats, shared.track.stats(), shared.track.source.originMs);
   tell({ kind: 'track-end', track: id });
 }
 

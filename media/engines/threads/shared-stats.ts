@@ -22,13 +22,24 @@ const COUNTED = [
 ] as const satisfies readonly (keyof TrackStats)[];
 const NULLABLE = ['driftPpm', 'roundTripMs'] as const satisfies readonly (keyof TrackStats)[];
 
+/** After the statistics: when the track's sample 0 was captured, in ms of the calendar, which is the same in every thread. */
+const ORIGIN_INDEX = COUNTED.length + NULLABLE.length;
+
 type Named = (typeof COUNTED)[number] | (typeof NULLABLE)[number];
 
-export const createSharedStats = (): SharedStats => new Float64Array(new SharedArrayBuffer((COUNTED.length + NULLABLE.length) * 8));
+export const createSharedStats = (): SharedStats => new Float64Array(new SharedArrayBuffer((ORIGIN_INDEX + 1) * 8));
 
-export function writeStats(shared: SharedStats, stats: TrackStats): void {
+/** `originMs`: of the track's source, by this thread's system clock. */
+export function writeStats(shared: SharedStats, stats: TrackStats, originMs?: number): void {
   COUNTED.forEach((name, i) => (shared[i] = stats[name]));
   NULLABLE.forEach((name, i) => (shared[COUNTED.length + i] = stats[name] ?? NaN));
+  shared[ORIGIN_INDEX] = originMs === undefined ? NaN : performance.timeOrigin + originMs;
+}
+
+/** When the track's sample 0 was captured, by this thread's system clock; undefined while it is not known. */
+export function readOriginMs(shared: SharedStats): number | undefined {
+  const calendarMs = shared[ORIGIN_INDEX] ?? NaN;
+  return Number.isNaN(calendarMs) ? undefined : calendarMs - performance.timeOrigin;
 }
 
 export function readStats(shared: SharedStats): TrackStats {
