@@ -16,7 +16,7 @@ const BANDS = [
 const LOUD = -6;
 
 /** As the embedding models of WeSpeaker and 3D-Speaker: 80 mel bins in, one vector out, which points to the tone that was heard. */
-export function speakerEmbedding(): Buffer {
+function speakerEmbedding(): Buffer {
   const model = new OnnxModel();
   const features = model.input('feats', 'float', ['B', 'T', MEL_BINS]);
   const mean = model.node('ReduceMean', [features], { axes: [1], keepdims: 0 });
@@ -36,7 +36,7 @@ const CLASSES = 7;
 const AUDIBLE = 20;
 
 /** As pyannote's segmentation 3.0: ten seconds of samples in, who of three speaks in each frame out. The first two tones are the first two. */
-export function speakerSegmentation(): Buffer {
+function speakerSegmentation(): Buffer {
   const model = new OnnxModel();
   const samples = model.input('x', 'float', ['N', 1, 'T']);
   const used = model.node('Slice', [samples, model.constant('int64', [1], [0]), model.constant('int64', [1], [FRAMES * FRAME_SAMPLES]), model.constant('int64', [1], [2])]);
