@@ -226,9 +226,11 @@ function buildPage() {
 
 function hashOfPageSources() {
   const hash = createHash('sha256');
-  const folder = path.join(ROOT, 'web-demo');
-  const names = fs.readdirSync(folder, { recursive: true }).filter((name) => !/^(dist|node_modules)(\/|$)/.test(name));
-  const files = names.map((name) => path.join(folder, name)).filter((file) => fs.statSync(file).isFile());
+  // The page is made of the client library too.
+  const files = ['client', 'web-demo'].flatMap((folder) => {
+    const names = fs.readdirSync(path.join(ROOT, folder), { recursive: true }).filter((name) => !/^(dist|node_modules)(\/|$)/.test(name));
+    return names.map((name) => path.join(ROOT, folder, name)).filter((file) => fs.statSync(file).isFile());
+  });
   for (const file of [path.join(ROOT, 'package-lock.json'), ...files.sort()]) {
     hash.update(path.relative(ROOT, file)).update('\0').update(fs.readFileSync(file)).update('\0');
   }
