@@ -14,6 +14,8 @@ export interface WebRtcSessionsOptions {
 export interface OpenOptions {
   /** Told of each data channel. Default: they are left alone. */
   readonly onChannel?: (channel: RemoteChannel) => void;
+  /** The client can send a further offer, and is told when one is needed. Default true; a session that cannot ends when its way is lost. */
+  readonly takesOffers?: boolean;
   /** What the session goes on with when its peer is gone. Default: it ends with it. */
   readonly handover?: Handover;
 }
@@ -58,7 +60,7 @@ export class WebRtcSessions {
   }
 
   /** Takes over a fresh session. With an offer resolves with the answer; if that fails the session is destroyed. */
-  async open(session: Session, offerSdp: string | undefined, { onChannel, handover }: OpenOptions = {}): Promise<string | undefined> {
+  async open(session: Session, offerSdp: string | undefined, { onChannel, handover, takesOffers = true }: OpenOptions = {}): Promise<string | undefined> {
     try {
       const stats = new Map<string, () => TrackStats>();
       const peer = this.#options.engine.createPeer({
@@ -71,6 +73,10 @@ export class WebRtcSessions {
           }
         },
         ...(onChannel && { channel: onChannel }),
+        reconnect: () => {
+          if (takesOffers) session.tell({ type: 'session.reconnect' });
+          else void session.close('abandoned');
+        },
         state: (state) => {
           if (state !== 'closed') return;
           if (handover) handover.lost();

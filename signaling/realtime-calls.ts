@@ -27,6 +27,7 @@ export class RealtimeCalls {
     this.#calls.set(id, call);
     void session.closed.then(() => this.#calls.delete(id));
     const answer = await this.#webrtc.open(session, offerSdp, {
+      takesOffers: false,
       onChannel: (channel) => {
         if (channel.label === EVENTS_CHANNEL) void call.serve(channelConnection(channel));
       },

@@ -147,7 +147,7 @@ export class Publication {
 
   async start(engine: MediaEngine): Promise<void> {
     const { offer, onChannel } = this.#request;
-    const peer = engine.createPeer({
+    const peer: Peer = engine.createPeer({
       ...(onChannel && {
         channel: (channel) => {
           onChannel(channel, this.session);
@@ -156,6 +156,8 @@ export class Publication {
       track: (track) => {
         this.#hear(track);
       },
+      // A publisher by WHIP cannot be asked for another offer (RFC 9725 has no renegotiation): it finds out, and publishes anew.
+      reconnect: () => void peer.close(),
       state: (state) => {
         if (state !== 'closed') return;
         this.#isClosed = true;

@@ -23,7 +23,7 @@ export interface EngineMakers {
 export async function chooseEngine(wish: EngineWish, make: EngineMakers): Promise<EngineChoice> {
   if (wish === 'werift') return { engine: make.werift(), reason: undefined };
   try {
-    return { engine: new EngineWithSubstitute(await make.mediasoup(), make.werift()), reason: undefined };
+    return { engine: new EngineWithSubstitute(await make.mediasoup(), make.werift), reason: undefined };
   } catch (error) {
     if (wish === 'mediasoup' || !(error instanceof EarshotError) || error.code !== 'BACKEND_UNAVAILABLE') throw error;
     return { engine: make.werift(), reason: error.message };
@@ -49,11 +49,12 @@ export function isForMediasoup(offerSdp: string): boolean {
 /** One engine, and another for the first offers that {@link isForMediasoup} says no to. */
 class EngineWithSubstitute implements MediaEngine {
   readonly #engine: MediaEngine;
-  readonly #substitute: MediaEngine;
+  readonly #makeSubstitute: () => MediaEngine;
+  #substitute: MediaEngine | undefined;
 
-  constructor(engine: MediaEngine, substitute: MediaEngine) {
+  constructor(engine: MediaEngine, makeSubstitute: () => MediaEngine) {
     this.#engine = engine;
-    this.#substitute = substitute;
+    this.#makeSubstitute = makeSubstitute;
   }
 
   get id(): string {
@@ -65,25 +66,25 @@ class EngineWithSubstitute implements MediaEngine {
   }
 
   get peerCount(): number {
-    return this.#engine.peerCount + this.#substitute.peerCount;
+    return this.#engine.peerCount + (this.#substitute?.peerCount ?? 0);
   }
 
   createPeer(handlers: PeerHandlers): Peer {
-    return new SubstitutedPeer(this.#engine, this.#substitute, handlers);
+    return new SubstitutedPeer(this.#engine, () => (this.#substitute ??= this.#makeSubstitute()), handlers);
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#engine.close(), this.#substitute.close()]);
+    await Promise.all([this.#engine.close(), this.#substitute?.close()]);
   }
 }
 
 class SubstitutedPeer implements Peer {
-  readonly #substitute: MediaEngine;
+  readonly #substitute: () => MediaEngine;
   readonly #handlers: PeerHandlers;
   #peer: Peer;
   #isChosen = false;
 
-  constructor(engine: MediaEngine, substitute: MediaEngine, handlers: PeerHandlers) {
+  constructor(engine: MediaEngine, substitute: () => MediaEngine, handlers: PeerHandlers) {
     this.#substitute = substitute;
     this.#handlers = handlers;
     const first: Peer = engine.createPeer({
@@ -98,7 +99,7 @@ class SubstitutedPeer implements Peer {
   async answer(offerSdp: string): Promise<string> {
     if (!this.#isChosen && !isForMediasoup(offerSdp)) {
       const first = this.#peer;
-      this.#peer = this.#substitute.createPeer(this.#handlers);
+      this.#peer = this.#substitute().createPeer(this.#handlers);
       await first.close();
     }
     this.#isChosen = true;

@@ -1,75 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ManualClock } from '../../src/core/clock.ts';
-import type { Clock } from '../../src/core/clock.ts';
-import type { MediaEngine } from '../../src/core/media-engine.ts';
-import { activeResources, Observed, rejectsWith, resourcesBackTo, within } from './testing/observed.ts';
-import { RtcClient } from './testing/rtc-client.ts';
-import type { RtcClientOptions } from './testing/rtc-client.ts';
+import { changeChecks } from './conformance-changes.ts';
+import { type ConformanceCheck, connect, type MakeEngine, mids, publishesTones, sections, using } from './testing/check.ts';
+import { Observed, rejectsWith, within } from './testing/observed.ts';
 import { assertTones, hear, render, tones, tonesSamples } from './testing/tones.ts';
-
-/** What a check asks of the engine that it is given. */
-export interface EngineSettings {
-  readonly clock?: Clock;
-  readonly maxPeers?: number;
-  readonly maxTracksPerPeer?: number;
-  readonly idlePeerTimeoutMs?: number;
-}
-
-export type MakeEngine = (settings: EngineSettings) => MediaEngine | Promise<MediaEngine>;
-
-export interface ConformanceCheck {
-  readonly name: string;
-  readonly run: (makeEngine: MakeEngine) => Promise<void>;
-}
-
-/** Runs `body` with an engine, closes everything, and holds the engine to having freed all it took. */
-async function using(
-  makeEngine: MakeEngine,
-  settings: EngineSettings,
-  body: (engine: MediaEngine, client: (options?: RtcClientOptions) => RtcClient) => Promise<void>,
-): Promise<void> {
-  const before = activeResources();
-  const engine = await makeEngine(settings);
-  const clients: RtcClient[] = [];
-  try {
-    await body(engine, (options) => {
-      const client = new RtcClient(options);
-      clients.push(client);
-      return client;
-    });
-  } finally {
-    await Promise.all(clients.map((client) => client.close()));
-    await within('the engine closes', engine.close());
-  }
-  assert.equal(engine.peerCount, 0);
-  await within('sockets and timers are freed', resourcesBackTo(before));
-}
-
-/** Offer, answer, connection. */
-async function connect(observed: Observed, client: RtcClient): Promise<string> {
-  const answer = await within('an answer', observed.peer.answer(await client.offer()));
-  await client.accept(answer);
-  await within('the client connects', client.connected());
-  await observed.reached('connected');
-  return answer;
-}
-
-async function publishesTones(engine: MediaEngine, client: RtcClient, frequenciesHz: readonly number[]): Promise<Observed> {
-  const observed = new Observed(engine);
-  client.addTrack();
-  await connect(observed, client);
-  client.send(0, tones(frequenciesHz));
-  const items = await hear(await observed.track(0), tonesSamples(frequenciesHz.length));
-  assertTones(render(items), frequenciesHz);
-  return observed;
-}
-
-const mids = (sdp: string): string[] => [...sdp.matchAll(/^a=mid:(\S+)/gm)].map(([, mid]) => mid ?? '');
-const sections = (sdp: string): string[] => sdp.split(/(?=^m=)/m).slice(1);
 
 /** What every engine must do, whatever it is made of. Each check runs by itself and takes no longer than it must. */
 export const mediaEngineChecks: readonly ConformanceCheck[] = [
+  ...changeChecks,
   {
     name: 'a published track arrives: the audio that was sent, where it was sent',
     run: (makeEngine) =>

@@ -6,16 +6,16 @@ import type { MediaWorker } from './mediasoup-workers.ts';
 
 /** Bytes that may wait to be sent before `send` waits. */
 const MAX_BUFFERED_BYTES = 256 * 1024;
-/** Channels that a client may open, ever. */
-const MAX_CHANNELS = 8;
-/** Streams that are listened to beyond those that are open. */
-const SPARE_STREAMS = 2;
+/** Streams on which a client may open channels. */
+const MAX_STREAMS = 16;
+/** Streams that are listened to beyond the last that was used: a DTLS client's are the even ones (RFC 8832, section 6), but not all keep to that. */
+const SPARE_STREAMS = 4;
 /** mediasoup does not tell when the client has closed a channel: it is asked this often. */
 const LOOK_EVERY_MS = 5000;
 
 /**
- * The data channels of one connection. mediasoup knows SCTP streams and not channels: this side listens on the streams
- * that a DTLS client opens channels on (the even ones, RFC 8832, section 6), takes the message that opens one, and answers.
+ * The data channels of one connection. mediasoup knows SCTP streams and not channels: this side listens on the first
+ * streams, takes the message that opens a channel on one, and answers.
  */
 export class MediasoupChannels {
   readonly #worker: MediaWorker;
@@ -27,6 +27,7 @@ export class MediasoupChannels {
   readonly #senders: types.DataConsumer[] = [];
   readonly #channels = new Map<number, Channel>();
   #streams = 0;
+  #used = 0;
   #listening: Promise<void> = Promise.resolve();
 
   constructor(worker: MediaWorker, transport: types.WebRtcTransport, clock: Clock, opened: (channel: RemoteChannel) => void) {
@@ -57,8 +58,8 @@ export class MediasoupChannels {
   }
 
   async #listen(): Promise<void> {
-    while (this.#streams < MAX_CHANNELS && this.#streams < this.#channels.size + SPARE_STREAMS) {
-      const streamId = this.#streams * 2;
+    while (this.#streams < Math.min(MAX_STREAMS, this.#used + SPARE_STREAMS)) {
+      const streamId = this.#streams;
       this.#streams += 1;
       await this.#receive(streamId);
       while (this.#senders.length <= streamId) this.#senders.push(await this.#transport.consumeData({ dataProducerId: this.#worker.silence.id, ordered: true }));
@@ -80,6 +81,7 @@ export class MediasoupChannels {
     if (label === undefined || !sender || this.#channels.has(streamId)) return;
     const channel = new Channel(label, sender);
     this.#channels.set(streamId, channel);
+    this.#used = Math.max(this.#used, streamId + 1);
     this.#cancelLook();
     this.#look();
     sender.send(Buffer.from(CHANNEL_ACK), DCEP_PPID).catch(() => {

@@ -79,7 +79,7 @@ export function readOffer(sdp: string, limits: OfferLimits, needsAudio: boolean)
   if (media.length > MAX_SECTIONS) throw invalid(`The offer has more than ${String(MAX_SECTIONS)} media sections.`);
   const sections = media.map((lines) => readSection(lines, session));
   if (new Set(sections.map(({ mid }) => mid)).size < sections.length) throw invalid('Two media sections have the same mid.');
-  assertOffer(media, session, sections);
+  assertOffer(media, session, sections, needsAudio);
   const receivable = sections.filter((section) => section.isReceivable).length;
   if (receivable > limits.maxTracks) throw invalid(`More than ${String(limits.maxTracks)} audio tracks are offered.`);
   if (receivable === 0 && needsAudio) {
@@ -163,11 +163,11 @@ function readSection(lines: readonly string[], session: readonly string[]): Offe
 
 /**
  * Nothing in a description says that it is an answer, but an offerer leaves the DTLS role open (`actpass`) or, as RFC 9725,
- * section 4.2, allows, takes the active one. A passive role is an answer's, and so is an active one that only listens.
+ * section 4.2, allows, takes the active one. A passive role is an answer's, and so is an active one that only listens, unless it was agreed before.
  */
-function assertOffer(media: readonly string[][], session: readonly string[], sections: readonly OfferedSection[]): void {
+function assertOffer(media: readonly string[][], session: readonly string[], sections: readonly OfferedSection[], isFirst: boolean): void {
   const roles = media.map((lines) => attribute(lines, 'setup') ?? attribute(session, 'setup'));
-  const onlyListens = !sections.some((section) => section.isReceivable) && roles.every((role) => role === 'active');
+  const onlyListens = isFirst && !sections.some((section) => section.isReceivable) && roles.every((role) => role === 'active');
   if (roles.includes('passive') || (roles.length > 0 && onlyListens)) {
     throw invalid('That is an answer; an offer is needed.');
   }

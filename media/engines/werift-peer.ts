@@ -7,6 +7,7 @@ import { RtpSource } from '../rtp/rtp-source.ts';
 import type { RtpSourceOptions } from '../rtp/rtp-source.ts';
 import { rtpExtension, rtpHeaderBytes } from '../srtp/rtp-layout.ts';
 import { formatsOf, withOpusParameters } from './answer.ts';
+import { readConnection } from './connection-offer.ts';
 import { isCandidate, isUsableCandidate, readOffer } from './offer.ts';
 import type { Offer, OfferLimits, OfferedSection } from './offer.ts';
 import type { UdpPort } from './udp-port.ts';
@@ -59,6 +60,10 @@ export class WeriftPeer implements Peer {
   #connection: RTCPeerConnection | undefined;
   readonly #routes = new Map<RTCDtlsTransport, Route>();
   readonly #tracks = new Map<string, RtpSource>();
+  /** Where what is told to the sender of each track goes. */
+  readonly #wires = new Map<string, WeriftWire>();
+  /** Of the client's DTLS certificate. */
+  #fingerprint: string | undefined;
   #candidates = 0;
   #negotiating: Promise<unknown> = Promise.resolve();
   #state: PeerState | undefined;
@@ -115,10 +120,12 @@ export class WeriftPeer implements Peer {
 
   async #negotiate(offerSdp: string): Promise<string> {
     if (this.#closing) throw new EarshotError('SESSION_CONFLICT', 'The connection is closed.');
-    const isFirst = this.#connection === undefined;
-    const offer = readOffer(offerSdp, this.#options.limits, isFirst);
+    const before = this.#connection;
+    const offer = readOffer(offerSdp, this.#options.limits, before === undefined);
+    const { value: fingerprint } = readConnection(offer).fingerprint;
     const port = await this.#openPort();
-    const connection = this.#connection ?? this.#open();
+    // Another certificate is that of another connection of the client.
+    const connection = before && fingerprint === this.#fingerprint ? before : this.#open();
     try {
       await connection.setRemoteDescription({ type: 'offer', sdp: offer.sdp });
       for (const transport of connection.dtlsTransports) this.#prepareTransport(transport, port);
@@ -127,10 +134,14 @@ export class WeriftPeer implements Peer {
       await connection.setLocalDescription(answer);
       for (const transport of connection.dtlsTransports) restartIce(transport);
     } catch (cause) {
-      await this.#rollBack(connection, isFirst);
+      await this.#rollBack(connection, before);
       throw new EarshotError('SDP_INVALID', 'The offer cannot be applied.', { cause });
     }
-    if (!this.#isClosing()) this.#applySections(connection, offer);
+    this.#fingerprint = fingerprint;
+    if (!this.#isClosing()) {
+      this.#applySections(connection, offer);
+      if (before && before !== connection) await this.#leave(before);
+    }
     return withOpusParameters(connection.localDescription?.sdp ?? '', offer.sections);
   }
 
@@ -171,18 +182,30 @@ export class WeriftPeer implements Peer {
     return connection;
   }
 
-  async #rollBack(connection: RTCPeerConnection, isFirst: boolean): Promise<void> {
+  /** Takes back an offer that failed: a connection that was made for it goes, the one before it stays. */
+  async #rollBack(connection: RTCPeerConnection, before: RTCPeerConnection | undefined): Promise<void> {
     if (this.#closing) return;
     try {
-      if (isFirst) {
-        this.#connection = undefined;
-        for (const transport of this.#routes.keys()) this.#dropRoute(transport);
+      if (connection !== before) {
+        this.#connection = before;
+        for (const transport of connection.dtlsTransports) this.#dropRoute(transport);
         await connection.close();
       } else {
         await connection.setRemoteDescription({ type: 'rollback', sdp: '' });
       }
     } catch (cause) {
       this.#options.warn('An offer that was refused could not be rolled back.', cause);
+    }
+  }
+
+  /** The client has another connection. */
+  async #leave(connection: RTCPeerConnection): Promise<void> {
+    try {
+      await Promise.all(connection.dtlsTransports.map(sayGoodbye));
+      for (const transport of connection.dtlsTransports) this.#dropRoute(transport);
+      await connection.close();
+    } catch (cause) {
+      this.#options.warn('A connection could not be closed cleanly.', cause);
     }
   }
 
@@ -223,6 +246,7 @@ export class WeriftPeer implements Peer {
       if (receivable.some((section) => section.mid === mid)) continue;
       source.close();
       this.#tracks.delete(mid);
+      this.#wires.delete(mid);
     }
     for (const [transport, route] of this.#routes) {
       const mids = connection.getTransceivers().flatMap((t) => (t.dtlsTransport === transport ? [t.mid] : []));
@@ -250,8 +274,10 @@ export class WeriftPeer implements Peer {
     this.#tracks.get(mid)?.setFormats(formats);
     const transport = connection.getTransceivers().find((transceiver) => transceiver.mid === mid)?.dtlsTransport;
     const wire = transport && this.#routes.get(transport)?.wire;
-    if (this.#tracks.has(mid) || !wire) return;
-    const source = new RtpSource({ ...this.#options.track, formats, sendRtcp: (packet) => wire.sendRtcp(packet) });
+    if (!wire) return;
+    this.#wires.set(mid, wire);
+    if (this.#tracks.has(mid)) return;
+    const source = new RtpSource({ ...this.#options.track, formats, sendRtcp: (packet) => this.#wires.get(mid)?.sendRtcp(packet) });
     this.#tracks.set(mid, source);
     this.#guard('track', () => this.#options.handlers.track({ label: mid, source, stats: () => source.stats() }));
   }

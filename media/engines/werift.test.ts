@@ -8,7 +8,7 @@ import type { StunProtocol } from 'werift';
 import type { AudioSource, LaneAudio } from '../../src/core/audio.ts';
 import type { MediaEngine, Peer, PeerHandlers, RemoteTrack } from '../../src/core/media-engine.ts';
 import { mediaEngineChecks, mediaEngineConformance } from './conformance.ts';
-import type { EngineSettings } from './conformance.ts';
+import type { EngineSettings } from './testing/check.ts';
 import { Observed, within } from './testing/observed.ts';
 import { RtcClient } from './testing/rtc-client.ts';
 import { assertTones, hear, render, tones, tonesSamples } from './testing/tones.ts';

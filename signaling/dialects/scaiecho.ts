@@ -79,6 +79,8 @@ export class ScaiEchoConversation implements NumberedConversation {
       }
       case 'backend.changed':
         return [JSON.stringify({ type: 'backend_changed', seq: event.seq, from: event.from, to: event.to, model: event.model })];
+      case 'session.reconnect':
+        return [JSON.stringify({ type: 'reconnect', seq: event.seq })];
       case 'session.flushed':
         return [JSON.stringify({ type: 'flushed', seq: event.seq })];
       case 'session.closed':

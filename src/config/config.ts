@@ -68,9 +68,10 @@ const schema = z.strictObject({
     .describe('Private networks that callbacks and audio addresses of jobs may reach, as `10.0.0.0/8`; comma-separated. Default: the public internet only.'),
   maxPeers: positiveInteger.max(10_000).default(200).describe('WebRTC peer connections at a time.'),
   iceServers: z
-    .preprocess((value) => (typeof value === 'string' ? parseJson(value) : value), z.array(z.strictObject({ urls: z.union([z.string(), z.array(z.string())]), username: z.string().optional(), credential: z.string().optional() })))
+    .preprocess((value) => (typeof value === 'string' ? parseJson(value) : value), z.array(z.strictObject({ urls: z.union([z.string(), z.array(z.string())]), username: z.string().optional(), credential: z.string().optional(), secret: z.string().min(1).optional() })))
     .default([])
-    .describe('STUN and TURN servers handed to browsers, as JSON in the shape of RTCIceServer.'),
+    .describe('STUN and TURN servers handed to clients, as JSON in the shape of RTCIceServer; with `secret` instead of name and password, clients get credentials that expire (docs/operations.md).'),
+  turnCredentialSeconds: positiveInteger.max(30 * 24 * 3600).default(12 * 3600).describe('How long TURN credentials made from a `secret` are valid, in seconds: at least as long as a session may last.'),
   announcedAddresses: z
     .preprocess((value) => (typeof value === 'string' ? value.split(',') : value), z.array(z.string()))
     .default([])

@@ -103,6 +103,7 @@ export interface Peer {
 /** Makes peers. RTP stays on its side of this line: only PCM comes out. */
 export interface MediaEngine {
   readonly id: string;
+  /** Told to clients. Read anew for each: credentials may expire. */
   readonly iceServers: readonly IceServer[];
   readonly peerCount: number;
   /** Throws `CAPACITY_EXCEEDED` above the configured number of peers. */

@@ -69,6 +69,11 @@ export interface BudgetWarning {
   readonly leftSamples: number;
 }
 
+/** The way of the audio is gone through a fault of this side. The client is to make a new connection and offer it to the same session: its lanes go on. */
+export interface Reconnect {
+  readonly type: 'session.reconnect';
+}
+
 /**
  * Everything a session tells, in the order of `seq`.
  * `session.ready` is first and `session.closed` last, each exactly once.
@@ -97,6 +102,8 @@ export type TranscriptEvent =
   | BudgetWarning
   /** Another backend took over in the middle of the session, what was not settled was replayed into it; no words are missing, none come twice. */
   | { readonly type: 'backend.changed'; readonly from: string; readonly to: string; readonly model: string }
+  /** As often as it happens. */
+  | Reconnect
   /** Every `flush` answers with one, after the finals that it caused. */
   | { readonly type: 'session.flushed' }
   | {

@@ -102,7 +102,7 @@ export class BudgetTab {
     if (this.#warned || !this.#low || this.#heardSamples < this.#low.atSamples) return;
     this.#warned = true;
     const leftSamples = Math.max(0, this.#low.leftSamples - this.#heardSamples);
-    session.warnOfBudget({ owner: this.#low.limit.owner, leftSamples });
+    session.tell({ type: 'budget.warning', owner: this.#low.limit.owner, leftSamples });
   }
 
   #renewLater(): void {

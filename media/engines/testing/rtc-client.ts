@@ -1,15 +1,22 @@
-import { MediaStreamTrack, RTCPeerConnection, RTCRtpCodecParameters, RtpHeader, RtpPacket, useSdesMid } from 'werift';
+import { CipherContext, HashAlgorithm, MediaStreamTrack, NamedCurveAlgorithm, RTCPeerConnection, RTCRtpCodecParameters, RtpHeader, RtpPacket, SignatureAlgorithm, useSdesMid } from 'werift';
 import type { IceCandidate } from '../../../src/core/media-engine.ts';
 import { OpusEncoder, packetize } from '../../rtp/testing/opus-encoder.ts';
 import { sayGoodbye } from '../werift-close.ts';
 
 const PAYLOAD_TYPE = 111;
 
+export type Certificate = Awaited<ReturnType<typeof CipherContext.createSelfSignedCertificateWithKey>>;
+
+export const newCertificate = (): Promise<Certificate> =>
+  CipherContext.createSelfSignedCertificateWithKey({ signature: SignatureAlgorithm.ecdsa_3, hash: HashAlgorithm.sha256_4 }, NamedCurveAlgorithm.secp256r1_23);
+
 export interface RtcClientOptions {
   /** Announce the streams with `a=ssrc`. Default true. */
   readonly announceSsrcs?: boolean;
   /** Mark packets with the MID header extension. Default true. */
   readonly sendMid?: boolean;
+  /** A DTLS certificate of its own, as every connection of a browser has it; see {@link newCertificate}. Default: werift's, which is one for all. */
+  readonly certificate?: Certificate;
   /** Offer a video section and a data channel as well. Default false. */
   readonly alsoVideoAndData?: boolean;
 }
@@ -39,6 +46,7 @@ export class RtcClient {
       },
       headerExtensions: { audio: mid, video: [] },
       iceServers: [],
+      ...(options.certificate && { dtls: { keys: options.certificate } }),
       iceAdditionalHostAddresses: ['127.0.0.1'],
       bundlePolicy: 'max-bundle',
     });
@@ -108,9 +116,12 @@ export class RtcClient {
     if (transport && transport.state !== 'closed') await transport.onStateChange.watch((state) => state === 'closed');
   }
 
-  /** Sends 48 kHz mono PCM at once, as packets of 20 ms that follow what the track sent before. */
-  send(trackIndex: number, pcm: Int16Array, firstPacket = 0): void {
-    const start = { sequenceNumber: firstPacket, timestamp: firstPacket * 960 };
+  /**
+   * Sends 48 kHz mono PCM at once, as packets of 20 ms that follow what the track sent before. Packets that were not sent, because nothing
+   * was to be heard, have a place in time and no number.
+   */
+  send(trackIndex: number, pcm: Int16Array, firstPacket = 0, unsentPackets = 0): void {
+    const start = { sequenceNumber: firstPacket, timestamp: (firstPacket + unsentPackets) * 960 };
     for (const packet of packetize(pcm, new OpusEncoder({ fec: true }), start)) {
       const header = new RtpHeader({
         payloadType: PAYLOAD_TYPE,

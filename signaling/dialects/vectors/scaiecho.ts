@@ -193,6 +193,7 @@ export const SERVER_VECTORS: readonly ServerVector[] = [
       },
     ],
   },
+  { event: { type: 'session.reconnect' }, frames: [{ type: 'reconnect', seq: 12 }] },
   {
     event: {
       type: 'session.closed',
@@ -202,6 +203,6 @@ export const SERVER_VECTORS: readonly ServerVector[] = [
         { laneIndex: 1, heardSamples: 16_000, speechSamples: 0, gapSamples: 0 },
       ],
     },
-    frames: [{ type: 'closed', seq: 12, audio_bytes: 0, audio_duration_ms: 2001 }],
+    frames: [{ type: 'closed', seq: 13, audio_bytes: 0, audio_duration_ms: 2001 }],
   },
 ];

@@ -7,7 +7,7 @@ import type { SpeechDetectorFactory } from '../speech-detector.ts';
 import type { ObserveStage } from '../stages.ts';
 import type { Writing } from '../text-options.ts';
 import type { BackendLetter } from '../store/tenants.ts';
-import { type BudgetWarning, type CloseReason, delayed, type LaneTotals, type NumberedEvent, type TranscriptEvent, type Utterance } from '../transcript.ts';
+import { type BudgetWarning, type CloseReason, delayed, type LaneTotals, type NumberedEvent, type Reconnect, type TranscriptEvent, type Utterance } from '../transcript.ts';
 import type { EndpointingOptions } from './endpointing.ts';
 import { EventLog, type HeardSoFar } from './event-log.ts';
 import { Lane, type LaneOptions } from './lane.ts';
@@ -197,9 +197,9 @@ export class Session {
     this.#gate = gate;
   }
 
-  /** The budget will soon be used up. */
-  warnOfBudget(warning: Omit<BudgetWarning, 'type'>): void {
-    this.#log.append({ type: 'budget.warning', ...warning });
+  /** Tells the client of what its session knows nothing of: a budget that will soon be used up, a way of the audio that is gone. */
+  tell(event: BudgetWarning | Reconnect): void {
+    if (this.#state !== 'closed') this.#log.append(event);
   }
 
   /** Starts reading `source`. Throws `SESSION_CONFLICT` once the session is closing, `VALIDATION_ERROR` above `maxLanes`. */
