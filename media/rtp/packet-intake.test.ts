@@ -82,6 +82,18 @@ test('what was asked for and comes in time is recovered, and its time tells the 
   assert.deepEqual([recoveredByRetransmission, lost, reordered, roundTripMs, retransmissionsAsked], [1, 0, 0, 40, 1]);
 });
 
+test('answers that come twice or too late do not lengthen the wait', () => {
+  const { push, pop, intake } = rig();
+  intake.setRoundTrip(50);
+  for (let number = 1; number < 200; number += 1) {
+    if (number % 10 === 0) continue;
+    push(packet(number), number * 20);
+    pop(number * 20 + 19);
+    if (number % 10 === 9 && number > 10) for (const again of [1, 2]) push(packet(number - 9), number * 20 + again);
+  }
+  assert.ok(intake.stats().targetDelayMs <= 120, String(intake.stats().targetDelayMs));
+});
+
 test('nothing is asked for where the answer would come too late, or where it was not negotiated', () => {
   const far = rig();
   far.intake.setRoundTrip(400);

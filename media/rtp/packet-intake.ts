@@ -165,12 +165,17 @@ export class PacketIntake {
     else {
       if (isBehind) this.#reordered += 1;
       this.#reordering += ((isBehind ? 1 : 0) - this.#reordering) * REORDERING_WEIGHT;
-      this.#target.observe(packet, arrivalMs);
+      // What comes late or twice where it may have been asked for says nothing of the network's own delay.
+      if (number !== undefined || !this.#mayAsk) this.#target.observe(packet, arrivalMs);
     }
     if (number !== undefined) this.#highest = Math.max(this.#highest, number);
     if (!this.#sendRtcp) return;
     const report = this.#reception.takeReport(arrivalMs);
     if (report) this.#sendRtcp(report);
+  }
+
+  get #mayAsk(): boolean {
+    return this.#sendRtcp !== undefined && this.#formats?.nack === true;
   }
 
   /** 1 if the packet was sent again because it was asked for. */
