@@ -51,6 +51,8 @@ test('what packets are routed by is read', () => {
       kind: 'audio',
       mid: '0',
       isReceivable: true,
+      isIdleAudio: false,
+      sctpPort: undefined,
       opusPayloadTypes: [111],
       redPayloadTypes: [63],
       rtx: [],

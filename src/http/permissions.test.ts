@@ -122,7 +122,7 @@ async function recordsOf(tenantId: string): Promise<Readonly<Record<string, Read
     [`${BASE}/transcribe/jobs`]: { id: job },
     ...Object.fromEntries(['jobs', 'status', 'transcript', 'result'].map((name) => [`${audioPod}/${name}`, audioPodJob])),
     [`${BASE}/webrtc/sessions`]: { id: data.session_id },
-    [`${BASE}/sessions`]: { id: data.session_id },
+    [`${BASE}/sessions`]: { id: data.session_id, file: '0.vtt' },
     '/v1/realtime/calls': { id: callId },
     '/whip/sessions': { id: published.headers.get('location')?.split('/').at(-1) ?? '' },
     [`${BASE}/keys`]: { id: record.id },

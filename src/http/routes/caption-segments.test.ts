@@ -66,7 +66,7 @@ test('what is not there is told', async () => {
   const { session } = speaking();
   for (const [path, status, code] of [
     [`${session.id}/captions/0.vtt`, 404, 'NOT_FOUND'],
-    [`${session.id}/captions/x.vtt`, 422, 'VALIDATION_ERROR'],
+    [`${session.id}/captions/x.vtt`, 404, 'NOT_FOUND'],
     [`${session.id}/captions.m3u8?window=-1`, 422, 'VALIDATION_ERROR'],
     ['ses_none/captions.m3u8', 404, 'NOT_FOUND'],
   ] as const) {

@@ -30,7 +30,7 @@ const PLAYLIST = route('view', {
 const SEGMENT = route('view', {
   tag: 'Viewers',
   summary: 'One segment of that playlist',
-  params: z.object({ id: z.string(), file: z.string().regex(/^\d{1,9}\.vtt$/) }),
+  params: z.object({ id: z.string(), file: z.string().max(64).describe('A name from the playlist') }),
   querystring: z.object({ mpegts: mpegTs, token: z.string().optional() }),
   response: { 200: z.string() },
   texts: ['text/vtt'],
@@ -59,7 +59,8 @@ export function captionSegmentRoutes(app: Routes, services: HttpServices): void 
 
   app.get(`${SESSION}/captions/:file`, SEGMENT, async (request, reply) => {
     const segments = await segmentsOf(visibleSession(services, request.caller, request.params.id));
-    const segment = segments.segment(Number.parseInt(request.params.file, 10), request.query.mpegts);
+    const index = /^(\d{1,9})\.vtt$/.exec(request.params.file)?.[1];
+    const segment = index === undefined ? undefined : segments.segment(Number(index), request.query.mpegts);
     if (segment === undefined) throw new EarshotError('NOT_FOUND', 'This segment is not there, or not yet.');
     return reply.header('access-control-allow-origin', '*').header('cache-control', 'max-age=3600').type('text/vtt; charset=utf-8').send(segment);
   });
