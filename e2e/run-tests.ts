@@ -1,12 +1,13 @@
 /**
  * Runs the tests, unit tests first, and ends with the line `N passed, N failed`.
  * Usage: `node e2e/run-tests.ts [unit] [e2e] [part of a path ...]`; without a word both kinds, without a path every file.
- * Exit code 1 on any failure, on `.only`, and when no test ran.
+ * Exit code 1 on any failure, on `.only`, and when no test ran. In a run of everything, files that failed get a second try alone:
+ * what passes then hung on what else the machine did, and is reported as unsteady.
  */
 import { globSync, readFileSync } from 'node:fs';
 import { checkCompatibility, noteCompatibility } from './runner/compatibility.ts';
 import { killMarkedProcesses } from './runner/processes.ts';
-import { printFile, printSummary } from './runner/report.ts';
+import { printFile, printSummary, printUnsteady } from './runner/report.ts';
 import { runTestFile, RUN_MARK } from './runner/test-file.ts';
 import type { FileResult } from './runner/test-file.ts';
 
@@ -22,6 +23,9 @@ const KINDS: readonly Kind[] = [
   { name: 'e2e', patterns: ['e2e/**/*.e2e.ts'], concurrency: 1 },
 ];
 
+/** More failures than this are no accident. */
+const MAX_SECOND_TRIES = 8;
+
 const ONLY = /\b(test|it|describe|suite)\.only\s*\(|\bonly:\s*true\b/;
 
 async function main(args: readonly string[]): Promise<number> {
@@ -31,6 +35,7 @@ async function main(args: readonly string[]): Promise<number> {
   for (const kind of wantedKinds.length === 0 ? KINDS : wantedKinds) {
     results.push(...(await runAll(findFiles(kind, filters), kind.concurrency)));
   }
+  if (args.length === 0) await tryAgain(results);
   noteCompatibility(results);
   if (args.length === 0) {
     results.push(checkCompatibility(results));
@@ -50,13 +55,29 @@ async function runAll(files: readonly string[], concurrency: number): Promise<Fi
   const results: FileResult[] = [];
   const work = async (): Promise<void> => {
     for (const file of waiting) {
-      const result = ONLY.test(readFileSync(file, 'utf8')) ? refuseOnly(file) : await runTestFile(file);
+      const result = await runFile(file);
       printFile(result);
       results.push(result);
     }
   };
   await Promise.all(Array.from({ length: concurrency }, work));
   return results.sort((one, other) => one.file.localeCompare(other.file));
+}
+
+/** Puts the second result of a file that failed in the place of its first. */
+async function tryAgain(results: FileResult[]): Promise<void> {
+  const failed = results.filter(({ failures }) => failures.length > 0);
+  if (failed.length > MAX_SECOND_TRIES) return;
+  for (const first of failed) {
+    const second = await runFile(first.file);
+    printFile(second);
+    if (second.failures.length === 0) printUnsteady(first);
+    results[results.indexOf(first)] = second;
+  }
+}
+
+function runFile(file: string): Promise<FileResult> {
+  return ONLY.test(readFileSync(file, 'utf8')) ? Promise.resolve(refuseOnly(file)) : runTestFile(file);
 }
 
 /** A forgotten `.only` would silence every other test of its file. */

@@ -23,6 +23,12 @@ export function printSummary(results: readonly FileResult[]): boolean {
   return passed > 0 && failed === 0;
 }
 
+/** What failed first and passed when it was tried again: said, so that somebody looks. */
+export function printUnsteady(first: FileResult): void {
+  console.log(`unsteady: ${first.file}: failed at first, passed alone:`);
+  printFailures(first);
+}
+
 function printFailures({ file, failures, output }: FileResult): void {
   for (const { name, detail } of failures) console.log(`\n✖ ${file}: ${name}\n${indent(detail)}`);
   const shown = output.slice(-MAX_SHOWN_OUTPUT_LINES);
