@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ManualClock } from '../../src/core/clock.ts';
-import { changeChecks } from './conformance-changes.ts';
+import { changeChecks } from './testing/change-checks.ts';
 import { type ConformanceCheck, connect, type MakeEngine, mids, publishesTones, sections, using } from './testing/check.ts';
 import { Observed, rejectsWith, within } from './testing/observed.ts';
 import { assertTones, hear, render, tones, tonesSamples } from './testing/tones.ts';

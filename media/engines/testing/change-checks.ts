@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { type ConformanceCheck, connect, PACKETS, publishesTones, sendGarbage, sendUntilHeard, using } from './testing/check.ts';
-import { Observed, within } from './testing/observed.ts';
-import { newCertificate } from './testing/rtc-client.ts';
-import { assertTones, hear, render, tones, tonesSamples } from './testing/tones.ts';
+import { type ConformanceCheck, connect, PACKETS, publishesTones, sendGarbage, sendUntilHeard, using } from './check.ts';
+import { Observed, within } from './observed.ts';
+import { newCertificate } from './rtc-client.ts';
+import { assertTones, hear, render, tones, tonesSamples } from './tones.ts';
 
 /** What an engine must do when something changes under a running connection, or comes beside it. A part of `mediaEngineChecks`. */
 export const changeChecks: readonly ConformanceCheck[] = [
