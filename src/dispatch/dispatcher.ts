@@ -176,6 +176,9 @@ export class Dispatcher {
       isUp: () => health.downForSeconds(subject) === undefined,
       health: {
         used: () => health.used(subject),
+        alive: () => {
+          health.alive(subject);
+        },
         settled: () => {
           health.settled(subject);
         },

@@ -50,3 +50,20 @@ test('one session tries what was down, and another when the first leaves without
   left();
   assert.equal(health.downForSeconds(local), undefined);
 });
+
+test('a self-hosted engine that is silent to some and speaks to others is busy, not down; a relay owes each its own answer', () => {
+  const { clock, health } = rig();
+  const silent = new EarshotError('BACKEND_TIMEOUT', 'Silent.');
+  const silence = (subject: HealthSubject): void => {
+    for (let count = 0; count < 10; count += 1) health.failed(subject, silent, true);
+  };
+  for (const subject of [local, relay]) {
+    health.alive(other(subject));
+    clock.advance(5999);
+    silence(subject);
+  }
+  assert.deepEqual([local, relay].map((subject) => health.downForSeconds(subject) !== undefined), [false, true]);
+  clock.advance(1);
+  silence(local);
+  assert.notEqual(health.downForSeconds(local), undefined, 'nobody has heard of it for six seconds');
+});

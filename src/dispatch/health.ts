@@ -26,10 +26,14 @@ export interface HealthReport {
 interface Counts {
   readonly subject: HealthSubject;
   settledSegments: number;
+  /** Last sign of life that any stream had. */
+  aliveMs: number;
   readonly failures: Map<ErrorCode | 'silent', number>;
   readonly breakers: Map<string, CircuitBreaker>;
 }
 
+/** A self-hosted engine that gave anybody a sign of life within this time is busy where it is silent, and no reason to turn others away. */
+const BUSY_MS = 6000;
 /** Tenants of one relay whose failures are remembered; beyond, the oldest go. */
 const MAX_BREAKERS = 1000;
 const STATES: readonly CircuitState[] = ['closed', 'half-open', 'open'];
@@ -58,17 +62,24 @@ export class BackendHealth {
     };
   }
 
+  /** It told some stream something. */
+  alive(subject: HealthSubject): void {
+    this.#countsOf(subject).aliveMs = this.#clock.nowMs();
+  }
+
   settled(subject: HealthSubject): void {
     const counts = this.#countsOf(subject);
+    counts.aliveMs = this.#clock.nowMs();
     counts.settledSegments += 1;
     counts.breakers.get(breakerKey(subject))?.succeeded();
     counts.breakers.delete(breakerKey(subject));
   }
 
   failed(subject: HealthSubject, error: EarshotError, isSilent: boolean): void {
-    const { failures, breakers } = this.#countsOf(subject);
+    const { aliveMs, failures, breakers } = this.#countsOf(subject);
     const kind = isSilent ? 'silent' : error.code;
     failures.set(kind, (failures.get(kind) ?? 0) + 1);
+    if (isSilent && subject.letter === 'A' && this.#clock.nowMs() - aliveMs < BUSY_MS) return;
     const key = breakerKey(subject);
     const breaker = breakers.get(key) ?? new CircuitBreaker();
     breaker.failed(this.#clock.nowMs());
@@ -93,7 +104,7 @@ export class BackendHealth {
 
   #countsOf(subject: HealthSubject): Counts {
     const key = countsKey(subject);
-    const counts = this.#counts.get(key) ?? { subject, settledSegments: 0, failures: new Map(), breakers: new Map() };
+    const counts = this.#counts.get(key) ?? { subject, settledSegments: 0, aliveMs: -Infinity, failures: new Map(), breakers: new Map() };
     this.#counts.set(key, counts);
     return counts;
   }

@@ -13,6 +13,8 @@ export interface FailoverStreamOptions {
   readonly clock: Clock;
   /** Longest time without any sign of life while something is awaited, in ms. */
   readonly stallMs: number;
+  /** The present engine gave a sign of life. */
+  readonly onAlive: () => void;
   /** A segment got its words, so long after its end was told to the engine. */
   readonly onSettled: (latencyMs: number) => void;
   /** The present engine failed, or `isSilent`. True: it was left, and another one was given by `attach`. */
@@ -62,6 +64,7 @@ export class FailoverStream implements RecognizerStream {
     const alive = (): void => {
       attachment.aliveMs = clock.nowMs();
       this.#stalls = 0;
+      this.#options.onAlive();
     };
     const inner = lease.openStream({
       interim: (words) => {
@@ -168,6 +171,7 @@ export class FailoverStream implements RecognizerStream {
         this.#watch();
         await inner.write({ kind: 'pcm', startSample: operation.startSample, samples: operation.samples });
         attachment.writingSinceMs = undefined;
+        this.#options.onAlive();
         return;
       case 'begin':
         inner.beginSegment(operation.startSample);

@@ -29,6 +29,7 @@ function rig(options: { readonly targets?: number; readonly isUp?: (name: string
       recognizer: new FakeRecognizer(),
       isUp: () => options.isUp?.(name) ?? true,
       health: {
+        alive: () => undefined,
         used: () => {
           seen.push(`${name} used`);
           return () => seen.push(`${name} left`);

@@ -25,6 +25,8 @@ export interface FailoverTarget {
 export interface TargetHealth {
   /** A session begins to use it. What is returned is called once, when it does so no more. */
   used(): () => void;
+  /** It gave a sign of life. */
+  alive(): void;
   /** A segment got its words, so long after it ended. */
   settled(latencyMs: number): void;
   /** It failed a session that it had taken, or `isSilent`: it told nothing for too long. */
@@ -96,6 +98,7 @@ export class FailoverLease<Target extends FailoverTarget> implements RecognizerL
         sink,
         clock: this.#options.clock,
         stallMs: this.#options.stallMs ?? STALL_MS[this.#priority],
+        onAlive: () => this.target.health?.alive(),
         onSettled: (latencyMs) => {
           failed.clear();
           this.target.health?.settled(latencyMs);
