@@ -51,10 +51,10 @@ describe('every container', () => {
     });
 
     it(`${format}: two channels are two lanes`, async () => {
-      const stereo = await asChannels(await synthesize(SENTENCES.brother), await synthesize(SENTENCES.river, 'rms'));
+      const stereo = await asChannels(await synthesize(SENTENCES.train), await synthesize(SENTENCES.river, 'rms'));
       const file = await readFile(await convert(stereo, format));
       const rest = await transcribed(server, file);
-      assertHeard(SENTENCES.brother, textOf(rest.segments, 0));
+      assertHeard(SENTENCES.train, textOf(rest.segments, 0));
       assertHeard(SENTENCES.river, textOf(rest.segments, 1));
     });
   }
