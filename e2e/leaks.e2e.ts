@@ -57,6 +57,11 @@ describe('two hundred sessions, half of them broken off', () => {
     for (const client of clients) client.send(wav);
     await Promise.all(clients.map((client) => client.frame('words', (frame) => frame.type === 'delta')));
     for (const client of clients) client.socket.terminate();
+    // The first peer brings the media thread and the UDP port that all later ones share.
+    const peer = new WebRtcClient();
+    const { session_id: id } = await peer.connect(server);
+    await call(server, 'DELETE', `webrtc/sessions/${id}`);
+    await peer.vanish();
   }
 
   /** How a session goes; `breakAt` is the part of it after which the client is gone, if it breaks off. */
