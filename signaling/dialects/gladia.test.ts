@@ -26,7 +26,7 @@ function talk(init: object = EVERYTHING, nowMs = { at: 0 }) {
   return { conversation, encode, decode };
 }
 
-for (const vector of GLADIA_VECTORS) test(vector.name, () => replay(vector));
+for (const vector of GLADIA_VECTORS) test(vector.name, proving('gladia', vector.proves ?? [], () => { replay(vector); }));
 
 function replay({ init, begins, steps, callbacks }: GladiaVector): void {
   const told: string[] = [];

@@ -1,3 +1,4 @@
+import type { FeatureOf } from '../../../compatibility/proving.ts';
 import type { ErrorCode } from '../../../src/core/errors.ts';
 import type { Analysis, Found } from '../../../src/core/text-analysis.ts';
 import type { TranscriptEvent, Utterance } from '../../../src/core/transcript.ts';
@@ -15,6 +16,8 @@ export type GladiaStep =
 
 export interface GladiaVector {
   readonly name: string;
+  /** Features of the compatibility table that it shows. */
+  readonly proves?: readonly FeatureOf<'gladia'>[];
   readonly init: object;
   readonly begins: readonly object[];
   readonly steps: readonly GladiaStep[];
@@ -65,6 +68,7 @@ const metadata = { audio_duration: 2, number_of_distinct_channels: 1, billing_ti
 export const GLADIA_VECTORS: readonly GladiaVector[] = [
   {
     name: 'a session with everything, each message under its flag, from its start to its end',
+    proves: ['live: binary and base64 audio'],
     init: { ...ADD_ONS, messages_config: EVERY_FLAG, callback: true, callback_config: { url: 'https://example.com/' } },
     begins: [head('start_session')],
     steps: [
