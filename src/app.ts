@@ -33,6 +33,7 @@ import { SessionRecorder } from './jobs/session-recorder.ts';
 import { WebhookSecrets } from './jobs/webhook-secrets.ts';
 import { Webhooks } from './jobs/webhooks.ts';
 import type { Logger } from './observability/logger.ts';
+import { LaneStats } from './observability/lane-stats.ts';
 import { StageHistograms } from './observability/stage-histograms.ts';
 import { Dispatcher } from './dispatch/dispatcher.ts';
 import { Outbound } from './outbound/outbound.ts';
@@ -168,7 +169,9 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
     },
   });
   core.dispatcher.warmUp();
-  const { engine, reason } = await createMediaEngine(config, log, stages.observe);
+  const { engine: chosen, reason } = await createMediaEngine(config, log, stages.observe);
+  const lanes = new LaneStats();
+  const engine = lanes.watch(chosen);
   log.info({ mediaEngine: engine.id, ...(reason !== undefined && { reason }) }, `WebRTC is received by ${engine.id}`);
   const metering = new Metering({ store: data.store, clock: systemClock, log });
   const outbound = new Outbound({ allowedNetworks: config.outboundNetworks });
@@ -250,6 +253,7 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
     gladia,
     log,
     stages,
+    lanes,
     usage: data.store.usage,
     audit: data.store.audit,
     maxInlineBytes: config.maxInlineBytes,

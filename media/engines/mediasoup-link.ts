@@ -3,11 +3,12 @@ import type { Clock } from '../../src/core/clock.ts';
 import type { PeerHandlers } from '../../src/core/media-engine.ts';
 import type { RtpFormats } from '../rtp/formats.ts';
 import type { RtpPacket } from '../rtp/packet.ts';
-import { parseRtpPacket } from '../rtp/rtp-header.ts';
+import { parseRtpPacket } from '../rtp/packet.ts';
 import type { ConnectionOffer } from './connection-offer.ts';
 import type { LocalConnection } from './mediasoup-answer.ts';
 import { localCandidates } from './local-candidates.ts';
 import { MediasoupChannels } from './mediasoup-channels.ts';
+import { followReports, type ReportHandlers } from './mediasoup-reports.ts';
 import { type MediaWorker, OPUS, REDUNDANT } from './mediasoup-workers.ts';
 import type { OfferedSection } from './offer.ts';
 
@@ -18,6 +19,8 @@ export interface LinkOptions {
   readonly channel: PeerHandlers['channel'];
   /** A packet of the section with this mid. */
   readonly packet: (mid: string, packet: RtpPacket) => void;
+  /** What its sender reports. */
+  readonly reports: (mid: string) => ReportHandlers;
   readonly state: (state: LinkState) => void;
 }
 
@@ -138,7 +141,7 @@ export class MediasoupLink {
     const { section, formats } = wanted;
     const { ssrc, firstPayloadType, signature } = stream;
     this.#drop(section.mid);
-    const { worker, clock, packet: onPacket } = this.#options;
+    const { worker, clock, packet: onPacket, reports } = this.#options;
     const producer = await this.#transport.produce({ kind: 'audio', rtpParameters: producerParameters(section, formats, ssrc, firstPayloadType) });
     const reception: Reception = { ...wanted, producer, firstPayloadType, signature, lastPacketMs: -1, lookAtMs: clock.nowMs() + SILENT_AFTER_MS, pauseMs: LOOK_EVERY_MS };
     this.#receptions.set(section.mid, reception);
@@ -151,6 +154,7 @@ export class MediasoupLink {
       reception.lastPacketMs = clock.nowMs();
       onPacket(section.mid, { ...packet, payloadType });
     });
+    await followReports(producer, reports(section.mid));
   }
 
   /** While connected, sections that have fallen silent are looked into, ever more rarely. */

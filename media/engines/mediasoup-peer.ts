@@ -1,6 +1,5 @@
 import { EarshotError } from '../../src/core/errors.ts';
 import type { IceCandidate, Peer, PeerHandlers, PeerState } from '../../src/core/media-engine.ts';
-import type { RtpPacket } from '../rtp/packet.ts';
 import { RtpSource, type RtpSourceOptions } from '../rtp/rtp-source.ts';
 import { formatsOf, withOpusParameters } from './answer.ts';
 import { type ConnectionOffer, readConnection } from './connection-offer.ts';
@@ -100,7 +99,11 @@ export class MediasoupPeer implements Peer {
         clock: track.clock,
         announcedAddresses,
         channel: handlers.channel && ((channel) => this.#guard('channel', () => handlers.channel?.(channel))),
-        packet: (mid, packet) => this.#onPacket(mid, packet),
+        packet: (mid, packet) => this.#sources.get(mid)?.push(packet, track.clock.nowMs()),
+        reports: (mid) => ({
+          senderReport: (report) => this.#sources.get(mid)?.onSenderReport(report, track.clock.nowMs()),
+          figures: (figures) => this.#sources.get(mid)?.onEngineFigures(figures),
+        }),
         state: (state) => this.#onLinkState(link, state),
       },
       remote,
@@ -132,10 +135,6 @@ export class MediasoupPeer implements Peer {
     const source = new RtpSource({ ...this.#options.track, formats });
     this.#sources.set(mid, source);
     this.#guard('track', () => this.#options.handlers.track({ label: mid, source, stats: () => source.stats() }));
-  }
-
-  #onPacket(mid: string, packet: RtpPacket): void {
-    this.#sources.get(mid)?.push(packet, this.#options.track.clock.nowMs());
   }
 
   #onLinkState(link: MediasoupLink, state: LinkState): void {

@@ -1,3 +1,5 @@
+import { rtpHeaderBytes } from '../srtp/rtp-layout.ts';
+
 /** Clock rate of RTP timestamps of Opus, always, whatever the encoder's bandwidth (RFC 7587, section 4.1). */
 export const OPUS_CLOCK_HZ = 48_000;
 
@@ -19,11 +21,18 @@ export const sequenceDifference = (a: number, b: number): number => ((a - b) << 
 /** `a - b` on a circle of 2^32, from -2^31 to 2^31 - 1. */
 export const timestampDifference = (a: number, b: number): number => (a - b) | 0;
 
+/** A packet as it came off the wire, decrypted. Undefined if it is none. Pure. */
+export function parseRtpPacket(packet: Buffer): RtpPacket | undefined {
+  const headerBytes = rtpHeaderBytes(packet);
+  return headerBytes === 0 ? undefined : readRtpPacket(packet, packet.subarray(headerBytes));
+}
+
 /** The packet that `payload` came in, as SRTP opened it, without its padding; undefined if that is longer than the payload. */
 export function readRtpPacket(packet: Buffer, payload: Uint8Array): RtpPacket | undefined {
   const second = packet[1] ?? 0;
-  const padding = ((packet[0] ?? 0) & 0x20) === 0 ? 0 : (payload.at(-1) ?? 0);
-  if (padding > payload.length) return undefined;
+  const isPadded = ((packet[0] ?? 0) & 0x20) !== 0;
+  const padding = isPadded ? (payload.at(-1) ?? 0) : 0;
+  if (padding > payload.length || (isPadded && padding === 0)) return undefined;
   return {
     ssrc: packet.readUInt32BE(8),
     payloadType: second & 0x7f,

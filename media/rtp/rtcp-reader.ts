@@ -61,13 +61,16 @@ function readPacket(type: number, body: DataView): RtcpItem[] {
   }
 }
 
+/** An NTP time of two 32-bit words in ms since 1900, exact to 1 µs. */
+export const ntpToMs = (seconds: number, fraction: number): number => seconds * 1000 + Math.round((fraction / 2 ** 32) * 1e6) / 1000;
+
 function readSenderReport(body: DataView): SenderReport {
   const seconds = body.getUint32(4);
   const fraction = body.getUint32(8);
   return {
     kind: 'sender-report',
     ssrc: body.getUint32(0),
-    ntpMs: seconds * 1000 + Math.round((fraction / 2 ** 32) * 1e6) / 1000,
+    ntpMs: ntpToMs(seconds, fraction),
     ntpMiddle: (((seconds & 0xffff) << 16) | (fraction >>> 16)) >>> 0,
     timestamp: body.getUint32(12),
   };

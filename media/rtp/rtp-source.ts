@@ -11,6 +11,7 @@ import { LaneQueue } from './lane-queue.ts';
 import { isDtxPacket, opusFrameTicks, opusPacketHasFec, opusPacketTicks } from './opus-packet.ts';
 import { CONCEALMENT_STEP_SAMPLES, OpusDecoder, TICKS_PER_SAMPLE } from './opus.ts';
 import { PacketIntake } from './packet-intake.ts';
+import type { SenderReport } from './rtcp-reader.ts';
 import type { RtpPacket } from './packet.ts';
 import { Timeline } from './timeline.ts';
 import type { Placement } from './timeline.ts';
@@ -37,6 +38,15 @@ export interface RtpSourceOptions {
   readonly maxQueueMs?: number;
   /** Told what each packet waited and cost: `jitter`, `decode`, `queue`. Default: nobody is told. */
   readonly observe?: ObserveStage;
+}
+
+/** What an engine knows that reports to the sender, and asks it for lost packets, by itself. */
+export interface EngineFigures {
+  /** Absent while it is not known. */
+  readonly roundTripMs?: number;
+  /** These are counted since they were told last. */
+  readonly retransmissionsAsked: number;
+  readonly recoveredByRetransmission: number;
 }
 
 /** While nothing comes, time that passed is announced this often, in ms. */
@@ -91,6 +101,9 @@ export class RtpSource implements AudioSource {
   #missing = 0;
   #corrupt = 0;
   #surplus = 0;
+  #senderReports = 0;
+  #askedByEngine = 0;
+  #retransmittedToEngine = 0;
   #recoveredByFec = 0;
   #concealedSamples = 0;
   #gapSamples = 0;
@@ -124,10 +137,15 @@ export class RtpSource implements AudioSource {
   /** Takes decrypted RTCP of the track's transport; what is about other streams is passed over. `nowMs` as for `push`. */
   receiveRtcp(compound: Uint8Array, nowMs: number): void {
     if (this.#closed) return;
-    this.#intake.receiveRtcp(compound, nowMs, ({ timestamp, ntpMs }) => {
-      this.#laneClock.onSenderReport(timestamp, ntpMs, nowMs);
-    });
+    this.#intake.receiveRtcp(compound, nowMs, (report) => this.onSenderReport(report, nowMs));
     this.#noteRoundTrip(nowMs);
+  }
+
+  /** The track's own sender report; for engines that read RTCP by themselves. `nowMs` as for `push`. */
+  onSenderReport({ timestamp, ntpMs }: Pick<SenderReport, 'timestamp' | 'ntpMs'>, nowMs: number): void {
+    if (this.#closed) return;
+    this.#senderReports += 1;
+    this.#laneClock.onSenderReport(timestamp, ntpMs, nowMs);
   }
 
   /** When the lane's sample 0 was captured, by `clock`: undefined before the first packet, and moves a little in the first 3 s. */
@@ -135,8 +153,10 @@ export class RtpSource implements AudioSource {
     return this.#laneClock.originMs;
   }
 
-  /** For engines that measure the round trip by themselves. */
-  setRoundTrip(roundTripMs: number): void {
+  onEngineFigures({ roundTripMs, retransmissionsAsked, recoveredByRetransmission }: EngineFigures): void {
+    this.#askedByEngine += retransmissionsAsked;
+    this.#retransmittedToEngine += recoveredByRetransmission;
+    if (roundTripMs === undefined) return;
     this.#intake.setRoundTrip(roundTripMs);
     this.#noteRoundTrip(this.#clock.nowMs());
   }
@@ -148,7 +168,8 @@ export class RtpSource implements AudioSource {
 
   stats(): TrackStats {
     const intake = this.#intake.stats();
-    const { recoveredByRed, recoveredByRetransmission } = intake;
+    const { recoveredByRed } = intake;
+    const recoveredByRetransmission = intake.recoveredByRetransmission + this.#retransmittedToEngine;
     return {
       packetsReceived: intake.received,
       packetsLost: intake.lost + this.#corrupt,
@@ -158,7 +179,7 @@ export class RtpSource implements AudioSource {
       recoveredByRed,
       recoveredByRetransmission,
       packetsReordered: intake.reordered,
-      retransmissionsAsked: intake.retransmissionsAsked,
+      retransmissionsAsked: intake.retransmissionsAsked + this.#askedByEngine,
       concealedSamples: this.#concealedSamples,
       gapSamples: this.#gapSamples + this.#queue.droppedSamples,
       jitterMs: intake.jitterMs,
@@ -166,6 +187,7 @@ export class RtpSource implements AudioSource {
       bufferMs: this.#intake.heldMs(this.#clock.nowMs()),
       driftPpm: this.#laneClock.driftPpm ?? null,
       driftCorrectionSamples: this.#drift.totalSamples,
+      senderReports: this.#senderReports,
       roundTripMs: intake.roundTripMs ?? null,
     };
   }

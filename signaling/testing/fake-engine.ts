@@ -18,6 +18,7 @@ export const NO_STATS: TrackStats = {
   bufferMs: 0,
   driftPpm: null,
   driftCorrectionSamples: 0,
+  senderReports: 0,
   roundTripMs: null,
 };
 

@@ -55,6 +55,8 @@ export interface TrackStats {
   readonly driftPpm: number | null;
   /** Samples added to the lane (positive) or taken out of it to hold it to this server's clock. */
   readonly driftCorrectionSamples: number;
+  /** What the sender said of its clocks: it puts the lane in the right place beside those of other senders. */
+  readonly senderReports: number;
   /** Null until it is known. */
   readonly roundTripMs: number | null;
 }

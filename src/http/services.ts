@@ -16,6 +16,7 @@ import type { Uploads } from '../jobs/uploads.ts';
 import type { SessionRecorder } from '../jobs/session-recorder.ts';
 import type { WebhookSecrets } from '../jobs/webhook-secrets.ts';
 import type { Webhooks } from '../jobs/webhooks.ts';
+import type { LaneStats } from '../observability/lane-stats.ts';
 import type { StageHistograms } from '../observability/stage-histograms.ts';
 import type { Enrolment } from '../speakers/enrolment.ts';
 import type { LiveSessions } from './gladia/live-sessions.ts';
@@ -39,6 +40,7 @@ export interface HttpServices {
   readonly webSockets: WebSocketTransport;
   readonly log: Log;
   readonly stages: StageHistograms;
+  readonly lanes: LaneStats;
   readonly usage: UsageStore;
   readonly audit: AuditStore;
   /** Live sessions of Gladia's clients. */

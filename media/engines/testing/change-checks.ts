@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { type ConformanceCheck, connect, PACKETS, publishesTones, sendGarbage, sendUntilHeard, using } from './check.ts';
-import { Observed, within } from './observed.ts';
+import { eventually, Observed, within } from './observed.ts';
 import { newCertificate } from './rtc-client.ts';
 import { assertTones, hear, render, tones, tonesSamples } from './tones.ts';
 
@@ -47,6 +47,29 @@ export const changeChecks: readonly ConformanceCheck[] = [
         client.changeSsrc(0);
         await sendUntilHeard(client, await observed.track(0), PACKETS);
         assert.equal(observed.tracks.length, 1);
+      }),
+  },
+  {
+    name: 'a sender’s reports tell its clock and the round trip',
+    run: (makeEngine) =>
+      using(makeEngine, {}, async (engine, newClient) => {
+        const client = newClient();
+        const observed = await publishesTones(engine, client, [440]);
+        client.echoReferenceTimes();
+        const track = await observed.track(0);
+        let next = PACKETS;
+        // Reports are written while packets come.
+        const sending = setInterval(() => {
+          client.send(0, tones([440]), next);
+          next += PACKETS;
+        }, 800);
+        const isKnown = (): boolean => track.stats().senderReports > 1 && track.stats().roundTripMs !== null;
+        await eventually('the round trip is known', isKnown).finally(() => {
+          clearInterval(sending);
+        });
+        const { roundTripMs } = track.stats();
+        assert.ok(roundTripMs !== null && roundTripMs < 1000, String(roundTripMs));
+        assert.ok(track.source.originMs !== undefined);
       }),
   },
   {

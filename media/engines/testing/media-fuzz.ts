@@ -6,7 +6,7 @@ import { EarshotError } from '../../../src/core/errors.ts';
 import { ManualClock } from '../../../src/core/clock.ts';
 import { Demultiplexer } from '../../rtp/demultiplexer.ts';
 import { OpusDecoder } from '../../rtp/opus.ts';
-import { readRtpPacket } from '../../rtp/packet.ts';
+import { parseRtpPacket } from '../../rtp/packet.ts';
 import { readRed } from '../../rtp/red.ts';
 import { readRtcp } from '../../rtp/rtcp-reader.ts';
 import { RtpSource } from '../../rtp/rtp-source.ts';
@@ -78,9 +78,8 @@ function dtlsTarget(input: Buffer): void {
 }
 
 function routeTarget(routes: Demultiplexer, input: Buffer): void {
-  const headerBytes = rtpHeaderBytes(input);
-  const packet = headerBytes === 0 ? undefined : readRtpPacket(input, input.subarray(headerBytes));
-  if (packet) routes.route(packet.ssrc, packet.payloadType, rtpExtension(input, headerBytes, 4)?.toString());
+  const packet = parseRtpPacket(input);
+  if (packet) routes.route(packet.ssrc, packet.payloadType, rtpExtension(input, rtpHeaderBytes(input), 4)?.toString());
 }
 
 function redTarget(input: Buffer): void {
@@ -100,8 +99,7 @@ function trackTarget(): (input: Buffer) => void {
   let fed = 0;
   return (input) => {
     clock.advance(5);
-    const headerBytes = rtpHeaderBytes(input);
-    const packet = headerBytes === 0 ? undefined : readRtpPacket(input, input.subarray(headerBytes));
+    const packet = parseRtpPacket(input);
     if (packet) source.push(packet, clock.nowMs());
     source.receiveRtcp(input, clock.nowMs());
     fed += 1;

@@ -18,6 +18,17 @@ export async function within<T>(what: string, promise: Promise<T>): Promise<T> {
   }
 }
 
+/** Asks again and again, where nothing tells when it is so. */
+export async function eventually(what: string, holds: () => boolean): Promise<void> {
+  const found = Promise.withResolvers<void>();
+  const timer = setInterval(() => {
+    if (holds()) found.resolve();
+  }, 20);
+  await within(what, found.promise).finally(() => {
+    clearInterval(timer);
+  });
+}
+
 /** A peer with a record of what it told. */
 export class Observed {
   readonly peer: Peer;

@@ -2,6 +2,7 @@ import { CipherContext, HashAlgorithm, MediaStreamTrack, NamedCurveAlgorithm, RT
 import type { IceCandidate } from '../../../src/core/media-engine.ts';
 import { OpusEncoder, packetize } from '../../rtp/testing/opus-encoder.ts';
 import { sayGoodbye } from '../werift-close.ts';
+import { echoReferenceTimes } from './reference-times.ts';
 
 const PAYLOAD_TYPE = 111;
 
@@ -76,6 +77,13 @@ export class RtcClient {
   changeSsrc(trackIndex: number): void {
     const sender = this.connection.getTransceivers().filter(({ kind }) => kind === 'audio')[trackIndex]?.sender;
     if (sender) (sender as unknown as { ssrc: number }).ssrc = (sender.ssrc + 1) >>> 0;
+  }
+
+  /** From now on receivers can measure the round trip, as with a browser. When connected. */
+  echoReferenceTimes(): void {
+    const [transport] = this.connection.dtlsTransports;
+    const sender = this.connection.getTransceivers().find(({ kind }) => kind === 'audio')?.sender;
+    if (transport && sender) echoReferenceTimes(transport, () => sender.ssrc);
   }
 
   /** Opens a data channel with the next offer. */

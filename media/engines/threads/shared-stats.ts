@@ -19,6 +19,7 @@ const COUNTED = [
   'targetDelayMs',
   'bufferMs',
   'driftCorrectionSamples',
+  'senderReports',
 ] as const satisfies readonly (keyof TrackStats)[];
 const NULLABLE = ['driftPpm', 'roundTripMs'] as const satisfies readonly (keyof TrackStats)[];
 

@@ -56,7 +56,7 @@ function metrics(services: HttpServices): string {
   lines.push('# TYPE earshot_media_engine_info gauge', `earshot_media_engine_info{engine="${services.webrtc.engineId}"} 1`);
   const restarts = 'earshot_recognizer_restarts_total';
   const counters = [`# TYPE ${restarts} counter`, `${restarts} ${String(engine.restarts)}`];
-  return `${[...lines, ...counters, ...backendLines(services.dispatcher), ...services.stages.lines()].join('\n')}\n`;
+  return `${[...lines, ...counters, ...backendLines(services.dispatcher), ...services.lanes.lines(), ...services.stages.lines()].join('\n')}\n`;
 }
 
 /** What is known of each backend's models from their use. */

@@ -64,6 +64,7 @@ const trackStatsSchema = z
     bufferMs: z.number().describe('How long the packet that is held back longest has waited for a missing one.'),
     driftPpm: z.number().nullable().describe('How much faster than the server’s the sender’s audio clock runs; null until it is known.'),
     driftCorrectionSamples: count('Added to the lane (positive) or taken out of it for the drift, at 16 kHz.'),
+    senderReports: count('What the sender said of its clocks (RTCP), by which lanes of several senders are put in order.'),
     roundTripMs: z.number().nullable().describe('Null until it is known.'),
   })
   .describe('Counted since the track began; what is in ms is as it is now.');

@@ -30,6 +30,7 @@ import { createJobSystem } from '../../jobs/job-system.ts';
 import { Uploads } from '../../jobs/uploads.ts';
 import { SessionRecorder } from '../../jobs/session-recorder.ts';
 import { openTestStore } from '../../jobs/testing/store.ts';
+import { LaneStats } from '../../observability/lane-stats.ts';
 import { StageHistograms } from '../../observability/stage-histograms.ts';
 import { Metering } from '../../tenancy/metering.ts';
 import { Webhooks } from '../../jobs/webhooks.ts';
@@ -156,6 +157,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     log: logs,
   });
   const stages = new StageHistograms();
+  const lanes = new LaneStats();
   const gladia = new LiveSessions({ openSession, decode, analyst, callbacks: { outbound, secretOf: (tenantId) => webhookSecrets.get(tenantId), clock: systemClock, now: Date.now, timeoutMs: 1000 }, jobs: store.jobs, blobs, keepTranscripts: options.keepTranscripts !== false, keepAudio: true, observe: stages.observe, log: logs });
   const app = await createHttpServer({
     tenancy,
@@ -179,6 +181,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     webSockets,
     log: logs,
     stages,
+    lanes,
     gladia,
     usage: store.usage,
     audit: store.audit,
