@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
 import { launchBrowser } from './clients/browser.ts';
+import { readEvents } from './clients/viewers.ts';
 import type { Frame } from './clients/wire.ts';
 import { eventually } from './eventually.ts';
 import { API, TestServer } from './server.ts';
@@ -66,22 +67,6 @@ const PUBLISHER = `
   };
   globalThis.leave = async () => (await fetch(location_, { method: 'DELETE' })).status;
 `;
-
-/** Reads server-sent events until the session ends. */
-async function readEvents(url: string, onFrame: (frame: Frame) => void): Promise<void> {
-  const response = await fetch(url);
-  assert.equal(response.status, 200);
-  let text = '';
-  for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
-    text += chunk;
-    const blocks = text.split('\n\n');
-    text = blocks.pop() ?? '';
-    for (const block of blocks) {
-      const data = /^data: (.*)$/m.exec(block)?.[1];
-      if (data !== undefined) onFrame(JSON.parse(data) as Frame);
-    }
-  }
-}
 
 describe('WHIP from a real browser', () => {
   let server: TestServer;
