@@ -71,7 +71,7 @@ module.exports = {
       to: { path: STORE },
     },
     area('core', CORE, []),
-    area('media', '^media/', [CORE]),
+    area('media', '^media/', [CORE, PROCESSES]),
     area('signaling', '^signaling/', [CORE]),
     ...adapters.map((name) => area(name, `^src/${name}/`, [CORE])),
     area('language', '^src/language/', [CORE, '^src/recognizers/relays/(post|retrying|upstream-error)\\.ts$']),

@@ -22,6 +22,7 @@ import type { TenantStore } from './core/store/tenants.ts';
 import { CERTIFICATE_FILE, certificateFromFiles, type CertificateSource, selfSignedCertificate } from './http/certificate.ts';
 import { audioPodEvent, audioPodHeaders } from '../signaling/dialects/audiopod-webhooks.ts';
 import { describeJob } from './http/describe-job.ts';
+import { recoveredJob } from './http/recovered-job.ts';
 import { LiveSessions } from './http/gladia/live-sessions.ts';
 import { createHttpServer } from './http/server.ts';
 import { type ClosableAnalyst, createAnalyst } from './language/analyst.ts';
@@ -43,6 +44,7 @@ import { createSpeakerEngine } from './speakers/engine-client.ts';
 import { Enrolment } from './speakers/enrolment.ts';
 import type { SpeakerEngine } from './speakers/speaker-engine.ts';
 import { type KnownVoice, VoiceAttribution } from './speakers/voice-attribution.ts';
+import { BATCH_NICENESS } from './processes/priority.ts';
 import { type DataFolder, openDataFolder } from './stores/data-folder.ts';
 import { createWriting } from './text/writing.ts';
 import { isLoopbackHost } from './tenancy/access.ts';
@@ -179,6 +181,7 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
   const recorder = new SessionRecorder({
     jobs: data.store.jobs,
     live: data.store.live,
+    recovered: recoveredJob,
     written: () => {
       webhooks.wake();
     },
@@ -192,7 +195,7 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
     store: data.store,
     blobs: data.blobs,
     openSession,
-    decode: core.decode,
+    decode: createAudioDecoder({ ffmpegPath: config.ffmpegPath, niceness: BATCH_NICENESS }),
     outbound,
     analyst,
     secrets: webhookSecrets,
@@ -223,6 +226,7 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
     analyst,
     callbacks: { outbound, secretOf: (tenantId) => webhookSecrets.get(tenantId), clock: systemClock, now: Date.now, timeoutMs: LIVE_CALLBACK_TIMEOUT_MS },
     jobs: data.store.jobs,
+    live: data.store.live,
     blobs: data.blobs,
     keepTranscripts: config.keepTranscripts,
     keepAudio: config.keepJobAudio,
@@ -263,6 +267,7 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
     pageDir: fileURLToPath(new URL('../web-demo/dist', import.meta.url)),
   });
   await recorder.recover();
+  await metering.recover();
   await enrolment.start();
   const stop = async (): Promise<void> => {
     // First: running jobs go back to the queue instead of ending with their sessions.

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { getPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { after, before, describe, test } from 'node:test';
@@ -134,6 +134,21 @@ for (const name of ['opus.ogg', 'a.mp3', 'fragments.mp4', 'opus.webm']) {
     await onlyResources(idle);
   });
 }
+
+test('the decoder runs at the niceness that it was given, with all its threads', { ...TIMED, skip: process.platform !== 'linux' }, async () => {
+  const sender = new Sender();
+  sender.send(file('a.mp3').subarray(0, 20_000));
+  const { lanes } = await createAudioDecoder({ niceness: 3 })(sender, AUTO, never);
+  const iterator = lanes[0]?.[Symbol.asyncIterator]() ?? assert.fail();
+  await readSamples(iterator, 1600);
+  const children = readFileSync(`/proc/self/task/${String(process.pid)}/children`, 'utf8').trim().split(' ');
+  assert.equal(children.length, 1);
+  const threads = readdirSync(`/proc/${children[0] ?? ''}/task`).map(Number);
+  assert.deepEqual(new Set(threads.map((thread) => getPriority(thread))), new Set([getPriority() + 3]));
+  sender.end();
+  await iterator.return?.();
+  await onlyResources(idle);
+});
 
 test('an abort kills the decoder, before, during and after its start', TIMED, async () => {
   const reason = new EarshotError('SERVER_STOPPING', 'stop');

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import { SAMPLE_RATE_HZ } from '../../src/core/audio.ts';
 import { EarshotError } from '../../src/core/errors.ts';
+import { lowerPriority } from '../../src/processes/priority.ts';
 import type { ByteReader } from './byte-reader.ts';
 import type { Container } from './detect.ts';
 
@@ -28,6 +29,8 @@ export interface FfmpegOptions {
   readonly container: Exclude<Container, 'wav'>;
   /** Bytes piped in as they come, or the descriptor of a whole file. */
   readonly input: ByteReader | { readonly fileDescriptor: number };
+  /** Scheduling niceness, added to that of this process. */
+  readonly niceness: number;
   /** Kills the process. */
   readonly stop: AbortSignal;
 }
@@ -57,6 +60,8 @@ export class Ffmpeg {
         // Nothing of the server's environment, which may hold keys, is the decoder's business.
         env: { PATH: process.env['PATH'], LC_ALL: 'C' },
       }) as FfmpegChild;
+      // Before it has started a thread of its own.
+      if (child.pid !== undefined && options.niceness > 0) lowerPriority(child.pid, options.niceness);
       await once(child, 'spawn');
       return new Ffmpeg(child, options);
     } catch (cause) {

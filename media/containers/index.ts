@@ -15,6 +15,8 @@ import { checkPcmShape } from './wav-format.ts';
 export interface AudioDecoderOptions {
   /** Program that decodes all containers but WAV. Default `ffmpeg`. */
   readonly ffmpegPath?: string;
+  /** Scheduling niceness of that program, added to that of this process. Default 0. */
+  readonly niceness?: number;
   /** Where an MP4 that needs it is kept while it comes in. Default the system's folder for temporary files. */
   readonly tempDir?: string;
   /** More channels are refused with `AUDIO_UNSUPPORTED`. Default 8. */
@@ -37,6 +39,7 @@ const MAX_TRAILER_BYTES = 1024 * 1024;
 export function createAudioDecoder(options: AudioDecoderOptions = {}): AudioDecoder {
   const settings: Settings = {
     ffmpegPath: options.ffmpegPath ?? 'ffmpeg',
+    niceness: options.niceness ?? 0,
     tempDir: options.tempDir ?? tmpdir(),
     maxChannels: options.maxChannels ?? 8,
     maxSpoolBytes: options.maxSpoolBytes ?? 512 * 1024 * 1024,
@@ -114,7 +117,7 @@ async function openSource(input: ByteReader, format: AudioFormat, settings: Sett
   if (container === 'raw') return here(openRaw(input, format, settings.maxChannels));
   if (container === 'wav') return here(await openWavSource(input, settings.maxChannels));
   if (container === 'mp4' && (await mp4Decision(input)) !== 'stream') return openSpooled(input, settings, stop);
-  const ffmpeg = await Ffmpeg.start({ ffmpegPath: settings.ffmpegPath, container, input, stop });
+  const ffmpeg = await Ffmpeg.start({ ffmpegPath: settings.ffmpegPath, niceness: settings.niceness, container, input, stop });
   return { source: await openWavSource(ffmpeg, settings.maxChannels), inputDone: ffmpeg.inputDone };
 }
 
@@ -131,8 +134,8 @@ function openRaw(input: ByteReader, format: AudioFormat, maxChannels: number): P
 async function openSpooled(input: ByteReader, settings: Settings, stop: AbortSignal): Promise<OpenedSource> {
   const file = await spool(input, settings.tempDir, settings.maxSpoolBytes);
   try {
-    const { ffmpegPath, maxChannels } = settings;
-    const ffmpeg = await Ffmpeg.start({ ffmpegPath, container: 'mp4', input: { fileDescriptor: file.fd }, stop });
+    const { ffmpegPath, niceness, maxChannels } = settings;
+    const ffmpeg = await Ffmpeg.start({ ffmpegPath, niceness, container: 'mp4', input: { fileDescriptor: file.fd }, stop });
     return here(await openWavSource(ffmpeg, maxChannels));
   } finally {
     await file.close();

@@ -20,6 +20,9 @@ export interface RecognizerOffer {
   readonly rank: Readonly<Record<RecognizerPriority, number>>;
 }
 
+/** Before the id of a relay: the name of the tenant's secret that holds its own key for it. */
+export const RELAY_SECRET_PREFIX = 'relay-';
+
 /**
  * An engine or relay with all its models. It knows nothing of policies: it says what it has, and the dispatcher decides.
  * It admits what fits and refuses what does not (`Recognizer.admit`); whether it works is judged by its use.

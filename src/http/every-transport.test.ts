@@ -161,7 +161,7 @@ const WAYS: Readonly<Record<string, { readonly way: Way; readonly refusals: Refu
   'Gladia live': { way: gladia, refusals: [429, 4402, 403] },
   'Pulse recordings': { way: body('/waves/v1/stt/?model=pulse'), refusals: [429, 402, 402] },
   'Pulse streams': { way: stream('/waves/v1/stt/live?model=pulse&language=en', { end: { type: 'close_stream' } }), refusals: [429, 1008, 402] },
-  'AudioPod jobs': { way: job('/api/v1/transcription/transcribe-upload', {}), refusals: [undefined, 0, 0] },
+  'AudioPod jobs': { way: job('/api/v1/transcription/transcribe-upload', {}), refusals: [undefined, 0, 402] },
   // Its clients are told beforehand how long they may speak, and that is how it ends.
   'AudioPod streams': { way: stream('/api/v1/transcription/stream', { start: [{ type: 'start', language: 'en', sample_rate: 16_000, channels: 1 }], end: { type: 'end' } }), refusals: [1013, undefined, 1008] },
   'Vosk streams': { way: stream('/vosk', { start: [{ config: { sample_rate: 16_000 } }], end: { eof: 1 } }), refusals: [1013, 1008, 1008] },
@@ -224,8 +224,7 @@ for (const [name, { way, refusals }] of Object.entries(WAYS)) {
       const { refused, said } = await way(caller, TALK);
       assert.equal(refused, before, said);
       const sums = await caller.server.store.usage.sum('acme', { fromMs: 0, toMs: 1e15, groupBy: [] });
-      // Nobody pays for a job that failed.
-      assert.equal(sums.reduce((sum, { heardSamples }) => sum + heardSamples, 0), name.includes('job') ? 0 : 2 * 16_000);
+      assert.equal(sums.reduce((sum, { heardSamples }) => sum + heardSamples, 0), 2 * 16_000);
     });
   });
 }

@@ -279,6 +279,8 @@ test('every error code is answered with its status and the envelope, back-pressu
   await policy({});
   assertCode(await transcribe({ model: 'none' }), 'MODEL_NOT_FOUND');
   assertCode(await ask('GET', '/nothing'), 'NOT_FOUND');
+  for (const name of ['relay-none', 'relay-fake']) assertCode(await ask('PUT', `tenant-secrets/${name}`, { value: 'x' }), 'BACKEND_NOT_FOUND');
+  assert.equal((await ask('PUT', 'tenant-secrets/relay-relay', { value: 'x' })).http, 204);
   assertCode(await transcribe({ file: Buffer.alloc(0) }), 'AUDIO_EMPTY');
   assertCode(await transcribe({ file: Buffer.alloc(UPLOAD_BYTES + 2) }), 'AUDIO_TOO_LARGE');
   assertCode(await ask('POST', 'keys', '{'), 'MESSAGE_MALFORMED');

@@ -19,7 +19,7 @@ import type { WebhookSecrets } from './webhook-secrets.ts';
 import type { Webhooks } from './webhooks.ts';
 
 export interface JobSystemOptions {
-  readonly store: Pick<Store, 'jobs' | 'tenants'>;
+  readonly store: Pick<Store, 'jobs' | 'transcripts' | 'tenants' | 'usage' | 'audit'>;
   readonly blobs: BlobStore;
   readonly openSession: OpenSession;
   readonly decode: AudioDecoder;
@@ -69,6 +69,7 @@ export function createJobSystem(options: JobSystemOptions): JobSystem {
     clock,
     now,
     concurrency: options.workers,
+    record: (usage) => store.usage.record(usage),
     ended: async ({ source, request }: JobRecord) => {
       if (request.callbackUrl !== undefined) sender.wake();
       webhooks.wake();
@@ -79,6 +80,8 @@ export function createJobSystem(options: JobSystemOptions): JobSystem {
   const retention = options.retentionDays > 0 ? new Retention({ jobs: store.jobs, blobs, days: options.retentionDays, clock, now, log }) : undefined;
   const jobs = new Jobs({
     store: store.jobs,
+    transcripts: store.transcripts,
+    audit: store.audit,
     blobs,
     outbound,
     maxQueuedJobs: options.maxQueuedJobs,

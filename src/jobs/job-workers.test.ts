@@ -3,6 +3,7 @@ import { test, type TestContext } from 'node:test';
 import { ManualClock } from '../core/clock.ts';
 import { EarshotError } from '../core/errors.ts';
 import type { JobRecord, JobStore } from '../core/store/jobs.ts';
+import type { UsageRecord } from '../core/store/usage.ts';
 import { settle } from '../core/testing/audio.ts';
 import { openSqliteStore } from '../stores/sqlite.ts';
 import { JobWorkers, type JobWorkersOptions } from './job-workers.ts';
@@ -24,11 +25,12 @@ function jobOf(id: string, request: JobRecord['request'] = {}): JobRecord {
 /** Workers over the real store, on a clock that stands still; `run` decides each attempt. */
 async function rig(context: TestContext, run: (job: JobRecord, run: JobRun) => Promise<JobResult>, options: Partial<JobWorkersOptions> = {}) {
   const store = await openSqliteStore(':memory:');
+  const record = (usage: UsageRecord): Promise<void> => store.usage.record(usage);
   const clock = new ManualClock();
   const ended: string[] = [];
   const log = { warn: () => undefined, error: () => undefined };
   const make = (): JobWorkers =>
-    new JobWorkers({ queue: store.jobs, run, describe: ({ id, status }) => ({ id, status }), clock, now: () => clock.nowMs(), concurrency: 2, ended: ({ id, status }) => void ended.push(`${id} ${status}`), log, ...options });
+    new JobWorkers({ queue: store.jobs, run, describe: ({ id, status }) => ({ id, status }), clock, now: () => clock.nowMs(), concurrency: 2, record, ended: ({ id, status }) => void ended.push(`${id} ${status}`), log, ...options });
   const workers = make();
   context.after(async () => {
     await workers.close();
@@ -36,7 +38,8 @@ async function rig(context: TestContext, run: (job: JobRecord, run: JobRun) => P
   });
   const jobs: JobStore = store.jobs;
   const status = async (id: string): Promise<string | undefined> => (await jobs.get('t', id))?.status;
-  return { jobs, clock, workers, make, ended, status };
+  const spent = async (): Promise<number> => (await store.usage.balance({ owner: 'tenant', id: 't', period: '1970-01' }, 0)).spentSamples;
+  return { jobs, clock, workers, make, ended, status, spent };
 }
 
 /** Time passes, with room for everything in between. */
@@ -126,6 +129,40 @@ test('a job that is cancelled stops at the next renewal, wherever it was cancell
   workers.drop('b');
   await settle();
   assert.deepEqual([workers.runningJobs, await status('a'), await status('b'), ended], [0, 'cancelled', 'cancelled', []]);
+});
+
+test('what was heard for a job that fails, or is cancelled, is recorded once; what a stopping server heard is not', async (context) => {
+  const { jobs, workers, clock, status, spent, make } = await rig(context, (job, { signal, spent: heard }) => {
+    if (job.id === 'failing') {
+      heard(resultOf(job).usage);
+      return Promise.reject(new EarshotError('BACKEND_ERROR', 'Lost.'));
+    }
+    return new Promise((_resolve, reject) => {
+      signal.addEventListener('abort', () => {
+        heard(resultOf(job).usage);
+        reject(signal.reason as Error);
+      });
+    });
+  });
+  await jobs.add(jobOf('failing'));
+  workers.start();
+  await pass(clock, 10_000);
+  assert.equal(await spent(), 0);
+  await pass(clock, 700_000);
+  assert.deepEqual([await status('failing'), await spent()], ['failed', 16_000]);
+  await jobs.add(jobOf('endless'));
+  workers.wake();
+  await settle();
+  await workers.close();
+  assert.deepEqual([await status('endless'), await spent()], ['queued', 16_000]);
+  const next = make();
+  next.start();
+  await settle();
+  await jobs.cancel('t', 'endless', clock.nowMs());
+  next.drop('endless');
+  await settle();
+  assert.equal(await spent(), 32_000);
+  await next.close();
 });
 
 test('a worker that stops gives back what it runs, and another goes on at once, as if it were the first attempt', async (context) => {

@@ -4,7 +4,8 @@ import { EarshotError, toEarshotError } from '../core/errors.ts';
 import type { CallbackRecord, JobRecord, JobStore } from '../core/store/jobs.ts';
 import type { Transcript } from '../core/session/transcribe.ts';
 import type { DescribeJob } from './job-description.ts';
-import type { JobResult, RunJob } from './run-job.ts';
+import type { UsageRecord } from '../core/store/usage.ts';
+import type { JobResult, JobRun, RunJob } from './run-job.ts';
 
 /** The part of the store that a queue of another kind would have to give. */
 export type JobQueue = Pick<JobStore, 'lease' | 'renew' | 'complete' | 'retry' | 'release' | 'fail'>;
@@ -24,6 +25,8 @@ export interface JobWorkersOptions {
   readonly pollMs?: number;
   /** Default 5. */
   readonly maxAttempts?: number;
+  /** Records what was heard for a job that somebody cancelled or deleted meanwhile. */
+  readonly record: (usage: UsageRecord) => Promise<void>;
   /** A job is over, well or not: its callback is due, its audio may go. */
   readonly ended: (job: JobRecord) => void | Promise<void>;
   readonly log: { warn(fields: object, message: string): void; error(fields: object, message: string): void };
@@ -41,6 +44,7 @@ const NOT_NOW_PAUSE_MS = 5000;
 
 /** Why a run was ended from outside. */
 const LOST = new EarshotError('SESSION_CONFLICT', 'The job was cancelled, deleted, or taken over.');
+const DROPPED = new EarshotError('SESSION_CONFLICT', 'The job was cancelled or deleted.');
 const STOPPING = new EarshotError('SERVER_STOPPING', 'The server is shutting down.');
 
 /**
@@ -54,7 +58,8 @@ const STOPPING = new EarshotError('SERVER_STOPPING', 'The server is shutting dow
  *                                                    | any other: fail
  *
  * A lease is renewed while the job runs; where that says no, the job is another's, and the run ends without a trace. After a crash the
- * lease runs out and the job is leased again. `close` gives what is running back.
+ * lease runs out and the job is leased again. `close` gives what is running back. What was heard is recorded once a job, when that completes, fails
+ * or is dropped: attempts that are made again are the server's loss.
  */
 export class JobWorkers {
   readonly #options: JobWorkersOptions;
@@ -86,7 +91,7 @@ export class JobWorkers {
 
   /** The job was cancelled or deleted: if it runs here, it ends now and not at the next renewal. */
   drop(id: string): void {
-    this.#running.get(id)?.abort(LOST);
+    this.#running.get(id)?.abort(DROPPED);
   }
 
   /** Gives running jobs back to the queue. Idempotent. */
@@ -130,12 +135,13 @@ export class JobWorkers {
     this.#running.set(job.id, run);
     if (this.#stopped.signal.aborted) run.abort(STOPPING);
     let progress = 0;
+    let spent: UsageRecord | undefined;
     const endRenewal = this.#renewWhileRunning(job, run, () => progress);
     try {
-      const result = await this.#run(job, run.signal, (share) => (progress = share));
+      const result = await this.#run(job, { signal: run.signal, progress: (share) => (progress = share), spent: (usage) => (spent = usage) });
       await this.#complete(job, result);
     } catch (error) {
-      await this.#giveUp(job, toEarshotError(error)).catch((failure: unknown) => {
+      await this.#giveUp(job, toEarshotError(error), spent).catch((failure: unknown) => {
         // The lease runs out, and somebody else tries.
         this.#options.log.error({ jobId: job.id, err: failure }, 'the end of a job cannot be written');
       });
@@ -145,12 +151,12 @@ export class JobWorkers {
     }
   }
 
-  async #run(job: JobRecord, signal: AbortSignal, progress: (share: number) => void): Promise<JobResult> {
+  async #run(job: JobRecord, run: JobRun): Promise<JobResult> {
     if (job.attempts > (this.#options.maxAttempts ?? DEFAULT_MAX_ATTEMPTS)) {
       throw new EarshotError('BACKEND_ERROR', 'The server was lost too often while it worked on this audio.');
     }
-    signal.throwIfAborted();
-    return this.#options.run(job, { signal, progress });
+    run.signal.throwIfAborted();
+    return this.#options.run(job, run);
   }
 
   async #complete(job: JobRecord, { outcome, usage }: JobResult): Promise<void> {
@@ -161,9 +167,10 @@ export class JobWorkers {
     if (await queue.complete(job.id, this.#owner, outcome, usage, atMs, this.#callback(completed, transcript))) await this.#ended(completed);
   }
 
-  async #giveUp(job: JobRecord, error: EarshotError): Promise<void> {
+  async #giveUp(job: JobRecord, error: EarshotError, spent: UsageRecord | undefined): Promise<void> {
     const { queue, now, maxAttempts = DEFAULT_MAX_ATTEMPTS, log } = this.#options;
-    if (error === LOST) return;
+    if (error === DROPPED && spent) await this.#options.record(spent);
+    if (error === DROPPED || error === LOST) return;
     const pauseMs = error.retryAfterSeconds === undefined ? undefined : error.retryAfterSeconds * 1000;
     if (NOT_NOW.has(error.code)) {
       const dueAtMs = error === STOPPING ? now() : now() + (pauseMs ?? NOT_NOW_PAUSE_MS);
@@ -180,7 +187,7 @@ export class JobWorkers {
     const told = { code: error.code, message: error.message };
     const failed: JobRecord = { ...job, status: 'failed', endedAtMs: atMs, error: told };
     if (error.rule.httpStatus >= 500) log.error({ jobId: job.id, code: error.code, err: error.cause ?? error }, 'a job failed');
-    if (await queue.fail(job.id, this.#owner, told, atMs, this.#callback(failed, undefined))) await this.#ended(failed);
+    if (await queue.fail(job.id, this.#owner, told, atMs, this.#callback(failed, undefined), spent)) await this.#ended(failed);
   }
 
   async #ended(job: JobRecord): Promise<void> {

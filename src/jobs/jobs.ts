@@ -1,14 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import { EarshotError } from '../core/errors.ts';
 import type { Principal } from '../core/principal.ts';
+import type { Transcript } from '../core/session/transcribe.ts';
+import type { AuditRecord, AuditStore } from '../core/store/audit.ts';
 import type { BlobStore } from '../core/store/blobs.ts';
 import type { JobFilter, JobRecord, JobRequest, JobSource, JobStore } from '../core/store/jobs.ts';
 import type { Page, PageRequest } from '../core/store/page.ts';
+import type { TranscriptStore } from '../core/store/transcripts.ts';
 import type { Outbound } from '../outbound/outbound.ts';
 import { openUrl } from './url-audio.ts';
 
 export interface JobsOptions {
   readonly store: JobStore;
+  readonly transcripts: Pick<TranscriptStore, 'edit'>;
+  /** Told who made, cancelled, deleted or edited which job. */
+  readonly audit: Pick<AuditStore, 'append'>;
   readonly blobs: BlobStore;
   readonly outbound: Outbound;
   /** Waiting jobs of one tenant; more are refused. */
@@ -76,6 +82,7 @@ export class Jobs {
       throw error instanceof EarshotError && error.code === 'QUOTA_EXCEEDED' ? quotaExceeded(maxQueuedJobs) : error;
     }
     added();
+    await this.#note(caller, 'job.create', job.id, { source: source.kind });
     return job;
   }
 
@@ -103,22 +110,37 @@ export class Jobs {
   }
 
   /** Throws `NOT_FOUND`, and `SESSION_CONFLICT` for a job that has ended. No callback is sent. */
-  async cancel(tenantId: string, id: string): Promise<JobRecord> {
+  async cancel(caller: Principal, id: string): Promise<JobRecord> {
     const { store, dropped, now } = this.#options;
-    const cancelled = await store.cancel(tenantId, id, now());
-    const job = await this.get(tenantId, id);
+    const cancelled = await store.cancel(caller.tenantId, id, now());
+    const job = await this.get(caller.tenantId, id);
     if (!cancelled) throw new EarshotError('SESSION_CONFLICT', `The job has ended: it is ${job.status}.`);
     dropped(id);
     await this.#deleteAudio(job);
+    await this.#note(caller, 'job.cancel', id);
     return job;
   }
 
   /** The job, its transcript in all versions, and its audio. Throws `NOT_FOUND`. */
-  async delete(tenantId: string, id: string): Promise<void> {
+  async delete(caller: Principal, id: string): Promise<void> {
+    const { tenantId } = caller;
     const job = await this.get(tenantId, id);
     if (!(await this.#options.store.delete(tenantId, id))) throw new EarshotError('NOT_FOUND', 'No such job.');
     this.#options.dropped(id);
     await this.#deleteAudio(job);
+    await this.#note(caller, 'job.delete', id);
+  }
+
+  /** Adds a version after `baseVersion`, and answers its number. Throws `NOT_FOUND`, and `SESSION_CONFLICT` if that is not the newest. */
+  async edit(caller: Principal, id: string, baseVersion: number, transcript: Transcript, notes?: string): Promise<number> {
+    const { transcripts, now } = this.#options;
+    const version = await transcripts.edit(caller.tenantId, id, baseVersion, transcript, caller.keyId, now(), notes);
+    await this.#note(caller, 'job.edit', id, { version });
+    return version;
+  }
+
+  async #note({ tenantId, keyId }: Principal, action: string, subject: string, details: AuditRecord['details'] = {}): Promise<void> {
+    await this.#options.audit.append({ tenantId, keyId, atMs: this.#options.now(), action, subject, details });
   }
 
   async #deleteAudio({ source }: JobRecord): Promise<void> {

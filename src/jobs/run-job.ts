@@ -16,6 +16,8 @@ export interface JobRun {
   readonly signal: AbortSignal;
   /** Told how much of the audio has been read, 0 to 1, where its length is known. */
   readonly progress: (share: number) => void;
+  /** Told what was heard, by a run that then rejects. */
+  readonly spent: (usage: UsageRecord) => void;
 }
 
 export interface JobResult {
@@ -46,7 +48,7 @@ export interface JobAudio {
 
 /** Source -> decoder -> session -> outcome: the way of an upload, for audio of any length. */
 export function createJobRunner(options: JobRunnerOptions): RunJob {
-  return async (job, { signal, progress }) => {
+  return async (job, { signal, progress, spent }) => {
     const startedAtMs = options.now();
     const session = await options.openSession(callerOf(job), {
       ...job.request,
@@ -54,9 +56,11 @@ export function createJobRunner(options: JobRunnerOptions): RunJob {
       priority: 'batch',
       jobId: job.id,
     });
+    let counted: CountedAudio | undefined;
+    const usage = (): UsageRecord => usageOf(job, session, counted?.bytes ?? 0, startedAtMs, options.now());
     try {
       signal.throwIfAborted();
-      const counted = new CountedAudio(await openAudio(job, options, signal), progress);
+      counted = new CountedAudio(await openAudio(job, options, signal), progress);
       const audio = await options.decode(counted, job.request.format ?? { container: 'auto' }, signal);
       const transcript = await analysed(job, await transcribe(session, audio, { signal }), options, signal);
       const outcome = {
@@ -66,8 +70,10 @@ export function createJobRunner(options: JobRunnerOptions): RunJob {
         audioMs: transcript.durationMs,
         audioBytes: counted.bytes,
       };
-      return { outcome, usage: usageOf(job, session, counted.bytes, startedAtMs, options.now()) };
+      return { outcome, usage: usage() };
     } catch (error) {
+      await session.close('cancelled');
+      spent(usage());
       throw signal.aborted ? signal.reason : error;
     } finally {
       await session.close('cancelled');

@@ -6,11 +6,17 @@ import type { Transcript } from '../core/session/transcribe.ts';
 import type { JobRecord, JobStore } from '../core/store/jobs.ts';
 import type { LiveStore, OrphanedSession } from '../core/store/live.ts';
 import type { NumberedEvent, Utterance } from '../core/transcript.ts';
+import { DEFAULT_MAX_WORDS, keepFromStart } from './live-journal.ts';
+
+/** The job of a session that its server did not live to end, made complete from what was final in it. */
+export type RecoveredJob = (job: JobRecord, utterances: readonly Utterance[]) => JobRecord;
 
 export interface SessionRecorderOptions {
   readonly jobs: Pick<JobStore, 'add'>;
   /** Keeps what is said while it is said. */
   readonly live: LiveStore;
+  /** Default: the job as it is. */
+  readonly recovered?: RecoveredJob;
   /** A job was written. */
   readonly written?: () => void;
   /** Milliseconds since 1970. */
@@ -29,7 +35,6 @@ export interface RecordedSession {
   readonly written: Promise<void>;
 }
 
-const DEFAULT_MAX_WORDS = 300_000;
 const RECOVERED_AT_A_TIME = 100;
 
 type Closed = Extract<NumberedEvent, { readonly type: 'session.closed' }>;
@@ -70,7 +75,7 @@ export class SessionRecorder {
     const { live, log } = this.#options;
     try {
       for (let orphans = await live.orphans(RECOVERED_AT_A_TIME); orphans.length > 0; orphans = await live.orphans(RECOVERED_AT_A_TIME)) {
-        for (const orphan of orphans) await this.#options.jobs.add(...endedByCrash(orphan, this.#options.now()));
+        for (const orphan of orphans) await this.#options.jobs.add(...endedByCrash(orphan, this.#options.now(), this.#options.recovered));
         log.warn({ sessions: orphans.length }, 'sessions that the server before did not end are kept as jobs, with what was final');
       }
     } catch (error) {
@@ -94,19 +99,8 @@ export class SessionRecorder {
   }
 
   #keepWhatIsSaid(session: Session, jobId: string, caller: Principal, wish: SessionWish, startedAtMs: number): void {
-    const { live, maxWords = DEFAULT_MAX_WORDS, log } = this.#options;
     const job: JobRecord = { ...liveJob(jobId, caller, wish, startedAtMs, null), backend: session.backend, languageDetected: session.language ?? null, audioMs: null, audioBytes: null, error: null, status: 'running' };
-    const opened = live.open(job, session.model);
-    let words = 0;
-    const fault = (err: unknown): void => {
-      log.error({ sessionId: session.id, err }, 'what is said in a session is not kept until it ends');
-    };
-    opened.catch(fault);
-    session.keepFinals(async (utterance) => {
-      words += utterance.words.length;
-      if (words > maxWords) return;
-      await opened.then(() => live.say(jobId, utterance).catch(fault), () => undefined);
-    });
+    keepFromStart(session, job, this.#options);
   }
 
   /** Never rejects. */
@@ -189,13 +183,14 @@ function liveJob(id: string, caller: Principal, wish: SessionWish, startedAtMs: 
 }
 
 /** The job of a session that ended with its server, for `add`. */
-function endedByCrash({ job, model, utterances }: OrphanedSession, nowMs: number): Parameters<JobStore['add']> {
+function endedByCrash({ job, model, utterances: said }: OrphanedSession, nowMs: number, recovered: RecoveredJob = (whole) => whole): Parameters<JobStore['add']> {
+  const utterances = inOrder(said);
   const error = { code: 'SERVER_STOPPING', message: 'The server ended before the session did.' } as const;
   const durationMs = samplesToMs(Math.max(0, ...utterances.map(({ endSample }) => endSample)));
-  const ended: JobRecord = { ...job, error, audioMs: durationMs, endedAtMs: Math.max(nowMs, job.createdAtMs) };
+  const ended = recovered({ ...job, error, audioMs: durationMs, endedAtMs: Math.max(nowMs, job.createdAtMs) }, utterances);
   const { backend, languageDetected } = job;
   if (utterances.length === 0 || backend === null) return [{ ...ended, status: 'failed' }];
-  const transcript: Transcript = { utterances: inOrder(utterances), backend, model, ...(languageDetected !== null && { language: languageDetected }), durationMs };
+  const transcript: Transcript = { utterances, backend, model, ...(languageDetected !== null && { language: languageDetected }), durationMs };
   return [{ ...ended, status: 'completed' }, { outcome: { transcript, backend, languageDetected, audioMs: durationMs, audioBytes: null } }];
 }
 

@@ -4,6 +4,9 @@ import { getPriority, setPriority } from 'node:os';
 /** The lowest that there is. */
 const MAX_NICENESS = 19;
 
+/** Of all that works for jobs: it takes what live captions leave. */
+export const BATCH_NICENESS = 10;
+
 /**
  * Lowers the priority of a process with all its threads to `niceness` below this process's own; what they start from then on inherits it. On Linux a niceness belongs to one thread, and the
  * number of a process is that of its main thread alone: the threads on which native code computes would keep theirs.

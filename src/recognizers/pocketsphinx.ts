@@ -11,6 +11,7 @@ import type {
   RecognizerSnapshot,
   RecognizerStream,
 } from '../core/recognizer.ts';
+import { BATCH_NICENESS } from '../processes/priority.ts';
 import { EnginePool, type EnginePoolOptions } from './adapters/engine-pool.ts';
 import { type Engines, ReplayingStream } from './adapters/replaying-stream.ts';
 import type { FromEngine, LaneState, ToEngine } from './pocketsphinx/messages.ts';
@@ -30,7 +31,6 @@ export interface PocketSphinxOptions {
 }
 
 const BATCH_SESSIONS_PER_CORE = 2;
-const BATCH_NICENESS = 10;
 /** A full house has no end in sight; a client that waits this long will often find a place. */
 const RETRY_AFTER_SECONDS = 5;
 
@@ -48,7 +48,8 @@ const CAPABILITIES: RecognizerCapabilities = {
 /**
  * PocketSphinx 5prealpha with its US English model: recognition from Debian packages alone.
  * It runs in child processes, because its native code may call `exit` or crash; batch work has processes of its own at
- * a low scheduling priority, so that it takes only what live captions leave.
+ * a low scheduling priority, so that it takes only what live captions leave, and stands still while one of those waits: two searches
+ * on neighbouring cores drive each other's model out of the caches that they share.
  */
 export class PocketSphinx implements Recognizer {
   readonly id = 'pocketsphinx';
@@ -58,6 +59,8 @@ export class PocketSphinx implements Recognizer {
   readonly #cost = new SearchCost();
   readonly #active: Record<RecognizerPriority, number> = { live: 0, batch: 0 };
   #streams = 0;
+  /** Live lanes that wait for their engine. */
+  #waitingLanes = 0;
 
   constructor(options: PocketSphinxOptions) {
     const cores = availableParallelism();
@@ -128,14 +131,26 @@ export class PocketSphinx implements Recognizer {
     await Promise.all([this.#pools.live.close(), this.#pools.batch.close()]);
   }
 
+  #laneWaits(change: 1 | -1): void {
+    const before = this.#waitingLanes;
+    this.#waitingLanes += change;
+    if (before === 0) this.#pools.batch.broadcast({ type: 'hold' });
+    else if (this.#waitingLanes === 0) this.#pools.batch.broadcast({ type: 'release' });
+  }
+
   #lease(priority: RecognizerPriority, pool: EnginePool<ToEngine, FromEngine>): RecognizerLease {
     const streams = new Set<RecognizerStream>();
     const engines: Engines<LaneState> = {
       pick: () => pool.pick(),
       // Batch work gives way to live sessions: what it takes by the clock says nothing of them.
-      ...(priority === 'live' && { searched: ({ searchMs, speechMs }) => {
-        this.#cost.add(searchMs, speechMs);
-      } }),
+      ...(priority === 'live' && {
+        searched: ({ searchMs, speechMs }) => {
+          this.#cost.add(searchMs, speechMs);
+        },
+        waiting: (change) => {
+          this.#laneWaits(change);
+        },
+      }),
     };
     let released = false;
     return {

@@ -13,6 +13,7 @@ import type {
   RecognizerStream,
 } from '../core/recognizer.ts';
 import type { FromEngine, ToEngine } from './adapters/engine-messages.ts';
+import { BATCH_NICENESS } from '../processes/priority.ts';
 import { EnginePool, type EnginePoolOptions, type EngineProcess } from './adapters/engine-pool.ts';
 import { ReplayingStream } from './adapters/replaying-stream.ts';
 import { takesLanguage } from './sherpa-onnx/engine-config.ts';
@@ -41,7 +42,6 @@ type Process = EngineProcess<ToEngine<undefined>, FromEngine<undefined>>;
 
 const LIVE_SESSIONS_PER_CORE = 5;
 const BATCH_SESSIONS_PER_CORE = 2;
-const BATCH_NICENESS = 10;
 const MAX_THREADS = 4;
 /** Large models are read from the disk for a while. */
 const START_TIMEOUT_MS = 120_000;

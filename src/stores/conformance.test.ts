@@ -126,6 +126,10 @@ const FAULTS: Readonly<Record<string, { readonly caughtBy: RegExp; readonly brea
     caughtBy: /^what was said in a session/,
     breakIt: (store) => ({ ...store, live: { ...store.live, say: async () => undefined } }),
   },
+  'what calls have heard is kept in memory': {
+    caughtBy: /^what was noted/,
+    breakIt: (store) => ({ ...store, usage: { ...store.usage, note: async () => undefined } }),
+  },
   'a session is an orphan though its job is there': {
     caughtBy: /^the job of a session/,
     breakIt: (store) => {

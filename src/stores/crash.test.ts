@@ -66,6 +66,8 @@ async function examine(folder: string, said: readonly string[]): Promise<void> {
   assert.deepEqual(column('PRAGMA foreign_key_check'), []);
   const used = new Set(column('SELECT id FROM usage'));
   for (const [id = ''] of [...told('used'), ...told('completed')]) assert.ok(used.has(id), id);
+  const noted = new Set(column('SELECT id FROM usageNotes'));
+  for (const [id = ''] of told('noted')) assert.ok(used.has(id) !== noted.has(id), id);
   const audited = new Set(column('SELECT subject FROM audit'));
   for (const [id = ''] of told('audited')) assert.ok(audited.has(id), id);
   const completed = column("SELECT id FROM jobs WHERE status = 'completed' ORDER BY id");

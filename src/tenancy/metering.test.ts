@@ -34,7 +34,7 @@ async function rig(budgets: { readonly tenantSeconds?: number; readonly keySecon
   let ids = 0;
   const sessions = new Sessions({ clock, createId: () => `ses_${String((ids += 1))}`, createDetector: new FakeDetectors().create });
   const logged: string[] = [];
-  const metering = new Metering({ store, clock, now: () => NOW_MS + clock.nowMs(), log: { error: (_fields, message) => void logged.push(message) } });
+  const metering = new Metering({ store, clock, now: () => NOW_MS + clock.nowMs(), log: { warn: (_fields, message) => void logged.push(message), error: (_fields, message) => void logged.push(message) } });
   const open = guardedDoor([metering.guard], async (caller, wish) => sessions.open(caller, wish, { admit: placesAt(recognizer) }));
   return { clock, recognizer, store, sessions, metering, open, logged };
 }
@@ -155,6 +155,31 @@ test('the session of a job leaves what it heard to the job, whose completion rec
   await metering.settled();
   assert.deepEqual(await store.usage.balance(MONTH, NOW_MS), { spentSamples: 0, reservedSamples: 3 * SAMPLE_RATE_HZ });
   assert.deepEqual(await store.usage.sum('t1', ALL), []);
+});
+
+test('what a session has heard outlives its server: all of it where somebody was told a final, and else all but the last seconds', async () => {
+  const { open, store, clock, logged } = await rig({ tenantSeconds: 1000 });
+  const source = new FedSource().pcm(joined(loud(1000), quiet(1500)));
+  const session = await open(CALLER, LIVE);
+  session.addLane(source, 'lane');
+  for await (const event of session.events()) if (event.type === 'utterance.final') break;
+  const heard = async (): Promise<number> => {
+    const next = new Metering({ store, clock, now: () => NOW_MS + clock.nowMs(), log: { warn: (_fields, message) => void logged.push(message), error: () => assert.fail() } });
+    await next.recover();
+    return (await store.usage.balance(MONTH, NOW_MS)).spentSamples;
+  };
+  const silent = await open({ ...CALLER, keyId: 'key_2' }, LIVE);
+  silent.addLane(new FedSource().pcm(quiet(4000)), 'lane');
+  const refused = await open({ ...CALLER, keyId: 'key_2' }, { transport: 'job', priority: 'batch', jobId: 'job_1' });
+  refused.addLane(new FedSource().pcm(quiet(4000)).end(), 'lane');
+  await settle();
+  const told = await heard();
+  assert.ok(told > 1.5 * SAMPLE_RATE_HZ && told <= 2.5 * SAMPLE_RATE_HZ, String(told));
+  clock.advance(5000);
+  await settle();
+  // The one that the first start after it has recorded stays as it is.
+  assert.deepEqual([await heard(), (await store.usage.sum('t1', ALL)).map(({ keyId, calls }) => [keyId, calls])], [told + 4 * SAMPLE_RATE_HZ, [['key_1', 1], ['key_2', 1]]]);
+  assert.equal(logged.length, 2);
 });
 
 test('a store that fails ends the session and is told of', async () => {

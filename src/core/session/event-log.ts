@@ -32,7 +32,7 @@ export class EventLog {
   /** Highest number of an event that fell off the tail; superseded interims do not count. */
   #droppedThroughSeq = 0;
   #ended = false;
-  #keep: ((utterance: Utterance) => Promise<void>) | undefined;
+  readonly #keepers: ((utterance: Utterance) => Promise<void>)[] = [];
   /** Numbers of the finals that are being kept, oldest first: until that is done neither they nor what follows them are told. */
   readonly #held = new Set<number>();
   /** Wakes the readers that have seen everything. */
@@ -62,9 +62,9 @@ export class EventLog {
     };
   }
 
-  /** Finals with words are told to nobody before `keep` has settled, from now on. */
+  /** Finals with words are told to nobody before `keep`, and whoever else keeps them, has settled, from now on. */
   keepFinals(keep: (utterance: Utterance) => Promise<void>): void {
-    this.#keep = keep;
+    this.#keepers.push(keep);
   }
 
   /** Appends an event and wakes the readers. `session.closed` ends the log; what comes after it is ignored. */
@@ -80,7 +80,7 @@ export class EventLog {
       if (dropped) this.#droppedThroughSeq = dropped.seq;
     }
     this.#ended = event.type === 'session.closed';
-    if (this.#keep && event.type === 'utterance.final' && event.utterance.words.length > 0) this.#hold(this.#lastSeq, this.#keep(event.utterance));
+    if (event.type === 'utterance.final' && event.utterance.words.length > 0) this.#hold(this.#lastSeq, this.#keepers.map((keep) => keep(event.utterance)));
     this.#wakeReaders();
   }
 
@@ -89,13 +89,14 @@ export class EventLog {
     return oldest === undefined ? this.#lastSeq : oldest - 1;
   }
 
-  #hold(seq: number, kept: Promise<void>): void {
+  #hold(seq: number, kept: readonly Promise<void>[]): void {
+    if (kept.length === 0) return;
     const release = (): void => {
       this.#held.delete(seq);
       this.#wakeReaders();
     };
     this.#held.add(seq);
-    kept.then(release, release);
+    void Promise.allSettled(kept).then(release);
   }
 
   #wakeReaders(): void {

@@ -124,7 +124,8 @@ export interface JobStore {
   retry(id: string, owner: string, dueAtMs: number): Promise<boolean>;
   /** As `retry`, and as if this attempt had not been made: the worker stops, or found no place to work. */
   release(id: string, owner: string, dueAtMs: number): Promise<boolean>;
-  fail(id: string, owner: string, error: { readonly code: ErrorCode; readonly message: string }, atMs: number, callback?: CallbackRecord): Promise<boolean>;
+  /** `usage`: what was heard before it failed. */
+  fail(id: string, owner: string, error: { readonly code: ErrorCode; readonly message: string }, atMs: number, callback?: CallbackRecord, usage?: UsageRecord): Promise<boolean>;
   /** Queued or running becomes cancelled; false for a job that has ended or is absent. */
   cancel(tenantId: string, id: string, atMs: number): Promise<boolean>;
   /** Jobs of all tenants that ended before `beforeMs`, in any status, oldest first: what retention removes. */

@@ -19,6 +19,8 @@ export interface LiveStore {
   open(job: JobRecord, model: string): Promise<void>;
   /** Adds a final. Nothing happens where no such session is open. */
   say(jobId: string, utterance: Utterance): Promise<void>;
+  /** Puts `extra` of the job's request in place of what was there. Nothing happens where no such session is open. */
+  annotate(jobId: string, extra: Readonly<Record<string, unknown>>): Promise<void>;
   /** Sessions of all tenants that are open, oldest first: after a start those of the server before. */
   orphans(limit: number): Promise<readonly OrphanedSession[]>;
 }

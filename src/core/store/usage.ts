@@ -72,6 +72,13 @@ export interface Balance {
 }
 
 export interface UsageStore {
+  /**
+   * Keeps what a call that goes on has heard until now, in place of what was kept of it before; `record` ends that. As with what is said in a live session, a loss of
+   * power may undo it, the end of the process does not.
+   */
+  note(usage: UsageRecord, reservationId?: string): Promise<void>;
+  /** For the start: records what the server before had noted of calls that it did not live to end, and ends their reservations. Answers how many calls. */
+  recordNoted(): Promise<number>;
   /** Records the call, and ends its reservation (default: the one of the same id). Idempotent by id. */
   record(usage: UsageRecord, reservationId?: string): Promise<void>;
   /** Groups in order of day, key, backend and transport. */

@@ -1,7 +1,8 @@
 import type { GladiaInit } from '../../../signaling/dialects/gladia-init.ts';
 import { ERRORS } from '../../core/errors.ts';
 import type { JobRecord } from '../../core/store/jobs.ts';
-import type { GladiaRecord, LiveSession } from './live-sessions.ts';
+import { recordOf } from './live-record.ts';
+import type { LiveSession } from './live-sessions.ts';
 
 /** A job as the vendor's REST answers tell it: a live session, or a recording. */
 export interface GladiaJob {
@@ -39,9 +40,6 @@ export function endedJob(job: JobRecord): GladiaJob {
     result: { ...result, messages },
   };
 }
-
-/** What the session left in its job. */
-export const recordOf = (job: JobRecord): GladiaRecord => job.request.extra as unknown as GladiaRecord;
 
 /** How far a job is, and what it failed of. */
 export function endOf({ status, endedAtMs, error }: JobRecord): Pick<GladiaJob, 'status' | 'completed_at' | 'error_code'> {

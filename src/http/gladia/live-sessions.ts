@@ -4,18 +4,21 @@ import { GladiaConversation } from '../../../signaling/dialects/gladia.ts';
 import { callbackOf, flagsOf, formatOf, frameBytesOf, requestOf, type GladiaInit } from '../../../signaling/dialects/gladia-init.ts';
 import { ResumableStream } from '../../../signaling/resumable-stream.ts';
 import type { OpenSession } from '../../core/admission.ts';
-import { samplesToMs, type AudioDecoder } from '../../core/audio.ts';
+import type { AudioDecoder } from '../../core/audio.ts';
 import { systemClock } from '../../core/clock.ts';
 import { EarshotError } from '../../core/errors.ts';
 import type { Principal } from '../../core/principal.ts';
 import type { ObserveStage } from '../../core/stages.ts';
 import type { TextAnalyst } from '../../core/text-analysis.ts';
 import type { BlobStore } from '../../core/store/blobs.ts';
-import type { JobRecord, JobStore } from '../../core/store/jobs.ts';
+import type { JobStore } from '../../core/store/jobs.ts';
+import type { LiveStore } from '../../core/store/live.ts';
 import type { CallbackAttemptOptions } from '../../jobs/callback-attempt.ts';
 import { CallbackQueue } from '../../jobs/callback-queue.ts';
+import { keepFromStart } from '../../jobs/live-journal.ts';
 import type { Log } from '../services.ts';
 import { LiveAddOns } from './live-add-ons.ts';
+import { finishedJob, startedJob } from './live-record.ts';
 import { AudioRecorder, type Recording } from './recording.ts';
 
 export interface LiveSessionsOptions {
@@ -25,6 +28,8 @@ export interface LiveSessionsOptions {
   /** How a session's callbacks are sent. */
   readonly callbacks: CallbackAttemptOptions;
   readonly jobs: JobStore;
+  /** Keeps what is said while it is said. */
+  readonly live: LiveStore;
   readonly blobs: BlobStore;
   /** Sessions can be read after their end. */
   readonly keepTranscripts: boolean;
@@ -49,14 +54,6 @@ export interface LiveSession {
   customMetadata: Readonly<Record<string, unknown>>;
 }
 
-/** Kept in the job, for answers in the vendor's shape. */
-export interface GladiaRecord {
-  readonly init: GladiaInit;
-  readonly customMetadata: Readonly<Record<string, unknown>>;
-  readonly result: object;
-  readonly messages: readonly string[];
-}
-
 /** Close code of a socket that comes after the end. */
 const FINISHED = 4403;
 /** Tokens of sessions that have ended, so that their clients are told so. */
@@ -64,7 +61,7 @@ const MAX_ENDED = 1000;
 /** Time for the last callbacks when the server stops. */
 const CALLBACK_GRACE_MS = 5000;
 
-/** Sessions that were begun with `POST /v2/live` and whose sockets come and go. */
+/** Sessions that were begun with `POST /v2/live` and whose sockets come and go. They are in the store from their start. */
 export class LiveSessions {
   /** Where the sessions that have ended are. */
   readonly jobs: JobStore;
@@ -121,6 +118,7 @@ export class LiveSessions {
       },
     });
     const live: LiveSession = { id, token: randomBytes(32).toString('base64url'), caller, init, createdAtMs, stream, conversation, callbacks, customMetadata: init.custom_metadata ?? {} };
+    if (keepTranscripts) keepFromStart(session, startedJob(live), { live: this.#options.live, log: this.#options.log });
     this.#byToken.set(live.token, live);
     void stream.over.then(() => {
       this.#forget(live);
@@ -156,6 +154,11 @@ export class LiveSessions {
     return this.of(tenantId).find((live) => live.id === id);
   }
 
+  async annotate(live: LiveSession, customMetadata: LiveSession['customMetadata']): Promise<void> {
+    live.customMetadata = customMetadata;
+    await this.#options.live.annotate(live.id, startedJob(live).request.extra ?? {});
+  }
+
   /** Resolves once every session that has ended, or is ending, is written down, and its callbacks had a last chance. */
   async settled(): Promise<void> {
     await Promise.all([...this.#byToken.values()].map(({ stream }) => stream.ended));
@@ -186,7 +189,7 @@ export class LiveSessions {
   /** Writes the session down as a job. Never rejects: who is connected still gets the words. */
   async #keep(live: LiveSession, recording: Recording | undefined, fault: EarshotError | undefined): Promise<void> {
     try {
-      const job = jobOf(live, recording, fault);
+      const job = finishedJob(live, recording, fault);
       const { utterances } = live.conversation;
       const { session } = live.stream;
       const numbers = { backend: session.backend, languageDetected: job.languageDetected, audioMs: job.audioMs ?? 0, audioBytes: job.audioBytes };
@@ -202,33 +205,4 @@ export class LiveSessions {
       this.#options.log.error({ sessionId: live.stream.session.id, err }, 'a live session could not be kept');
     }
   }
-}
-
-function jobOf(live: LiveSession, recording: Recording | undefined, fault: EarshotError | undefined): JobRecord {
-  const { session } = live.stream;
-  // A session without any audio ended well.
-  const error = fault && fault.code !== 'AUDIO_EMPTY' ? { code: fault.code, message: fault.message } : null;
-  const durationMs = samplesToMs(Math.max(0, ...session.totals().map((lane) => lane.heardSamples)));
-  const { language } = requestOf(live.init);
-  const record: GladiaRecord = { init: live.init, customMetadata: live.customMetadata, result: live.conversation.result(durationMs / 1000), messages: live.conversation.messages };
-  const endedAtMs = Date.now();
-  return {
-    id: live.id,
-    tenantId: live.caller.tenantId,
-    keyId: live.caller.keyId,
-    source: recording ? { kind: 'upload', ...recording } : { kind: 'live', transport: 'websocket' },
-    request: { dialect: 'gladia', ...(language !== undefined && { language }), extra: { ...record } },
-    status: error && live.conversation.utterances.length === 0 ? 'failed' : 'completed',
-    progress: 1,
-    attempts: 1,
-    dueAtMs: live.createdAtMs,
-    createdAtMs: live.createdAtMs,
-    startedAtMs: live.createdAtMs,
-    endedAtMs,
-    backend: session.backend,
-    languageDetected: session.language ?? null,
-    audioMs: durationMs,
-    audioBytes: recording?.bytes ?? session.audioBytes,
-    error,
-  };
 }

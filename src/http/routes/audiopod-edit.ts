@@ -30,7 +30,7 @@ const VERSIONS = audioPodRoute('scaiecho:transcribe', { summary: 'List the versi
 
 /** Edits of transcripts. Version 1 is what was recognized. */
 export function audioPodEditRoutes(app: Routes, services: HttpServices): void {
-  const { transcripts, now } = services;
+  const { jobs, transcripts, now } = services;
 
   app.get(`${AUDIOPOD_BASE}/jobs/:id/edit`, READ, async (request) => {
     const { number, version } = await findTranscript(services, request.caller.tenantId, request.params.id);
@@ -38,12 +38,12 @@ export function audioPodEditRoutes(app: Routes, services: HttpServices): void {
   });
 
   app.put(`${AUDIOPOD_BASE}/jobs/:id/edit`, { ...SAVE, bodyLimit: MAX_EDIT_BYTES }, async (request) => {
-    const { tenantId, keyId } = request.caller;
+    const { tenantId } = request.caller;
     const { jobId, number, version } = await findTranscript(services, tenantId, request.params.id);
     const base = version.transcript;
     const edited = editedTranscript(base, nativeSegments(base, request.body.segments));
     const notes = request.body.edit_notes ?? null;
-    const saved = await transcripts.edit(tenantId, jobId, request.body.version ?? version.version, edited, keyId, now(), notes ?? undefined);
+    const saved = await jobs.edit(request.caller, jobId, request.body.version ?? version.version, edited, notes ?? undefined);
     return { ...audioPodTranscript(edited, number), version: saved, edit_notes: notes, changes_count: changesCount(base, edited), updated_at: new Date(now()).toISOString() };
   });
 

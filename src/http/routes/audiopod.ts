@@ -86,7 +86,7 @@ function recordRoutes(app: Routes, services: HttpServices): void {
 
   app.delete(`${AUDIOPOD_BASE}/jobs/:id`, DELETE, async (request, reply) => {
     const { job } = await findJob(services, request.caller.tenantId, request.params.id);
-    await jobs.delete(job.tenantId, job.id);
+    await jobs.delete(request.caller, job.id);
     return reply.status(204).send();
   });
 }

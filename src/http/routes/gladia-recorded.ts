@@ -39,9 +39,9 @@ export function gladiaRecordedRoutes(app: Routes, services: HttpServices): void 
 
   const remove = gladiaRoute(services, { summary: 'Delete a transcription that has ended', params, response: { 202: noContent, ...FAILURES }, errors: ['SESSION_CONFLICT'] });
   app.delete(`${BASE}/:id`, remove, async (request, reply) => {
-    const { status, tenantId, id } = await found(services, request.caller, request.params.id);
+    const { status, id } = await found(services, request.caller, request.params.id);
     if (status === 'queued' || status === 'running') throw new EarshotError('SESSION_CONFLICT', 'The transcription is still going on.');
-    await services.jobs.delete(tenantId, id);
+    await services.jobs.delete(request.caller, id);
     return reply.status(202).send();
   });
 }

@@ -81,6 +81,33 @@ test('a session that goes on is listed, and cannot be deleted', async () => {
   assert.equal(code, 4403);
 });
 
+test('a session whose server dies is there for the next one, with its metadata and all that was final', async () => {
+  const own = await startServer();
+  const [, { id, url }] = await ask('POST', '/v2/live', { custom_metadata: { first: 1 }, messages_config: { receive_acknowledgments: false } }, own);
+  const path = `/v2/live/${String(id)}`;
+  await ask('PATCH', path, { custom_metadata: { later: true } }, own);
+  const socket = new WebSocket(String(url));
+  const finals: string[] = [];
+  socket.on('message', (data: Buffer) => {
+    const { type, data: told } = JSON.parse(data.toString()) as { type: string; data: { is_final: boolean; utterance: { text: string } } };
+    if (type === 'transcript' && told.is_final) finals.push(told.utterance.text);
+  });
+  await once(socket, 'open');
+  socket.send(bytesOf(joined(loud(1000), quiet(2000), loud(500))));
+  await eventually(() => finals.length === 1);
+  // What the next start does, over the same store.
+  await own.recorder.recover();
+  const [, session] = await ask('GET', path, undefined, own);
+  const { transcription, metadata } = session['result'] as { transcription: { full_transcript: string; utterances: { text: string }[] }; metadata: { audio_duration: number } };
+  assert.deepEqual([session['status'], session['custom_metadata'], transcription.utterances.map(({ text }) => text)], ['done', { later: true }, finals]);
+  assert.ok(metadata.audio_duration > 0.5);
+  assert.deepEqual((((await ask('GET', '/v2/live', undefined, own))[1])['items'] as Json[]).map((item) => item['id']), [id]);
+  assert.equal((await ask('GET', `${path}/file`, undefined, own))[0], 404);
+  socket.send('{"type":"stop_recording"}');
+  await once(socket, 'close');
+  await own.close();
+});
+
 test('the socket’s address is the one that the client reached', async () => {
   const answer = await server.app.inject({
     method: 'POST',

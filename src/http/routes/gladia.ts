@@ -7,7 +7,8 @@ import { EarshotError } from '../../core/errors.ts';
 import type { Principal } from '../../core/principal.ts';
 import type { JobRecord } from '../../core/store/jobs.ts';
 import { FAILURES, GLADIA_TAG, gladiaRoute, jobParams as params } from '../gladia/gladia-route.ts';
-import { endedJob, type GladiaJob, recordOf, runningJob } from '../gladia/job-json.ts';
+import { endedJob, type GladiaJob, runningJob } from '../gladia/job-json.ts';
+import { recordOf } from '../gladia/live-record.ts';
 import { filterOf, keptJobs, listQuery, type ListQuery, listSchema, pageOf } from '../gladia/listing.ts';
 import type { LiveSession } from '../gladia/live-sessions.ts';
 import { wavOf } from '../gladia/wav-file.ts';
@@ -75,7 +76,7 @@ function changingRoutes(app: Routes, services: HttpServices): void {
     if (JSON.stringify(metadata).length > MAX_METADATA_BYTES) throw new EarshotError('MESSAGE_TOO_LARGE', 'The metadata is over 100 kB.');
     const { ended, running } = await found(services, request.caller, request.params.id);
     if (ended) await services.gladia.jobs.annotate(request.caller.tenantId, ended.id, { ...recordOf(ended), customMetadata: metadata });
-    else running.customMetadata = metadata;
+    else await services.gladia.annotate(running, metadata);
     return reply.status(204).send();
   });
 
@@ -83,8 +84,7 @@ function changingRoutes(app: Routes, services: HttpServices): void {
   app.delete('/v2/live/:id', remove, async (request, reply) => {
     const { ended } = await found(services, request.caller, request.params.id);
     if (!ended) throw new EarshotError('SESSION_CONFLICT', 'The session is still going on.');
-    await services.gladia.jobs.delete(request.caller.tenantId, ended.id);
-    if (ended.source.kind === 'upload') await services.blobs.delete(ended.source.blob);
+    await services.jobs.delete(request.caller, ended.id);
     return reply.status(202).send();
   });
 }

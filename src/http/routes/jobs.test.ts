@@ -3,10 +3,12 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, test } from 'node:test';
 import { bytesOf } from '../../../signaling/testing/raw-decoder.ts';
-import { joined, loud, quiet } from '../../core/testing/audio.ts';
+import type { AudioDecoder } from '../../core/audio.ts';
+import { EarshotError } from '../../core/errors.ts';
+import { FedSource, joined, loud, quiet } from '../../core/testing/audio.ts';
 import { eventually } from '../../core/testing/eventually.ts';
 import { isSigned, type SignedHeaders } from '../../jobs/callback-signature.ts';
-import { BASE, startServer, type ErrorAnswer, type TestServer } from '../testing/server.ts';
+import { BASE, KEY, startServer, type ErrorAnswer, type TestServer } from '../testing/server.ts';
 
 interface Job {
   readonly job_id: string;
@@ -85,6 +87,50 @@ test('audio that is none is a failed job, told with HTTP 200', async () => {
   const job = await ended(await queued(submit({}, server, Buffer.from('BAD!'))));
   assert.deepEqual([job.status, job.transcript, job.error?.code], ['failed', null, 'AUDIO_UNSUPPORTED']);
   assert.equal((await call('GET', `transcribe/jobs/${job.job_id}?format=srt`)).error.code, 'SESSION_CONFLICT');
+});
+
+test('what was heard of audio that breaks off is paid for', async () => {
+  const broken: AudioDecoder = async (bytes) => {
+    await Array.fromAsync(bytes);
+    return { lanes: [new FedSource().pcm(joined(loud(1000), quiet(1000))).fail(new EarshotError('AUDIO_MALFORMED', 'Broken.'))] };
+  };
+  const own = await startServer({ decode: broken });
+  const job = await ended(await queued(submit({}, own)), own);
+  assert.deepEqual([job.status, job.error?.code], ['failed', 'AUDIO_MALFORMED']);
+  const { data } = await call<{ usage: object[] }>('GET', 'usage?group_by=transport', undefined, own);
+  assert.deepEqual(data.usage.map((row) => ({ ...row, speech_seconds: 0, silent_seconds: 0, duration_seconds: 0 })), [
+    { transport: 'job', calls: 1, heard_seconds: 2, heard_samples: 32_000, speech_seconds: 0, silent_seconds: 0, audio_bytes: SPEECH.length, duration_seconds: 0 },
+  ]);
+  await own.close();
+});
+
+test('the audit log tells who made, edited, cancelled and deleted which job, through every API', async () => {
+  const own = await startServer();
+  const { job_id: id, segments } = await ended(await queued(submit({}, own)), own);
+  await call('PUT', `transcribe/jobs/${id}/transcript`, { base_version: 1, segments }, own);
+  await call('PUT', `transcribe/jobs/${id}/transcript`, { base_version: 1, segments }, own);
+  const audiopod = async (method: string, path: string, body?: object): Promise<unknown> =>
+    (await fetch(`${own.url}/api/v1/transcription/${path}`, { method, headers: { 'x-api-key': KEY, ...(body && { 'content-type': 'application/json' }) }, ...(body && { body: JSON.stringify(body) }) })).status;
+  const [number] = await own.store.jobs.numbers('default', [id]);
+  assert.equal(await audiopod('PUT', `jobs/${String(number)}/edit`, { segments: [{ start: 0, end: 1, text: 'mine' }] }), 200);
+  assert.equal(await audiopod('DELETE', `jobs/${String(number)}`), 204);
+  own.recognizer.pause();
+  const url = await call<{ job_id: string }>('POST', 'transcribe', { url: `${remoteUrl}/a.wav` }, own);
+  await call('POST', `transcribe/jobs/${url.data.job_id}/cancel`, undefined, own);
+  await call('DELETE', `transcribe/jobs/${url.data.job_id}`, undefined, own);
+  const { data } = await call<{ records: { action: string; subject: string; key_id: string; details: object }[] }>('GET', 'audit', undefined, own);
+  assert.deepEqual(data.records.reverse().map(({ action, subject, details }) => [action, subject, details]), [
+    ['job.create', id, { source: 'upload' }],
+    ['job.edit', id, { version: 2 }],
+    ['job.edit', id, { version: 3 }],
+    ['job.delete', id, {}],
+    ['job.create', url.data.job_id, { source: 'url' }],
+    ['job.cancel', url.data.job_id, {}],
+    ['job.delete', url.data.job_id, {}],
+  ]);
+  assert.ok(data.records.every(({ key_id: by }) => by !== ''));
+  own.recognizer.resume();
+  await own.close();
 });
 
 test('a transcript comes in every format', async () => {

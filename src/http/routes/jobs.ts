@@ -89,18 +89,18 @@ export function jobRoutes(app: Routes, services: HttpServices): void {
   });
 
   app.delete(`${BASE}/:id`, DELETE, async (request, reply) => {
-    await jobs.delete(request.caller.tenantId, request.params.id);
+    await jobs.delete(request.caller, request.params.id);
     return reply.status(204).send();
   });
 
   app.post(`${BASE}/:id/cancel`, CANCEL, async (request) => {
-    return okBody(jobJson(await jobs.cancel(request.caller.tenantId, request.params.id), null), request.id);
+    return okBody(jobJson(await jobs.cancel(request.caller, request.params.id), null), request.id);
   });
 
   transcriptRoutes(app, services);
 }
 
-function transcriptRoutes(app: Routes, { transcripts, jobs, now }: HttpServices): void {
+function transcriptRoutes(app: Routes, { transcripts, jobs }: HttpServices): void {
   const read = async (tenantId: string, id: string, wanted?: number): Promise<{ readonly body: object; readonly transcript: Transcript }> => {
     const found = await transcripts.get(tenantId, id, wanted);
     if (!found) throw new EarshotError('NOT_FOUND', 'No such transcript.');
@@ -117,11 +117,11 @@ function transcriptRoutes(app: Routes, { transcripts, jobs, now }: HttpServices)
   });
 
   app.put(`${BASE}/:id/transcript`, { ...EDIT_TRANSCRIPT, bodyLimit: MAX_EDIT_BYTES }, async (request) => {
-    const { tenantId, keyId } = request.caller;
+    const { tenantId } = request.caller;
     const { id } = request.params;
     const { base_version: baseVersion, segments } = request.body;
     const base = await read(tenantId, id);
-    await transcripts.edit(tenantId, id, baseVersion, editedTranscript(base.transcript, segments), keyId, now());
+    await jobs.edit(request.caller, id, baseVersion, editedTranscript(base.transcript, segments));
     return okBody((await read(tenantId, id)).body, request.id);
   });
 

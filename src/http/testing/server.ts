@@ -38,6 +38,7 @@ import { Outbound } from '../../outbound/outbound.ts';
 import { DataKey } from '../../tenancy/sealing.ts';
 import { createTenancy, type Tenancy } from '../../tenancy/tenancy.ts';
 import { describeJob } from '../describe-job.ts';
+import { recoveredJob } from '../recovered-job.ts';
 import { LiveSessions } from '../gladia/live-sessions.ts';
 import { createHttpServer } from '../server.ts';
 import type { HttpServices } from '../services.ts';
@@ -122,14 +123,15 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
   const webSockets = new WebSocketTransport();
   const logged: string[] = [];
   const log = (level: string) => (_fields: object, message: string) => void logged.push(`${level} ${message}`);
-  const metering = new Metering({ store, clock, log: { error: log('error') } });
   const logs = { info: log('info'), warn: log('warn'), error: log('error') };
+  const metering = new Metering({ store, clock, log: logs });
   const outbound = new Outbound({ allowedNetworks: ['127.0.0.1'] });
   const analyst = new FakeAnalyst();
   const webhooks = new Webhooks({ store, sealer: new DataKey(new Uint8Array(32)).sealer('webhook secrets'), outbound, wire: { body: audioPodEvent, headers: audioPodHeaders }, clock: systemClock, now: Date.now, log: logs });
   const recorder = new SessionRecorder({
     jobs: store.jobs,
     live: store.live,
+    recovered: recoveredJob,
     written: () => {
       webhooks.wake();
     },
@@ -158,7 +160,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
   });
   const stages = new StageHistograms();
   const lanes = new LaneStats();
-  const gladia = new LiveSessions({ openSession, decode, analyst, callbacks: { outbound, secretOf: (tenantId) => webhookSecrets.get(tenantId), clock: systemClock, now: Date.now, timeoutMs: 1000 }, jobs: store.jobs, blobs, keepTranscripts: options.keepTranscripts !== false, keepAudio: true, observe: stages.observe, log: logs });
+  const gladia = new LiveSessions({ openSession, decode, analyst, callbacks: { outbound, secretOf: (tenantId) => webhookSecrets.get(tenantId), clock: systemClock, now: Date.now, timeoutMs: 1000 }, jobs: store.jobs, live: store.live, blobs, keepTranscripts: options.keepTranscripts !== false, keepAudio: true, observe: stages.observe, log: logs });
   const app = await createHttpServer({
     tenancy,
     sessions,

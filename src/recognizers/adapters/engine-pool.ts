@@ -105,6 +105,11 @@ export class EnginePool<In, Out extends { readonly type: string }> {
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
+  /** Tells all that serve now. One that comes up later has not heard it. */
+  broadcast(message: In): void {
+    for (const { process } of this.#slots) process?.send(message);
+  }
+
   /** Resolves once a process can serve; rejects with the reason if one fails to start before. */
   async ready(): Promise<void> {
     if (this.readyProcesses > 0) return;

@@ -352,3 +352,27 @@ test('an engine that does not start is told with its own code, to all who wait',
   await words;
   await assert.rejects(stream.write({ kind: 'pcm', startSample: 0, samples: new Int16Array(FRAME) }), { code: 'MODEL_UNAVAILABLE' });
 });
+
+test('a lane is told to wait while words of a segment are due, or more speech than passes through an engine at a time', async () => {
+  const changes: number[] = [];
+  const pool = Object.assign(new ModelPool(), { waiting: (change: number) => void changes.push(change) });
+  const { stream, write, position } = await rig(pool);
+  await write(5);
+  assert.deepEqual(changes, []);
+  await write(10);
+  assert.deepEqual(changes, [1]);
+  pool.engine.work();
+  assert.deepEqual(changes, [1, -1]);
+  stream.beginSegment(0);
+  const words = stream.endSegment(position());
+  assert.deepEqual(changes, [1, -1, 1]);
+  pool.engine.work();
+  await words;
+  await settle();
+  assert.deepEqual(changes, [1, -1, 1, -1]);
+  stream.beginSegment(position());
+  const given = stream.endSegment(position());
+  await Promise.all([stream.close(), assert.rejects(given)]);
+  await settle();
+  assert.deepEqual(changes, [1, -1, 1, -1, 1, -1]);
+});

@@ -8,6 +8,8 @@ import { closedError, SpeechJournal } from './speech-journal.ts';
 
 /** Samples that an engine process may have unsearched before the lane is paused. */
 const MAX_UNCONSUMED_SAMPLES = 3 * 16_000;
+/** Speech that is on its way through an engine which keeps up. */
+const IN_PASSING_SAMPLES = 0.3 * 16_000;
 /** The same segment may take down this many processes before the stream gives up. */
 const MAX_LOSSES_PER_SEGMENT = 3;
 
@@ -17,6 +19,8 @@ export interface Engines<State> {
   pick(): Promise<EngineProcess<ToEngine<State>, FromEngine<State>> | undefined>;
   /** A segment was searched. Default: nobody listens. */
   searched?(cost: { readonly searchMs: number; readonly speechMs: number }): void;
+  /** A lane begins (1) or ceases (-1) to wait for its engine: for the words of a segment that has ended, or for more than a moment of speech to be searched. Default: nobody listens. */
+  waiting?(change: 1 | -1): void;
 }
 
 /**
@@ -33,6 +37,9 @@ export class ReplayingStream<State> implements RecognizerStream {
   #state: State | undefined;
   #unconsumedSamples = 0;
   #lossesOfSegment = 0;
+  /** Segments that have ended and are not settled. */
+  #awaitedSegments = 0;
+  #isWaiting = false;
   /** The present engine process has answered. */
   #opened = false;
   /** A segment was open when the engine was lost, and no other process has answered since. */
@@ -56,6 +63,7 @@ export class ReplayingStream<State> implements RecognizerStream {
     this.#journal.write(frame);
     this.#unconsumedSamples += frame.samples.length;
     this.#sendUnread();
+    this.#tellWaiting();
     while (this.#isFull()) {
       await new Promise<void>((resolve) => this.#wakeWriters.push(resolve));
       // What was lost on the way may only be known now.
@@ -81,7 +89,14 @@ export class ReplayingStream<State> implements RecognizerStream {
     if (this.#failure) return Promise.reject(this.#failure);
     if (this.#closed) return Promise.reject(closedError());
     const words = this.#journal.end(endSample);
+    this.#awaitedSegments += 1;
+    const settled = (): void => {
+      this.#awaitedSegments -= 1;
+      this.#tellWaiting();
+    };
+    words.then(settled, settled);
     this.#sendUnread();
+    this.#tellWaiting();
     return words;
   }
 
@@ -93,6 +108,7 @@ export class ReplayingStream<State> implements RecognizerStream {
     this.#engine = undefined;
     this.#journal.abandon(closedError());
     this.#wake();
+    this.#tellWaiting();
     return Promise.resolve();
   }
 
@@ -164,6 +180,7 @@ export class ReplayingStream<State> implements RecognizerStream {
         // A segment that begins in the past is searched over samples that were counted before.
         this.#unconsumedSamples = Math.max(0, this.#unconsumedSamples - message.samples);
         if (this.#unconsumedSamples <= MAX_UNCONSUMED_SAMPLES) this.#wake();
+        this.#tellWaiting();
         return;
       case 'interim':
         if (message.segment === this.#journal.oldest) this.#sink.interim(message.words);
@@ -195,6 +212,15 @@ export class ReplayingStream<State> implements RecognizerStream {
     this.#failure = failure;
     this.#journal.abandon(failure);
     this.#wake();
+    this.#tellWaiting();
+  }
+
+  #tellWaiting(): void {
+    const isOver = this.#closed || this.#failure !== undefined;
+    const waits = !isOver && (this.#awaitedSegments > 0 || this.#unconsumedSamples > IN_PASSING_SAMPLES);
+    if (waits === this.#isWaiting) return;
+    this.#isWaiting = waits;
+    this.#engines.waiting?.(waits ? 1 : -1);
   }
 
   #wake(): void {

@@ -24,6 +24,14 @@ function receive(message: ToEngine): void {
     lanes.set(message.stream, new LaneSearch(message.stream, model, pool, turns, message.state, send));
     return;
   }
+  if (message.type === 'hold') {
+    turns.hold();
+    return;
+  }
+  if (message.type === 'release') {
+    turns.release();
+    return;
+  }
   const lane = lanes.get(message.stream);
   if (!lane) return;
   switch (message.type) {

@@ -236,7 +236,7 @@ export class LaneSearch {
 
   async #advance(work: Work, limitFrame: number): Promise<void> {
     const { segment, search } = work;
-    const frames = await search.advance(limitFrame, () => this.#closed);
+    const frames = await search.advance(limitFrame, () => this.#closed || this.#turns.held);
     this.#tellConsumed(segment, frames * SAMPLES_PER_FRAME);
     if (!this.#closed && !segment.isEnded && search.frame >= work.shownFrame) this.#showInterim(work);
   }

@@ -13,5 +13,6 @@ export interface LaneState extends CepstralState {
 }
 
 export type { Word as SettledWord } from '../../core/transcript.ts';
-export type ToEngine = lanes.ToEngine<LaneState>;
+/** `hold`: others need the cores; search as little as may be until `release`. */
+export type ToEngine = lanes.ToEngine<LaneState> | { readonly type: 'hold' } | { readonly type: 'release' };
 export type FromEngine = lanes.FromEngine<LaneState>;

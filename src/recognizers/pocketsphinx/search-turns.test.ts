@@ -21,3 +21,22 @@ test('a turn that fails is told to who took it, and the next one is taken', asyn
   await assert.rejects(failing, /no such frame/);
   assert.equal(await next, 'words');
 });
+
+test('held turns begin when they are released, in their order', async () => {
+  const turns = new SearchTurns();
+  const log: string[] = [];
+  turns.hold();
+  turns.hold();
+  const taken = Promise.all(['one', 'two'].map((name) => turns.take(() => Promise.resolve(log.push(name)))));
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual([turns.held, log], [true, []]);
+  turns.release();
+  await taken;
+  assert.deepEqual([turns.held, log], [false, ['one', 'two']]);
+});
+
+test('who is held for long gets on all the same, a turn at a time', async () => {
+  const turns = new SearchTurns(1);
+  turns.hold();
+  assert.deepEqual([await turns.take(() => Promise.resolve('one')), await turns.take(() => Promise.resolve('two'))], ['one', 'two']);
+});

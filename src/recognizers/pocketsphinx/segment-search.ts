@@ -58,10 +58,11 @@ export class SegmentSearch {
     return limitFrame - this.#frame >= BLOCK_FRAMES;
   }
 
-  /** One turn: the whole blocks before `limitFrame`, up to a second of them; answers how many frames. */
-  async advance(limitFrame: number, isCancelled: () => boolean): Promise<number> {
+  /** One turn: the whole blocks before `limitFrame` that wait, at least one, up to a second of them, or until it is cut; answers how many frames. */
+  async advance(limitFrame: number, isCut: () => boolean): Promise<number> {
     const from = this.#frame;
-    while (this.waitsFor(limitFrame) && this.#frame - from < MAX_TURN_FRAMES && !isCancelled()) await this.#feed(this.#frame + BLOCK_FRAMES);
+    do await this.#feed(this.#frame + BLOCK_FRAMES);
+    while (this.waitsFor(limitFrame) && this.#frame - from < MAX_TURN_FRAMES && !isCut());
     return this.#frame - from;
   }
 

@@ -1,13 +1,10 @@
 import type { Config } from '../../config/config.ts';
-import type { Backend, RecognizerOffer } from '../../core/backend.ts';
+import { RELAY_SECRET_PREFIX, type Backend, type RecognizerOffer } from '../../core/backend.ts';
 import { systemClock } from '../../core/clock.ts';
 import type { RecognizerPriority } from '../../core/recognizer.ts';
 import type { BackendContext } from '../backend-context.ts';
 import { createRelay } from './index.ts';
 import type { RelayKind } from './settings.ts';
-
-/** The tenant's secret that holds its own key for a relay. */
-const relaySecretName = (relayId: string): string => `relay-${relayId}`;
 
 const STREAMING = { live: 80, batch: 60 } as const;
 /** Whole chunks at a time: late for captions, and with the context that such models are best with. */
@@ -29,7 +26,7 @@ export function createRelayBackends(context: BackendContext): readonly Backend[]
 
 function createRelayBackend({ key, requiresKey, ...settings }: Config['relays'][number], { tenantSecret }: BackendContext): Backend {
   /** The tenant's own key comes before the server's. */
-  const credentialOf = async (tenantId: string): Promise<string | undefined> => (await tenantSecret?.(tenantId, relaySecretName(settings.id))) ?? key;
+  const credentialOf = async (tenantId: string): Promise<string | undefined> => (await tenantSecret?.(tenantId, RELAY_SECRET_PREFIX + settings.id)) ?? key;
   const recognizer = createRelay({ ...settings, chunkSeconds: settings.chunkSeconds ?? CHUNK_SECONDS[settings.kind] }, { clock: systemClock, credentialOf });
   const offer: RecognizerOffer = { model: settings.model ?? settings.id, recognizer, rank: RANKS[settings.kind] };
   return {

@@ -91,10 +91,11 @@ export function jobStore(database: Database): JobStore {
         endReservation(database, id);
       });
     },
-    async fail(id, owner, error, atMs, callback) {
+    async fail(id, owner, error, atMs, callback, usage) {
       const sql = `UPDATE jobs SET status = 'failed', endedAtMs = :atMs, error = :error, ${ENDED} WHERE ${HELD}`;
       return change(sql, { id, owner, atMs, error: JSON.stringify({ code: error.code, message: error.message }) }, () => {
         endReservation(database, id);
+        if (usage) recordUsage(database, usage);
         owe(database, callback);
       });
     },

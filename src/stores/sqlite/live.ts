@@ -21,6 +21,11 @@ export function liveStore(database: Database): LiveStore {
         database.run('INSERT INTO liveUtterances (sessionId, utterance) SELECT id, :utterance FROM liveSessions WHERE id = :jobId', { jobId, utterance: JSON.stringify(utterance) });
       });
     },
+    async annotate(jobId, extra) {
+      database.hastily(() => {
+        database.run("UPDATE liveSessions SET job = json_set(job, '$.request.extra', json(:extra)) WHERE id = :jobId", { jobId, extra: JSON.stringify(extra) });
+      });
+    },
     async orphans(limit) {
       const rows = database.all<LiveRow>('SELECT id, job, model FROM liveSessions ORDER BY openedAtMs, id LIMIT :limit', { limit });
       return rows.map(({ id, job, model }) => {

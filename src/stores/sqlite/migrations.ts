@@ -153,4 +153,8 @@ export const MIGRATIONS: readonly string[] = [
     DELETE FROM liveSessions WHERE id = new.id;
   END;
   `,
+  `
+  -- What calls that go on have heard so far, so that it is accounted for when their server dies.
+  CREATE TABLE usageNotes (id TEXT PRIMARY KEY, usage TEXT NOT NULL, reservationId TEXT) STRICT;
+  `,
 ];

@@ -11,6 +11,25 @@ const GROUPS: Readonly<Record<UsageQuery['groupBy'][number], string>> = {
 
 export function usageStore(database: Database): UsageStore {
   return {
+    async note(usage, reservationId) {
+      database.hastily(() => {
+        database.run('INSERT INTO usageNotes VALUES (:id, :usage, :reservationId) ON CONFLICT DO UPDATE SET usage = excluded.usage', {
+          id: usage.id,
+          usage: JSON.stringify(usage),
+          reservationId: reservationId ?? null,
+        });
+      });
+    },
+    async recordNoted() {
+      return database.transaction(() => {
+        const notes = database.all<{ readonly usage: string; readonly reservationId: string | null }>('SELECT usage, reservationId FROM usageNotes');
+        for (const { usage, reservationId } of notes) {
+          if (reservationId !== null) endReservation(database, reservationId);
+          recordUsage(database, JSON.parse(usage) as UsageRecord);
+        }
+        return notes.length;
+      });
+    },
     async record(usage, reservationId) {
       database.transaction(() => {
         if (reservationId !== undefined) endReservation(database, reservationId);
@@ -57,6 +76,7 @@ export function usageStore(database: Database): UsageStore {
 /** Inside a transaction: the record, the sums that budgets are checked against, and the end of the reservation. */
 export function recordUsage(database: Database, usage: UsageRecord): void {
   endReservation(database, usage.id);
+  database.run('DELETE FROM usageNotes WHERE id = :id', { id: usage.id });
   if (database.get('SELECT 1 FROM usage WHERE id = :id', { id: usage.id })) return;
   const { id, tenantId, keyId, transport, backend, jobId, atMs, durationMs, audioBytes, heardSamples, speechSamples } = usage;
   database.insert('usage', { id, tenantId, keyId, transport, backend, jobId, atMs, durationMs, audioBytes, heardSamples, speechSamples });

@@ -44,6 +44,8 @@ for (let index = 0; ; index += 1) {
   }
   const session = `ses_${run}_${String(index)}`;
   await store.usage.reserve({ id: session, limits: [{ owner: 'tenant', id: 't1', period: '2026-11', limitSamples: 1e12 }], samples: 5000, nowMs: NOW_MS, untilMs: NOW_MS + LEASE_MS });
+  await store.usage.note(usage(session, { heardSamples: 1 }), session);
+  say('noted', session);
   await store.usage.record(usage(session));
   say('used', session);
   await store.audit.append({ tenantId: 't1', keyId: 'key_1', atMs: NOW_MS, action: 'test', subject: session, details: {} });

@@ -24,6 +24,16 @@ export const liveChecks: readonly StoreCheck[] = [
     },
   },
   {
+    name: 'what a dialect keeps of a session can be changed while it is spoken',
+    run: async ({ live: sessions }) => {
+      await sessions.open(live('a'), 'm');
+      await sessions.annotate('a', { metadata: { one: 1 } });
+      await sessions.annotate('nobody', {});
+      const [orphan] = await sessions.orphans(10);
+      assert.deepEqual(orphan?.job, { ...live('a'), request: { ...live('a').request, extra: { metadata: { one: 1 } } } });
+    },
+  },
+  {
     name: 'the job of a session ends what is kept of it while it is spoken, and nothing else',
     run: async ({ live: sessions, jobs }) => {
       for (const id of ['a', 'b']) await sessions.open(live(id), 'm');

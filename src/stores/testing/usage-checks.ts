@@ -95,6 +95,34 @@ export const usageChecks: readonly StoreCheck[] = [
     },
   },
   {
+    name: 'what was noted of calls that nobody ended is recorded after a new start, once',
+    run: async (store, reopen) => {
+      await store.usage.reserve(asked('res', 300, [TENANT]));
+      await store.usage.note(usage('lost', { heardSamples: 50 }), 'res');
+      await store.usage.note(usage('lost', { heardSamples: 120 }), 'res');
+      await store.usage.note(usage('ended', { heardSamples: 7 }));
+      await store.usage.record(usage('ended', { heardSamples: 10 }));
+      const again = (await reopen()).usage;
+      assert.deepEqual(await again.balance(MONTH, NOW_MS), { spentSamples: 10, reservedSamples: 300 });
+      assert.deepEqual([await again.recordNoted(), await again.recordNoted()], [1, 0]);
+      assert.deepEqual(await again.balance(MONTH, NOW_MS), { spentSamples: 130, reservedSamples: 0 });
+      const [sum] = await again.sum('t1', { fromMs: NOW_MS, toMs: NOW_MS + 1, groupBy: [] });
+      assert.deepEqual([sum?.calls, sum?.heardSamples], [2, 130]);
+    },
+  },
+  {
+    name: 'a job that fails leaves what was heard for it',
+    run: async ({ usage: ledger, jobs }) => {
+      await jobs.add(job('job_1'));
+      await jobs.lease('w', NOW_MS * 2, 1000);
+      await ledger.reserve(asked('job_1', 300));
+      assert.equal(await jobs.fail('job_1', 'other', { code: 'INTERNAL', message: '' }, NOW_MS, undefined, usage('job_1', { heardSamples: 99 })), false);
+      assert.equal((await ledger.balance(MONTH, NOW_MS)).spentSamples, 0);
+      await jobs.fail('job_1', 'w', { code: 'INTERNAL', message: '' }, NOW_MS, undefined, usage('job_1', { heardSamples: 99 }));
+      assert.deepEqual(await ledger.balance(MONTH, NOW_MS), { spentSamples: 99, reservedSamples: 0 });
+    },
+  },
+  {
     name: 'what is released is free, but for what its heir takes over',
     run: async ({ usage: ledger, jobs }) => {
       await ledger.reserve(asked('s1', 200, [TENANT, KEY]));
