@@ -21,12 +21,13 @@ export class CepstralMean {
     return this.#frames;
   }
 
+  /** Frames of negative energy (their first value) are digital silence, and say nothing of the microphone. */
   add(cepstra: Float32Array): void {
-    for (let i = 0; i < cepstra.length; i += 1) {
-      const dimension = i % CEPSTRUM_SIZE;
-      this.#sum[dimension] = (this.#sum[dimension]!) + (cepstra[i]!);
+    for (let at = 0; at < cepstra.length; at += CEPSTRUM_SIZE) {
+      if (cepstra[at]! < 0) continue;
+      for (let i = 0; i < CEPSTRUM_SIZE; i += 1) this.#sum[i] = this.#sum[i]! + cepstra[at + i]!;
+      this.#frames += 1;
     }
-    this.#frames += cepstra.length / CEPSTRUM_SIZE;
   }
 
   /** Lets old speech weigh less; called once a segment. */
