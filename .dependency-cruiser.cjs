@@ -128,7 +128,7 @@ module.exports = {
     home('ws', ['ws', '@types/ws'], ['^signaling/transports/', '^src/recognizers/relays/', TEST]),
     home('mediasoup', ['mediasoup'], ['^media/engines/', TEST]),
     home('werift', ['werift'], ['^media/engines/', TEST]),
-    home('koffi', ['koffi'], ['^src/recognizers/', '^media/rtp/']),
+    home('koffi', ['koffi'], ['^src/recognizers/', '^media/rtp/', '^media/srtp/', '^media/engines/datagram-drain\\.ts$']),
     home('fastify', ['fastify', '@fastify'], ['^src/http/', TEST]),
     home('selfsigned', ['selfsigned'], ['^src/http/certificate\\.ts$']),
     home('mcp', ['@modelcontextprotocol'], ['^src/mcp/', TEST]),

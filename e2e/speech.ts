@@ -81,6 +81,12 @@ export async function convert(speech: string, format: SpeechFormat): Promise<str
   );
 }
 
+/** The same speech as a browser sends it: Opus in Ogg, 32 kbit/s, mono, in-band FEC for a network that loses so many percent (0: none). */
+export async function convertForCall(speech: string, lossPercent: number): Promise<string> {
+  const encoder = [...ENCODERS.ogg, '-ac', '1', '-application', 'voip', '-fec', '1', '-packet_loss', String(lossPercent)];
+  return cached(['call', await digestOf(speech), lossPercent], 'ogg', (target) => ffmpeg('-i', speech, '-vn', '-map_metadata', '-1', ...encoder, target));
+}
+
 /** The bare samples: mono, signed 16 bit, little-endian. */
 export async function rawSamples(speech: string, sampleRateHz: number): Promise<Buffer> {
   const file = await cached(['raw', await digestOf(speech), sampleRateHz], 'pcm', (target) =>

@@ -4,36 +4,21 @@
  * list of `{file, language, transcript, channels}`; a transcript per channel is written `[left] ... [right] ...`. Without a folder
  * a few sentences are synthesized. `--json` adds one JSON object as the last line. Exit code 1 if a recording is more than 2 points worse.
  */
-import { readFile } from 'node:fs/promises';
-import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { asChannels, convert, synthesize, withSilence } from '../speech.ts';
 import { TestServer } from '../server.ts';
 import { sumErrors, wordErrors, type WordErrors } from '../wer.ts';
 import { transcribeByBatchTool } from './batch-tool.ts';
+import { readManifest, type Recording } from './recordings.ts';
 import { printTable } from './table.ts';
 import { transcribeByWebSocket } from './stream-client.ts';
 
 const MAX_DIFFERENCE_POINTS = 2;
 
-interface Recording {
-  readonly name: string;
-  readonly file: string;
-  /** Spoken words per channel. */
-  readonly transcripts: readonly string[];
-}
-
 interface Row {
   readonly name: string;
   readonly ours: WordErrors;
   readonly batch: WordErrors;
-}
-
-interface ManifestEntry {
-  readonly file: string;
-  readonly language: string | null;
-  readonly transcript: string | null;
-  readonly channels: number;
 }
 
 async function main(): Promise<number> {
@@ -55,23 +40,6 @@ async function main(): Promise<number> {
     });
   }
   return report(rows, values.json);
-}
-
-async function readManifest(folder: string): Promise<Recording[]> {
-  const entries = JSON.parse(await readFile(path.join(folder, 'manifest.json'), 'utf8')) as ManifestEntry[];
-  const english = entries.filter((entry) => entry.language === 'en');
-  const unscored = english.filter((entry) => (entry.transcript ?? '').trim() === '');
-  for (const { file } of unscored) process.stdout.write(`${file}: no transcript, not scored\n`);
-  return english
-    .filter((entry) => !unscored.includes(entry))
-    .map((entry) => ({ name: entry.file, file: path.join(folder, entry.file), transcripts: channelTranscripts(entry) }));
-}
-
-/** `[left] ... [right] ...` holds one text per channel; a text without marks was spoken on every channel. */
-function channelTranscripts({ transcript, channels }: ManifestEntry): string[] {
-  const text = transcript ?? '';
-  const marked = text.split(/\[[^\]]+\]/).slice(1);
-  return marked.length === channels ? marked : Array.from({ length: channels }, () => text);
 }
 
 async function synthesizeRecordings(): Promise<Recording[]> {

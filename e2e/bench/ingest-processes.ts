@@ -32,6 +32,11 @@ class Conversation<Command, Answer extends Reply> {
     return await answered;
   }
 
+  /** Says what has no answer. */
+  tell(command: Command): void {
+    this.#child.send(command as object);
+  }
+
   reply<K extends Answer['kind']>(kind: K, id?: number): Promise<Extract<Answer, { kind: K }>> {
     const { promise, resolve, reject } = Promise.withResolvers<Extract<Answer, { kind: K }>>();
     const matches = (reply: Answer): boolean => reply.kind === kind && (id === undefined || ('id' in reply && reply.id === id));

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { randomNumbers } from '../random.ts';
 import { synthesize, type Voice } from '../speech.ts';
 
 export const SAMPLES_PER_MS = 16;
@@ -25,7 +26,8 @@ interface Sentence {
   readonly samples: Int16Array;
 }
 
-const TEXTS = [
+/** Sentences of ordinary words. */
+export const TEXTS = [
   'the weather is fine today and we are going to walk along the river',
   'please open the window because the room is getting very warm',
   'she told me that the train will arrive at seven in the morning',
@@ -39,7 +41,7 @@ const TEXTS = [
   'the teacher asked the students to read the first chapter of the book',
   'it takes about an hour to drive from the airport to the hotel',
 ];
-const VOICES: readonly Voice[] = ['slt', 'rms'];
+export const VOICES: readonly Voice[] = ['slt', 'rms'];
 
 const INNER_PAUSE_MS = 400;
 const MIN_PAUSE_MS = 950;
@@ -61,7 +63,7 @@ export async function loadSentences(): Promise<ReadonlyMap<Voice, readonly Sente
 
 /** Always the same talk for the same `seed`; no two seeds say the same at the same time. Utterances are one or two sentences. */
 export function makeTalk(sentences: ReadonlyMap<Voice, readonly Sentence[]>, seed: number, lengthMs: number): Talk {
-  const random = generator(seed);
+  const random = randomNumbers(seed);
   const mine = sentences.get(VOICES[seed % VOICES.length]!) ?? [];
   const samples = new Int16Array(lengthMs * SAMPLES_PER_MS);
   for (let i = 0; i < samples.length; i += 1) samples[i] = Math.round((random() * 2 - 1) * ROOM_NOISE_PEAK);
@@ -102,15 +104,4 @@ function readWav(file: Buffer): Int16Array {
   while (file.toString('latin1', offset, offset + 4) !== 'data') offset += 8 + file.readUInt32LE(offset + 4);
   const bytes = file.subarray(offset + 8, offset + 8 + file.readUInt32LE(offset + 4));
   return Int16Array.from({ length: bytes.length >> 1 }, (_, i) => bytes.readInt16LE(i * 2));
-}
-
-/** Deterministic numbers from 0 to 1 (mulberry32). */
-function generator(seed: number): () => number {
-  let state = (seed + 1) * 0x9e3779b9;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

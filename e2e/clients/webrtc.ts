@@ -1,11 +1,13 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { MediaStreamTrack, RTCPeerConnection, RTCRtpCodecParameters, RtpHeader, RtpPacket, useSdesMid } from 'werift';
 import { within } from '../eventually.ts';
+import type { ImpairedNetwork } from '../impaired-network.ts';
 import type { TestServer } from '../server.ts';
 import { call } from './rest.ts';
 import { StreamClient } from './stream.ts';
 
 const OPUS_PAYLOAD_TYPE = 111;
+const RED_PAYLOAD_TYPE = 63;
 const PACKET_MS = 20;
 const TICKS_PER_MS = 48;
 const TICKS_PER_PACKET = PACKET_MS * TICKS_PER_MS;
@@ -23,29 +25,34 @@ export interface ClientChannel {
   send(text: string): void;
 }
 
+export interface PublisherOptions {
+  /** The only way to the server. Default: the host's own. */
+  readonly network?: ImpairedNetwork;
+  /** Offers redundant audio (RED), each packet with a copy of the one before it. Default false. */
+  readonly red?: boolean;
+  /** Sends again what it is asked for (NACK). Default true, as browsers do. */
+  readonly nack?: boolean;
+}
+
 /** A publisher with one Opus track, as a browser is, from this process. */
 export class WebRtcClient {
   readonly #connection: RTCPeerConnection;
+  readonly #network: ImpairedNetwork | undefined;
   readonly #track = new MediaStreamTrack({ kind: 'audio' });
   #sequenceNumber = 0;
   #timestamp = 0;
 
-  constructor() {
-    const opus = new RTCRtpCodecParameters({
-      mimeType: 'audio/opus',
-      clockRate: 48_000,
-      channels: 2,
-      payloadType: OPUS_PAYLOAD_TYPE,
-      parameters: 'minptime=10;useinbandfec=1',
-    });
+  constructor({ network, red = false, nack = true }: PublisherOptions = {}) {
+    this.#network = network;
     this.#connection = new RTCPeerConnection({
-      codecs: { audio: [opus], video: [] },
+      codecs: { audio: codecs(red), video: [] },
       headerExtensions: { audio: [useSdesMid()], video: [] },
       iceServers: [],
       iceAdditionalHostAddresses: ['127.0.0.1'],
       bundlePolicy: 'max-bundle',
     });
-    this.#connection.addTransceiver(this.#track, { direction: 'sendonly' });
+    const { sender } = this.#connection.addTransceiver(this.#track, { direction: 'sendonly' });
+    if (!nack) sender.handleRtcpPacket = () => undefined;
   }
 
   /** The offer with all candidates in it. */
@@ -53,7 +60,8 @@ export class WebRtcClient {
     // werift would ask a public STUN server when none is configured.
     for (const { iceTransport } of this.#connection.dtlsTransports) delete iceTransport.connection.stunServer;
     await this.#connection.setLocalDescription(await this.#connection.createOffer());
-    return this.#connection.localDescription?.sdp ?? '';
+    const sdp = this.#connection.localDescription?.sdp ?? '';
+    return this.#network?.offer(sdp) ?? sdp;
   }
 
   /** Opens a data channel with the next offer; what comes on it is kept. */
@@ -66,7 +74,7 @@ export class WebRtcClient {
 
   /** Takes an answer that came by some other way than {@link connect}. Resolves once media can flow. */
   async accept(sdp: string): Promise<void> {
-    await this.#connection.setRemoteDescription({ type: 'answer', sdp });
+    await this.#applyAnswer(sdp);
     await this.#connected();
   }
 
@@ -82,12 +90,12 @@ export class WebRtcClient {
     const json = { ...fields, sdp: { type: 'offer', sdp: await this.offer() } };
     const { status, data, error } = await call<CreatedSession>(server, 'POST', 'webrtc/sessions', { json });
     if (!data?.answer) throw new Error(`webrtc/sessions answered ${status}: ${JSON.stringify(error)}`);
-    await this.#connection.setRemoteDescription(data.answer);
+    await this.#applyAnswer(data.answer.sdp);
     return data;
   }
 
-  /** Sends Opus packets of 20 ms in real time. */
-  async send(packets: readonly Uint8Array[]): Promise<void> {
+  /** Sends Opus packets of 20 ms in real time. Resolves with the time of the first, by `performance.now()`. */
+  async send(packets: readonly Uint8Array[]): Promise<number> {
     const startMs = performance.now();
     for (const [index, payload] of packets.entries()) {
       await pause(Math.max(0, startMs + index * PACKET_MS - performance.now()));
@@ -101,12 +109,17 @@ export class WebRtcClient {
       this.#sequenceNumber = (this.#sequenceNumber + 1) & 0xffff;
       this.#timestamp = (this.#timestamp + TICKS_PER_PACKET) >>> 0;
     }
+    return startMs;
   }
 
   /** Sends nothing for a while, as with DTX or a muted track: time goes on, packets are not missing. */
   async rest(durationMs: number): Promise<void> {
     await pause(durationMs);
     this.#timestamp = (this.#timestamp + durationMs * TICKS_PER_MS) >>> 0;
+  }
+
+  async #applyAnswer(sdp: string): Promise<void> {
+    await this.#connection.setRemoteDescription({ type: 'answer', sdp: this.#network?.answer(sdp) ?? sdp });
   }
 
   async #connected(): Promise<void> {
@@ -118,6 +131,13 @@ export class WebRtcClient {
   async vanish(): Promise<void> {
     await this.#connection.close();
   }
+}
+
+function codecs(red: boolean): RTCRtpCodecParameters[] {
+  const common = { clockRate: 48_000, channels: 2 };
+  const opus = new RTCRtpCodecParameters({ ...common, mimeType: 'audio/opus', payloadType: OPUS_PAYLOAD_TYPE, parameters: 'minptime=10;useinbandfec=1' });
+  const parameters = `${OPUS_PAYLOAD_TYPE}/${OPUS_PAYLOAD_TYPE}`;
+  return red ? [new RTCRtpCodecParameters({ ...common, mimeType: 'audio/red', payloadType: RED_PAYLOAD_TYPE, parameters }), opus] : [opus];
 }
 
 /** Joins a session's captions. */

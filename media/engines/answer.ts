@@ -43,11 +43,13 @@ function withParameters(block: string, section: OfferedSection, { opus, red, rtx
   const formats = lines.flatMap((line) => {
     const payloadType = /^a=rtpmap:(\d+) opus\//i.exec(line)?.[1];
     if (payloadType === undefined) return [line];
+    // Some senders take the first that is described, others the first on the media line.
+    const before = Number(payloadType) === answered[0] ? redLines(red, answered, nack) : [];
     const fmtp = `a=fmtp:${payloadType} minptime=10;useinbandfec=1${section.wantsDtx ? ';usedtx=1' : ''}`;
-    return [line, fmtp, ...(nack ? [`a=rtcp-fb:${payloadType} nack`] : [])];
+    return [...before, line, fmtp, ...(nack ? [`a=rtcp-fb:${payloadType} nack`] : [])];
   });
   const isAnswered = answered.length > 0;
-  const extra = isAnswered ? [...redLines(red, answered, nack), ...rtx.flatMap(rtxLines), ...rtcpLines(section)] : [];
+  const extra = isAnswered ? [...rtx.flatMap(rtxLines), ...rtcpLines(section)] : [];
   const mediaLine = isAnswered ? withFormats(media, red, rtx.map(({ payloadType }) => payloadType)) : media;
   // The block ends with an empty line, which is the last line's end.
   return [mediaLine, ...formats.slice(0, -1), ...extra, ...formats.slice(-1)].join('\r\n');

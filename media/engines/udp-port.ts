@@ -1,6 +1,7 @@
 import { createSocket } from 'node:dgram';
-import type { RemoteInfo, Socket } from 'node:dgram';
+import type { Socket } from 'node:dgram';
 import { once } from 'node:events';
+import { datagramDrain, ipv4Number, ipv4Text } from './datagram-drain.ts';
 import { datagramKind, readStunEnvelope } from './stun.ts';
 import type { StunEnvelope } from './stun.ts';
 
@@ -37,6 +38,8 @@ export interface StrangeDatagrams {
 
 interface Holder {
   readonly address: string;
+  /** The same as a number; undefined of IPv6. */
+  readonly ipv4: number | undefined;
   readonly user: PortUser;
 }
 
@@ -70,8 +73,14 @@ export class UdpPort {
     this.#ipv6 = ipv6;
     this.port = ipv4.address().port;
     this.hasIpv6 = ipv6 !== undefined;
+    const drain = datagramDrain(ipv4);
+    const take = (data: Buffer, address: number, port: number): void => this.#receiveIpv4(data, address, port);
+    ipv4.on('message', (data, from) => {
+      this.#receive(data, from);
+      drain?.(take);
+    });
+    ipv6?.on('message', (data, from) => this.#receive(data, from));
     for (const socket of ipv6 ? [ipv4, ipv6] : [ipv4]) {
-      socket.on('message', (data, from) => this.#receive(data, from));
       socket.on('error', (cause) => warn('The UDP port reports an error.', cause));
     }
   }
@@ -126,7 +135,7 @@ export class UdpPort {
   /** DTLS and media from the address are the user's; whoever held it before loses it. */
   hold({ address, port }: RemoteAddress, user: PortUser): void {
     const others = (this.#holders.get(port) ?? []).filter((holder) => holder.address !== address);
-    this.#holders.set(port, [...others, { address, user }]);
+    this.#holders.set(port, [...others, { address, ipv4: ipv4Number(address), user }]);
   }
 
   /** DTLS from the address is shown to the user as long as nobody holds the address: the user may keep it until it does. */
@@ -167,7 +176,19 @@ export class UdpPort {
     );
   }
 
-  #receive(data: Buffer, from: RemoteInfo): void {
+  /** As {@link UdpPort.#receive}, for what most of it is: media. */
+  #receiveIpv4(data: Buffer, ipv4: number, port: number): void {
+    if (datagramKind(data) === 'media') {
+      for (const holder of this.#holders.get(port) ?? NONE) {
+        if (holder.ipv4 !== ipv4) continue;
+        holder.user.media(data);
+        return;
+      }
+    }
+    this.#receive(data, { address: ipv4Text(ipv4), port });
+  }
+
+  #receive(data: Buffer, from: RemoteAddress): void {
     const kind = datagramKind(data);
     if (kind === 'media') {
       const user = this.#holderOf(from);
@@ -199,6 +220,8 @@ export class UdpPort {
     return address.includes('%') ? this.#holderOf(withoutZone({ address, port })) : undefined;
   }
 }
+
+const NONE: readonly Holder[] = [];
 
 const keyOf = ({ address, port }: RemoteAddress): string => `${address} ${port}`;
 

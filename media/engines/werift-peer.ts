@@ -286,8 +286,7 @@ export class WeriftPeer implements Peer {
     const packet = readRtpPacket(data, payload);
     if (!packet) return;
     const extension = midExtensionId === undefined ? undefined : rtpExtension(data, rtpHeaderBytes(data), midExtensionId);
-    const announced = extension && Buffer.from(extension.buffer, extension.byteOffset, extension.length).toString('latin1');
-    const mid = demultiplexer.route(packet.ssrc, packet.payloadType, announced);
+    const mid = demultiplexer.route(packet.ssrc, packet.payloadType, extension && textOf(extension, demultiplexer.midOf(packet.ssrc)));
     if (mid !== undefined) this.#tracks.get(mid)?.push(packet, nowMs);
   }
 
@@ -344,6 +343,12 @@ export class WeriftPeer implements Peer {
       this.#options.warn(`The peer's ${handler} handler threw.`, cause);
     }
   }
+}
+
+/** The bytes as text; `likely`, if it is that, which costs nothing. */
+function textOf(bytes: Uint8Array, likely: string | undefined): string {
+  if (likely?.length === bytes.length && bytes.every((byte, i) => byte === likely.charCodeAt(i))) return likely;
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
 }
 
 /** werift restarts ICE in the description only, and never checks the new pairs once DTLS is connected. */

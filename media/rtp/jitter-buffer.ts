@@ -120,6 +120,11 @@ export class JitterBuffer {
     this.#held.set(extended, { packet, arrivalMs: nowMs, isCopy: true });
   }
 
+  /** Is nothing missing? */
+  get isWhole(): boolean {
+    return this.#held.size === 0;
+  }
+
   /** Extended numbers of the packets that are waited for, oldest first, at most 64; empty while nothing is missing. */
   missing(): number[] {
     const numbers: number[] = [];
@@ -210,8 +215,12 @@ export class JitterBuffer {
     }
     this.#candidate = undefined;
     this.#received += 1;
-    this.#held.set(extended, held);
-    while (this.#takeNext());
+    // Most packets are the next one, and pass by.
+    if (extended === next && this.#held.size === 0) this.#letOut(next, held);
+    else {
+      this.#held.set(extended, held);
+      while (this.#takeNext());
+    }
     return extended;
   }
 
@@ -220,15 +229,20 @@ export class JitterBuffer {
     const held = this.#held.get(next);
     if (!held) return false;
     this.#held.delete(next);
+    this.#letOut(next, held);
+    return true;
+  }
+
+  /** The packet with the number that is next goes out. */
+  #letOut(next: number, held: Held): void {
     this.#next = next + 1;
-    this.#ready.push({ kind: 'packet', ...held, restart: this.#restarted });
+    this.#ready.push({ kind: 'packet', packet: held.packet, arrivalMs: held.arrivalMs, isCopy: held.isCopy, restart: this.#restarted });
     if (held.isCopy) {
       this.#lost += 1;
       this.#copied += 1;
       this.#rememberLost(next);
     }
     this.#restarted = false;
-    return true;
   }
 
   /** The first hole is known since the first packet behind it came. */

@@ -8,8 +8,8 @@ const lengthOf = (item: LaneAudio): number => (item.kind === 'pcm' ? item.sample
 export interface LaneQueueHandlers {
   /** The consumer left the iteration before its end. */
   discarded(): void;
-  /** An item goes to the consumer. */
-  taken(item: LaneAudio): void;
+  /** An item goes to the consumer. `queuedMs`: the time that it was pushed with; of a gap for what overflowed, that of the item behind it. */
+  taken(item: LaneAudio, queuedMs: number): void;
 }
 
 /**
@@ -20,6 +20,8 @@ export interface LaneQueueHandlers {
 export class LaneQueue implements AsyncIterable<LaneAudio> {
   readonly #maxSamples: number;
   readonly #items: LaneAudio[] = [];
+  /** When each of `#items` was pushed. */
+  readonly #queuedMs: number[] = [];
   #head = 0;
   #pcmSamples = 0;
   #overflow: AudioGap | undefined;
@@ -38,9 +40,13 @@ export class LaneQueue implements AsyncIterable<LaneAudio> {
     return this.#droppedSamples;
   }
 
-  push(item: LaneAudio): void {
+  /** `nowMs` is told again when the item is taken. */
+  push(item: LaneAudio, nowMs = 0): void {
     if (this.#ended) return;
-    if (!this.#joinTail(item)) this.#items.push(item);
+    if (!this.#joinTail(item)) {
+      this.#items.push(item);
+      this.#queuedMs.push(nowMs);
+    }
     if (item.kind === 'pcm') this.#pcmSamples += item.samples.length;
     while (this.#pcmSamples > this.#maxSamples || this.#items.length - this.#head > MAX_ITEMS) this.#dropOldest();
     this.#wakeConsumer();
@@ -55,9 +61,10 @@ export class LaneQueue implements AsyncIterable<LaneAudio> {
   async *[Symbol.asyncIterator](): AsyncGenerator<LaneAudio, void, void> {
     try {
       for (;;) {
+        const queuedMs = this.#queuedMs[this.#head] ?? 0;
         const item = this.#take();
         if (item) {
-          this.#handlers.taken(item);
+          this.#handlers.taken(item, queuedMs);
           yield item;
         } else if (this.#ended) return;
         else await new Promise<void>((resolve) => (this.#wake = resolve));
@@ -65,6 +72,7 @@ export class LaneQueue implements AsyncIterable<LaneAudio> {
     } finally {
       this.#ended = true;
       this.#items.length = 0;
+      this.#queuedMs.length = 0;
       this.#head = 0;
       this.#overflow = undefined;
       this.#handlers.discarded();
@@ -104,6 +112,7 @@ export class LaneQueue implements AsyncIterable<LaneAudio> {
     this.#head += 1;
     if (this.#head === this.#items.length || this.#head > 1024) {
       this.#items.splice(0, this.#head);
+      this.#queuedMs.splice(0, this.#head);
       this.#head = 0;
     }
     if (item.kind === 'pcm') this.#pcmSamples -= item.samples.length;

@@ -197,6 +197,7 @@ export class PacketIntake {
     const { roundTripMs } = this.#reception;
     const reorderMs = this.#reordering > REORDERING ? targetMs : 0;
     this.#buffer.targetMs = this.#requests.waitMs(targetMs, this.#target.maxMs, roundTripMs, reorderMs);
+    if (this.#buffer.isWhole && this.#requests.isEmpty) return;
     const wanted = this.#requests.take(this.#buffer.missing(), nowMs, this.#buffer.targetMs, roundTripMs, reorderMs);
     if (wanted.length > 0) this.#sendRtcp(writeNack(ssrc, wanted.map((number) => number & 0xffff)));
     this.#requestDueMs = this.#requests.nextDueMs(roundTripMs, reorderMs);

@@ -38,6 +38,11 @@ export class RetransmissionRequests {
     return this.#sent;
   }
 
+  /** Is no request open? */
+  get isEmpty(): boolean {
+    return this.#requests.size === 0;
+  }
+
   /** How long a missing packet is worth waiting for, all in ms. `targetMs` without the hope of a retransmission. */
   waitMs(targetMs: number, maxMs: number, roundTripMs: number | undefined, reorderMs: number): number {
     const answerMs = this.#answerMs(roundTripMs);

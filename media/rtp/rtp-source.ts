@@ -89,7 +89,6 @@ export class RtpSource implements AudioSource {
   readonly #quiet = new QuietFrames();
   readonly #decoder = new OpusDecoder();
   readonly #queue: LaneQueue;
-  readonly #queuedMs = new WeakMap<LaneAudio, number>();
   #closed = false;
   #timer: { readonly dueMs: number; readonly cancel: () => void } | undefined;
   /** When the last packet was put out, by its arrival; undefined before the first. */
@@ -123,7 +122,9 @@ export class RtpSource implements AudioSource {
     this.#muteAfterMs = options.muteAfterMs ?? 300;
     this.#queue = new LaneQueue(msToSamples(options.maxQueueMs ?? 10_000), {
       discarded: () => this.#stop(),
-      taken: (item) => this.#onTaken(item),
+      taken: (item, queuedMs) => {
+        if (item.kind === 'pcm') this.#observe('queue', this.#clock.nowMs() - queuedMs);
+      },
     });
   }
 
@@ -207,11 +208,6 @@ export class RtpSource implements AudioSource {
   #noteRoundTrip(nowMs: number): void {
     const { roundTripMs } = this.#intake;
     if (roundTripMs !== undefined) this.#laneClock.onRoundTrip(roundTripMs, nowMs);
-  }
-
-  #onTaken(item: LaneAudio): void {
-    const queuedMs = this.#queuedMs.get(item);
-    if (queuedMs !== undefined) this.#observe('queue', this.#clock.nowMs() - queuedMs);
   }
 
   #stop(): void {
@@ -352,8 +348,7 @@ export class RtpSource implements AudioSource {
 
   #putPcm(samples: Int16Array): void {
     const frame: LaneAudio = { kind: 'pcm', startSample: this.#timeline.positionSamples, samples };
-    this.#queuedMs.set(frame, this.#clock.nowMs());
-    this.#queue.push(frame);
+    this.#queue.push(frame, this.#clock.nowMs());
     this.#timeline.advance(samples.length);
   }
 

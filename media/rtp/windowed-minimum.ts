@@ -24,7 +24,9 @@ export class WindowedMinimum {
 
   /** Undefined before the first value. After a silence longer than the window the last known value holds. */
   get value(): number | undefined {
-    return this.#parts.length === 0 ? undefined : Math.min(...this.#parts.map(({ least }) => least));
+    let least: number | undefined;
+    for (const part of this.#parts) if (least === undefined || part.least < least) least = part.least;
+    return least;
   }
 
   /** Forgets all that was added. */

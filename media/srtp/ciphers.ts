@@ -1,5 +1,7 @@
 import { createCipheriv, createDecipheriv } from 'node:crypto';
 import type { Cipheriv, KeyObject } from 'node:crypto';
+import { bindFastGcm } from './fast-gcm.ts';
+import type { OpenGcm } from './fast-gcm.ts';
 
 const BLOCK_BYTES = 16;
 /** Longer packets do not fit into a datagram of a usual network, and get a schedule of their own. */
@@ -57,21 +59,30 @@ export class CounterMode {
   }
 }
 
+/** One for all keys; `null` where there is none. */
+let fastOpen: OpenGcm | null | undefined;
+
 /** AES-GCM with tags of 128 bits, as SRTP has it (RFC 7714). */
 export class Gcm {
   readonly #key: KeyObject;
+  readonly #keyBytes: Buffer;
   readonly #salt: Uint8Array;
   readonly #vector = Buffer.alloc(12);
 
   /** `salt` has 12 bytes. */
   constructor(key: KeyObject, salt: Uint8Array) {
     this.#key = key;
+    this.#keyBytes = key.export();
     this.#salt = salt;
   }
 
   /** The text; undefined if it or what is associated with it is not authentic. */
   open(associated: Uint8Array, text: Uint8Array, tag: Uint8Array, ssrc: number, high: number, low: number): Buffer | undefined {
-    const cipher = createDecipheriv('aes-128-gcm', this.#key, this.#vectorOf(ssrc, high, low), { authTagLength: TAG_BYTES });
+    const vector = this.#vectorOf(ssrc, high, low);
+    if (tag.length !== TAG_BYTES) return undefined;
+    fastOpen ??= bindFastGcm() ?? null;
+    if (fastOpen) return fastOpen(this.#keyBytes, vector, associated, text, tag);
+    const cipher = createDecipheriv('aes-128-gcm', this.#key, vector, { authTagLength: TAG_BYTES });
     cipher.setAAD(associated);
     cipher.setAuthTag(tag);
     const opened = cipher.update(text);

@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import test from 'node:test';
+import { datagramDrain, ipv4Number, ipv4Text } from './datagram-drain.ts';
+
+test('all that waits is taken, whole, in order, with where it came from; what is too long is passed over', async (context) => {
+  const socket = createSocket('udp4').bind(0, '127.0.0.1');
+  const sender = createSocket('udp4').bind(0, '127.0.0.1');
+  context.after(() => [socket, sender].map((each) => each.close()));
+  await Promise.all([once(socket, 'listening'), once(sender, 'listening')]);
+  const drain = datagramDrain(socket);
+  if (!drain) {
+    context.skip('NOT TESTED: this system has no recvmmsg, or this Node keeps its sockets elsewhere');
+    return;
+  }
+  // By hand as well as by Node: whoever comes first has it.
+  const taken: string[] = [];
+  const note = (data: Buffer, ipv4: number, port: number): void => {
+    taken.push(`${data.length === 3000 ? 'long' : data.toString('latin1')} ${ipv4Text(ipv4)} ${port}`);
+  };
+  socket.on('message', (data, { address, port }) => {
+    note(data, ipv4Number(address) ?? 0, port);
+    drain(note);
+  });
+  const sent = Array.from({ length: 100 }, (_, i) => `datagram ${i} ${'x'.repeat(i * 7)}`);
+  for (const text of ['', ...sent]) sender.send(text, socket.address().port, '127.0.0.1');
+  sender.send(Buffer.alloc(3000), socket.address().port, '127.0.0.1');
+  sender.send('last', socket.address().port, '127.0.0.1');
+  while (!taken.at(-1)?.startsWith('last')) await once(socket, 'message');
+  const { port } = sender.address();
+  assert.deepEqual(taken.filter((text) => !text.startsWith('long')), ['', ...sent, 'last'].map((text) => `${text} 127.0.0.1 ${port}`));
+});
+
+test('addresses are numbers and back', () => {
+  for (const address of ['0.0.0.0', '127.0.0.1', '192.168.1.254', '255.255.255.255']) assert.equal(ipv4Text(ipv4Number(address) ?? -1), address);
+  for (const address of ['::1', 'fe80::1%eth0', '1.2.3', '1.2.3.256', 'a.b.c.d', '']) assert.equal(ipv4Number(address), undefined);
+});

@@ -1,0 +1,101 @@
+import type { Socket } from 'node:dgram';
+import { endianness } from 'node:os';
+import koffi from 'koffi';
+
+/** Datagrams taken in one call. */
+const BATCH = 32;
+/** Longer datagrams are no media, and are passed over: those of a usual network have 1500. */
+const MAX_BYTES = 2048;
+const ADDRESS_BYTES = 16;
+/** `struct mmsghdr` and `struct iovec` of 64-bit Linux. */
+const HEADER_BYTES = 64;
+const VECTOR_BYTES = 16;
+const HEADER_WORDS = HEADER_BYTES / 4;
+const [NAME_BYTES_AT, FLAGS_AT, LENGTH_AT] = [2, 12, 14];
+
+const MSG_TRUNC = 0x20;
+const MSG_DONTWAIT = 0x40;
+
+/** Its data belongs to who takes it. */
+export type TakeDatagram = (data: Buffer, ipv4: number, port: number) => void;
+
+type Receive = (fd: number, headers: bigint, count: number, flags: number, timeout: null) => number;
+
+/**
+ * Takes what else has come when a UDP socket of Node's has told of one datagram: all in one system call, where Node needs one for each and makes a new
+ * 64 KiB buffer, an object and two strings besides. IPv4. Undefined where there is no `recvmmsg`, or Node keeps its sockets elsewhere: Node then
+ * tells of all.
+ */
+export function datagramDrain(socket: Socket): ((take: TakeDatagram) => void) | undefined {
+  const fd = fdOf(socket);
+  const { receive, memory } = (shared ??= bind()) ?? {};
+  if (fd === undefined || !receive || !memory) return undefined;
+  return (take) => {
+    const count = receive(fd, memory.address, BATCH, MSG_DONTWAIT, null);
+    for (let i = 0; i < count; i += 1) {
+      const at = i * HEADER_WORDS;
+      memory.words[at + NAME_BYTES_AT] = ADDRESS_BYTES;
+      if (((memory.words[at + FLAGS_AT] ?? 0) & MSG_TRUNC) !== 0) continue;
+      const bytes = memory.words[at + LENGTH_AT] ?? 0;
+      const data = Buffer.allocUnsafe(bytes);
+      memory.bytes.copy(data, 0, dataAt(i), dataAt(i) + bytes);
+      take(data, memory.bytes.readUInt32BE(nameAt(i) + 4), memory.bytes.readUInt16BE(nameAt(i) + 2));
+    }
+  };
+}
+
+/** `a.b.c.d` as the number that {@link TakeDatagram} is given; undefined if it is another kind of address. */
+export function ipv4Number(address: string): number | undefined {
+  const parts = address.split('.').map(Number);
+  return parts.length === 4 && parts.every((part) => part >= 0 && part < 256) ? Buffer.from(parts).readUInt32BE() : undefined;
+}
+
+export const ipv4Text = (ipv4: number): string => [ipv4 >>> 24, (ipv4 >>> 16) & 255, (ipv4 >>> 8) & 255, ipv4 & 255].join('.');
+
+const vectorAt = (i: number): number => BATCH * HEADER_BYTES + i * VECTOR_BYTES;
+const nameAt = (i: number): number => vectorAt(BATCH) + i * ADDRESS_BYTES;
+const dataAt = (i: number): number => nameAt(BATCH) + i * MAX_BYTES;
+
+interface Memory {
+  readonly address: bigint;
+  readonly bytes: Buffer;
+  readonly words: Uint32Array;
+}
+
+/** One for all sockets: what a call brings is copied out before the next. `null`: there is none on this system. */
+let shared: { readonly receive: Receive; readonly memory: Memory } | null | undefined;
+
+function bind(): typeof shared {
+  const isKnown = process.platform === 'linux' && ['x64', 'arm64'].includes(process.arch) && endianness() === 'LE';
+  if (!isKnown) return null;
+  try {
+    const receive = koffi.load('libc.so.6').func('int recvmmsg(int fd, void *headers, unsigned int count, int flags, void *timeout)') as Receive;
+    return { receive, memory: allocate() };
+  } catch {
+    return null;
+  }
+}
+
+function allocate(): Memory {
+  const pointer: unknown = koffi.alloc('uint8_t', dataAt(BATCH));
+  const address = koffi.address(pointer);
+  const block = koffi.view(pointer, dataAt(BATCH));
+  const bytes = Buffer.from(block).fill(0);
+  for (let i = 0; i < BATCH; i += 1) {
+    const header = i * HEADER_BYTES;
+    bytes.writeBigUInt64LE(address + BigInt(nameAt(i)), header);
+    bytes.writeUInt32LE(ADDRESS_BYTES, header + 4 * NAME_BYTES_AT);
+    bytes.writeBigUInt64LE(address + BigInt(vectorAt(i)), header + 16);
+    bytes.writeBigUInt64LE(1n, header + 24);
+    bytes.writeBigUInt64LE(address + BigInt(dataAt(i)), vectorAt(i));
+    bytes.writeBigUInt64LE(BigInt(MAX_BYTES), vectorAt(i) + 8);
+  }
+  return { address, bytes, words: new Uint32Array(block, 0, BATCH * HEADER_WORDS) };
+}
+
+/** Node keeps it behind a symbol. */
+function fdOf(socket: Socket): number | undefined {
+  const state = Object.getOwnPropertySymbols(socket).find(({ description }) => description === 'state symbol');
+  const fd = state && (socket as unknown as Record<symbol, { handle?: { fd?: unknown } } | undefined>)[state]?.handle?.fd;
+  return typeof fd === 'number' && fd >= 0 ? fd : undefined;
+}
