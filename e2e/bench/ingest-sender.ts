@@ -31,7 +31,10 @@ const clients = new Map<number, RTCPeerConnection>();
 const streams: Stream[] = [];
 const sockets: Socket[] = [];
 const sound = opusPackets(SOUND_PACKETS);
+/** What the encryption of a packet takes at most. */
+const ENCRYPTION_MS = 0.15;
 let sent = 0;
+let firstMs = 0;
 
 function reply(message: SenderReply): void {
   process.send?.(message);
@@ -125,17 +128,23 @@ function socketAddress(address: string, port: number): Uint8Array {
   return bytes;
 }
 
-/** Sends that much of every stream, spread evenly over each 20 ms. */
+/** Sends that much of every stream, spread evenly over each 20 ms. Nothing was said since the last time, but time went on. */
 async function play(seconds: number): Promise<number> {
   const perStream = Math.round((seconds * 1000) / PACKET_MS);
-  const packets = streams.map((stream) => Array.from({ length: perStream }, (_, i) => packetOf(stream, sent + i)));
+  const beginMs = performance.now();
+  // What is encrypted beforehand takes a while; it is over by then.
+  const startMs = beginMs + perStream * streams.length * ENCRYPTION_MS;
+  if (firstMs === 0) firstMs = startMs;
+  const place = Math.round((startMs - firstMs) / PACKET_MS);
+  const packets = streams.map((stream) => Array.from({ length: perStream }, (_, i) => packetOf(stream, sent + i, place + i)));
   sent += perStream;
+  await sleep(Math.max(0, startMs - performance.now()));
   const total = perStream * streams.length;
   const stepMs = PACKET_MS / streams.length;
-  const startMs = performance.now();
+  const lateMs = Math.max(startMs, performance.now());
   let next = 0;
   while (next < total) {
-    const nowMs = performance.now() - startMs;
+    const nowMs = performance.now() - lateMs;
     for (; next < total && next * stepMs <= nowMs; next += 1) {
       const stream = streams[next % streams.length];
       const packet = packets[next % streams.length]?.[Math.floor(next / streams.length)];
@@ -146,7 +155,8 @@ async function play(seconds: number): Promise<number> {
   return total;
 }
 
-function packetOf({ encrypt, ssrc }: Stream, number: number): Buffer {
-  const header = new RtpHeader({ payloadType: PAYLOAD_TYPE, sequenceNumber: number & 0xffff, timestamp: number * TICKS_PER_PACKET, ssrc, marker: number === 0 });
+/** `place`: of its 20 ms in the stream's time. */
+function packetOf({ encrypt, ssrc }: Stream, number: number, place: number): Buffer {
+  const header = new RtpHeader({ payloadType: PAYLOAD_TYPE, sequenceNumber: number & 0xffff, timestamp: (place * TICKS_PER_PACKET) >>> 0, ssrc, marker: number === 0 });
   return encrypt(sound[number % sound.length] ?? Buffer.alloc(0), header);
 }
