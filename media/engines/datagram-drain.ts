@@ -76,11 +76,10 @@ function bind(): typeof shared {
   }
 }
 
+/** An ordinary buffer, of a size that lies outside of V8's heap and stays where it is; it goes with its thread. */
 function allocate(): Memory {
-  const pointer: unknown = koffi.alloc('uint8_t', dataAt(BATCH));
-  const address = koffi.address(pointer);
-  const block = koffi.view(pointer, dataAt(BATCH));
-  const bytes = Buffer.from(block).fill(0);
+  const bytes = Buffer.alloc(dataAt(BATCH));
+  const address = koffi.address(bytes);
   for (let i = 0; i < BATCH; i += 1) {
     const header = i * HEADER_BYTES;
     bytes.writeBigUInt64LE(address + BigInt(nameAt(i)), header);
@@ -90,7 +89,7 @@ function allocate(): Memory {
     bytes.writeBigUInt64LE(address + BigInt(dataAt(i)), vectorAt(i));
     bytes.writeBigUInt64LE(BigInt(MAX_BYTES), vectorAt(i) + 8);
   }
-  return { address, bytes, words: new Uint32Array(block, 0, BATCH * HEADER_WORDS) };
+  return { address, bytes, words: new Uint32Array(bytes.buffer, bytes.byteOffset, BATCH * HEADER_WORDS) };
 }
 
 /** Node keeps it behind a symbol. */
