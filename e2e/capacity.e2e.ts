@@ -3,11 +3,12 @@ import { readFile } from 'node:fs/promises';
 import { after, before, describe, it } from 'node:test';
 import { call, transcribed, upload } from './clients/rest.ts';
 import { stream, StreamClient } from './clients/stream.ts';
-import { type CreatedSession, WebRtcClient } from './clients/webrtc.ts';
+import { type CreatedSession, joinControl, opusPackets, WebRtcClient } from './clients/webrtc.ts';
 import { eventually } from './eventually.ts';
 import { TestServer } from './server.ts';
-import { inSequence } from './speech.ts';
-import { tellStory } from './spoken.ts';
+import { convert, inSequence, withSilence } from './speech.ts';
+import { MAX_WORD_ERROR_RATE, STORY, tellStory } from './spoken.ts';
+import { wordErrors } from './wer.ts';
 
 /** One live place and one for uploads. */
 describe('a server whose places are all taken', () => {
@@ -60,5 +61,70 @@ describe('a server whose places are all taken', () => {
     assert.notEqual((await first).transcript, '');
     assert.notEqual((await transcribed(server, audio)).transcript, '');
     await server.idle();
+  });
+});
+
+/** The limit of a tenant's policy, with a real engine behind it and real peers in front. */
+describe('a tenant that has all the sessions that it may have at a time', () => {
+  let server: TestServer;
+  const peers: WebRtcClient[] = [];
+
+  before(async () => {
+    server = await TestServer.start();
+    const { status } = await call(server, 'PATCH', 'tenant-policy', { json: { max_concurrent_sessions: 2 } });
+    assert.equal(status, 200);
+  });
+  after(async () => {
+    await Promise.all(peers.map((peer) => peer.vanish()));
+    await server.stop();
+  });
+
+  const peer = (): WebRtcClient => {
+    const client = new WebRtcClient();
+    peers.push(client);
+    return client;
+  };
+  const offered = async (headers: Record<string, string> = {}) => call<CreatedSession>(server, 'POST', 'webrtc/sessions', { json: { sdp: { type: 'offer', sdp: await peer().offer() } }, headers });
+
+  it('is refused another peer, stream or upload; those who are in go on; and who leaves makes room', async () => {
+    const [speaker, listener] = [peer(), peer()];
+    const spoken = await speaker.connect(server);
+    const silent = await listener.connect(server);
+    const control = await joinControl(server, spoken.session_id);
+    const speech = opusPackets(await readFile(await convert(await withSilence(await tellStory(), 300, 1200, 'room'), 'ogg')));
+    const speaking = speaker.send(speech);
+
+    const refused = await offered();
+    assert.deepEqual([refused.status, refused.error?.code, refused.headers.get('retry-after')], [429, 'RATE_LIMITED', String(refused.error?.retry_after)]);
+    const stream = await StreamClient.connect(server);
+    stream.send({ type: 'open' });
+    assert.equal(await stream.closeCode(), 1013);
+    assert.equal(stream.error?.code, 'RATE_LIMITED');
+    assert.equal((await upload(server, await readFile(await tellStory()))).error?.code, 'RATE_LIMITED');
+
+    await speaking;
+    control.send({ type: 'close' });
+    assert.equal(await control.closeCode(), 1000);
+    const { rate } = wordErrors(STORY, control.text);
+    assert.ok(rate <= MAX_WORD_ERROR_RATE, `${String(rate)}: ${control.text}`);
+
+    const next = await offered();
+    assert.equal(next.status, 201);
+    assert.equal((await offered()).status, 429);
+    for (const id of [silent.session_id, next.data?.session_id ?? '']) assert.equal((await call(server, 'DELETE', `webrtc/sessions/${id}`)).status, 204);
+    await server.idle();
+  });
+
+  it('a token has a limit of its own within that', async () => {
+    const { data } = await call<{ token: string }>(server, 'POST', 'tokens', { json: { max_sessions: 1 }, headers: { authorization: `Bearer ${server.apiKey}` } });
+    const headers = { authorization: `Bearer ${data?.token ?? ''}` };
+    const first = await offered(headers);
+    assert.equal(first.status, 201);
+    const second = await offered(headers);
+    assert.deepEqual([second.status, second.error?.code], [429, 'RATE_LIMITED']);
+    assert.match(second.error?.message ?? '', /token/);
+    await call(server, 'DELETE', `webrtc/sessions/${first.data?.session_id ?? ''}`, { headers });
+    await server.idle();
+    assert.equal((await offered(headers)).status, 201);
   });
 });

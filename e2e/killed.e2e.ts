@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, before, beforeEach, describe, it } from 'node:test';
+import { WebSocket } from 'ws';
 import { call, upload } from './clients/rest.ts';
 import { StreamClient } from './clients/stream.ts';
 import { eventually } from './eventually.ts';
@@ -17,6 +19,17 @@ interface Job {
   readonly status: string;
   readonly transcript: string | null;
   readonly error: { readonly code: string } | null;
+}
+
+interface Usage {
+  readonly calls: number;
+  readonly heard_seconds: number;
+}
+
+interface GladiaSession {
+  readonly status: string;
+  readonly custom_metadata: unknown;
+  readonly result: { readonly transcription: { readonly utterances: readonly { readonly text: string }[] } };
 }
 
 /** One receiver of callbacks, which can be away. */
@@ -70,6 +83,10 @@ describe('a server that is killed', () => {
     await server.kill();
     server = await TestServer.start({ dataDir, env });
   };
+  const used = async (): Promise<Usage> => {
+    const { data } = await call<{ usage: readonly Usage[] }>(server, 'GET', 'usage?group_by=');
+    return data?.usage[0] ?? assert.fail();
+  };
   const job = async (id: string): Promise<Job | undefined> => (await call<Job>(server, 'GET', `transcribe/jobs/${id}`)).data;
 
   it('in the midst of a live session has kept every final that the client was told', async () => {
@@ -87,6 +104,33 @@ describe('a server that is killed', () => {
     assert.deepEqual([kept?.status, kept?.error?.code], ['completed', 'SERVER_STOPPING']);
     assert.equal(kept?.transcript, client.text);
     assert.notEqual(client.text, '');
+    // What was heard is accounted for: all that the finals are of, and no more than was sent.
+    const { calls, heard_seconds: seconds } = await used();
+    const lastEnd = Math.max(...client.finals.map(({ end }) => end));
+    assert.ok(calls === 1 && seconds >= lastEnd && seconds <= (samples.length / 2 / 16_000) * 0.8 + 0.1, `${String(calls)} calls, ${String(seconds)} s, finals to ${String(lastEnd)} s`);
+  });
+
+  it('in the midst of a session of Gladia’s has it listed, with every final that the client was told', async () => {
+    const headers = { 'x-gladia-key': server.apiKey, 'content-type': 'application/json' };
+    const init = { custom_metadata: { room: 7 }, endpointing: 0.7, messages_config: { receive_partial_transcripts: false } };
+    const { id, url } = (await (await fetch(`${server.url}/v2/live`, { method: 'POST', headers, body: JSON.stringify(init) })).json()) as { id: string; url: string };
+    const socket = new WebSocket(url);
+    const told: string[] = [];
+    socket.on('error', () => undefined);
+    socket.on('message', (data: Buffer) => {
+      const message = JSON.parse(data.toString()) as { type: string; data: { utterance: { text: string } } };
+      if (message.type === 'transcript') told.push(message.data.utterance.text);
+    });
+    await once(socket, 'open');
+    const samples = samplesOf(audio);
+    socket.send(samples.subarray(0, Math.floor(samples.length * 0.8 / 2) * 2));
+    await eventually('two sentences are final', () => told.length >= 2);
+    await restart();
+    const session = (await (await fetch(`${server.url}/v2/live/${id}`, { headers: { 'x-gladia-key': server.apiKey } })).json()) as GladiaSession;
+    assert.deepEqual([session.status, session.custom_metadata, session.result.transcription.utterances.map(({ text }) => text)], ['done', { room: 7 }, told]);
+    const listed = (await (await fetch(`${server.url}/v2/live`, { headers: { 'x-gladia-key': server.apiKey } })).json()) as { items: { id: string }[] };
+    assert.deepEqual(listed.items.map((item) => item.id), [id]);
+    assert.ok((await used()).heard_seconds > 5);
   });
 
   it('at the moment at which the client is told the end still has the transcript', async () => {
