@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ManualClock } from '../../src/core/clock.ts';
+import { attackChecks } from './testing/attack-checks.ts';
 import { changeChecks } from './testing/change-checks.ts';
 import { type ConformanceCheck, connect, type MakeEngine, mids, publishesTones, sections, using } from './testing/check.ts';
 import { Observed, rejectsWith, within } from './testing/observed.ts';
@@ -8,6 +9,7 @@ import { assertTones, hear, render, tones, tonesSamples } from './testing/tones.
 
 /** What every engine must do, whatever it is made of. Each check runs by itself and takes no longer than it must. */
 export const mediaEngineChecks: readonly ConformanceCheck[] = [
+  ...attackChecks,
   ...changeChecks,
   {
     name: 'a published track arrives: the audio that was sent, where it was sent',
