@@ -1,9 +1,13 @@
 /**
- * The long run of the fuzzer: npm run fuzz:media -- [--inputs N] [--seed N]
+ * The long run of the fuzzer, guided by the branches that inputs take: npm run fuzz:media -- [--inputs N] [--seed N]
  * Ends with 1 at a fault, or when memory is not what it was.
  */
 import { parseArgs } from 'node:util';
-import { fuzz, fuzzTargets } from './media-fuzz.ts';
+import { countEdges } from './edge-coverage.ts';
+
+const guide = countEdges((url) => /\/(?:media|src\/core)\//.test(url) && !/\/testing\/|\/node_modules\//.test(url));
+// Counts only in what is imported from here on.
+const { fuzz, fuzzTargets } = await import('./media-fuzz.ts');
 
 const ROUND_INPUTS = 50_000;
 /** What a heap may differ by between two looks at it. */
@@ -15,10 +19,12 @@ let seed = Number(values.seed);
 const targets = fuzzTargets();
 let first: number | undefined;
 for (let done = 0; done < inputs; done += ROUND_INPUTS) {
-  const fault = fuzz(targets, Math.min(ROUND_INPUTS, inputs - done), seed);
+  const fault = fuzz(targets, Math.min(ROUND_INPUTS, inputs - done), seed, guide);
   if (fault) fail(`${fault.target}, seed ${String(seed)}: ${fault.fault}\n${fault.input}`);
   const bytes = heldBytes();
-  process.stdout.write(`${String(done + ROUND_INPUTS)} inputs, seed ${String(seed)}, ${(bytes / 2 ** 20).toFixed(1)} MiB held\n`);
+  const { taken, all } = guide.counts();
+  const kept = targets.reduce((sum, { seeds }) => sum + seeds.length, 0);
+  process.stdout.write(`${String(done + ROUND_INPUTS)} inputs, seed ${String(seed)}, ${String(taken)} of ${String(all)} branches, ${String(kept)} seeds, ${(bytes / 2 ** 20).toFixed(1)} MiB held\n`);
   // After two rounds everything that is kept by design is there.
   if (done >= ROUND_INPUTS) first ??= bytes;
   if (first !== undefined && bytes > first + MAX_GROWTH_BYTES) fail(`memory grew from ${String(first)} to ${String(bytes)} bytes`);

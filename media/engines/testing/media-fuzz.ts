@@ -1,7 +1,9 @@
 /**
- * Millions of inputs against the parts of the engine that strangers can reach: mutations of genuine STUN, DTLS, RTP, RTCP, SDP, RED and Opus,
- * and noise. A fault is an error that is not of ours, an input that takes too long, or memory that grows.
+ * Millions of inputs against the parts of the engine that strangers can reach: mutations of genuine STUN, DTLS, RTP, RTCP, SDP, RED and Opus, as made here and as a
+ * Chromium sent them (capture-seeds.ts), and noise. With a guide, what led to a branch of the code for the first time is mutated further. A fault is an error that is not of ours, an
+ * input that takes too long, or memory that grows.
  */
+import { readFileSync } from 'node:fs';
 import { EarshotError } from '../../../src/core/errors.ts';
 import { ManualClock } from '../../../src/core/clock.ts';
 import { Demultiplexer } from '../../rtp/demultiplexer.ts';
@@ -19,6 +21,7 @@ import { readClientHello, readHandshakes } from '../dtls-records.ts';
 import { readOffer } from '../offer.ts';
 import { readStunEnvelope } from '../stun.ts';
 import { clientHelloRecord, dtlsRecord } from './dtls-bytes.ts';
+import type { Guide } from './edge-coverage.ts';
 
 /** No input is worth a tenth of a second; a machine that sleeps in between makes it more. */
 const MAX_INPUT_MS = 1000;
@@ -28,8 +31,8 @@ const LIMITS = { maxSdpBytes: 65_536, maxTracks: 8, maxCandidates: 64 };
 /** What one input is given to. It may throw errors of ours only. */
 export interface FuzzTarget {
   readonly name: string;
-  /** Genuine inputs, of which mutations are made. */
-  readonly seeds: readonly Buffer[];
+  /** Inputs of which mutations are made: genuine ones, and what a guide finds worth it. */
+  readonly seeds: Buffer[];
   readonly feed: (input: Buffer) => void;
 }
 
@@ -47,6 +50,11 @@ const offerTarget = (input: Buffer): void => {
   readOffer(input.toString('latin1'), LIMITS, true);
 };
 
+const CAPTURED = readFileSync(new URL('chromium-seeds.txt', import.meta.url), 'latin1').split('\n').map((line) => line.split(' '));
+
+/** What a Chromium sent of a kind. */
+export const captured = (kind: string): Buffer[] => CAPTURED.flatMap(([name, hex = '']) => (name === kind ? [Buffer.from(hex, 'hex')] : []));
+
 /** Fresh targets, each with state of its own as one peer has it. */
 export function fuzzTargets(): FuzzTarget[] {
   const receiver = new SrtpReceiver('AEAD_AES_128_GCM', MASTER);
@@ -55,16 +63,16 @@ export function fuzzTargets(): FuzzTarget[] {
   const routes = new Demultiplexer();
   routes.setSections([{ mid: '0', payloadTypes: [111, 63], ssrcs: [] }]);
   return [
-    { name: 'STUN', seeds: [STUN], feed: (input) => void readStunEnvelope(input) },
-    { name: 'DTLS', seeds: [clientHelloRecord(), dtlsRecord(23, 1, 5, Buffer.alloc(40)), dtlsRecord(21, 1, 6, Buffer.alloc(26))], feed: dtlsTarget },
+    { name: 'STUN', seeds: [STUN, ...captured('STUN')], feed: (input) => void readStunEnvelope(input) },
+    { name: 'DTLS', seeds: [clientHelloRecord(), dtlsRecord(23, 1, 5, Buffer.alloc(40)), dtlsRecord(21, 1, 6, Buffer.alloc(26)), ...captured('DTLS')], feed: dtlsTarget },
     { name: 'SRTP', seeds: [protectRtp('AEAD_AES_128_GCM', MASTER, rtpPacket(OPUS, { extensions: [{ id: 4, data: Buffer.of(48) }] }))], feed: (input) => void receiver.open(input) },
     { name: 'SRTCP', seeds: [new SrtcpSender('AEAD_AES_128_GCM', MASTER).seal(RTCP)], feed: (input) => void control.open(input) },
-    { name: 'RTP', seeds: [rtpPacket(OPUS, { extensions: [{ id: 4, data: Buffer.of(48) }] })], feed: (input) => routeTarget(routes, input) },
-    { name: 'RTCP', seeds: [RTCP], feed: (input) => void readRtcp(input) },
-    { name: 'SDP', seeds: [Buffer.from(OFFER)], feed: offerTarget },
-    { name: 'RED', seeds: [Buffer.concat([Buffer.of(0x80 | 111, 0x0f, 0x00, OPUS.length, 111), OPUS, OPUS])], feed: redTarget },
-    { name: 'Opus', seeds: [OPUS, Buffer.of(0xf8), Buffer.of(0x0b, 0x02, 1, 2, 3)], feed: (input) => opusTarget(decoder, input) },
-    { name: 'track', seeds: [rtpPacket(OPUS, { sequenceNumber: 7, timestamp: 6720 })], feed: trackTarget() },
+    { name: 'RTP', seeds: [rtpPacket(OPUS, { extensions: [{ id: 4, data: Buffer.of(48) }] }), ...captured('RTP')], feed: (input) => routeTarget(routes, input) },
+    { name: 'RTCP', seeds: [RTCP, ...captured('RTCP')], feed: (input) => void readRtcp(input) },
+    { name: 'SDP', seeds: [Buffer.from(OFFER), ...captured('SDP')], feed: offerTarget },
+    { name: 'RED', seeds: [Buffer.concat([Buffer.of(0x80 | 111, 0x0f, 0x00, OPUS.length, 111), OPUS, OPUS]), ...captured('RED')], feed: redTarget },
+    { name: 'Opus', seeds: [OPUS, Buffer.of(0xf8), Buffer.of(0x0b, 0x02, 1, 2, 3), ...captured('Opus')], feed: (input) => opusTarget(decoder, input) },
+    { name: 'track', seeds: [rtpPacket(OPUS, { sequenceNumber: 7, timestamp: 6720 }), ...captured('RTP'), ...captured('RTCP')], feed: trackTarget() },
   ];
 }
 
@@ -115,15 +123,20 @@ export interface FuzzFault {
   readonly fault: string;
 }
 
+/** Inputs that one target keeps, and their length. */
+const MAX_SEEDS = 1000;
+const MAX_SEED_BYTES = 4096;
+
 /** Gives `count` inputs to the targets in turn. Stops at the first fault. */
-export function fuzz(targets: readonly FuzzTarget[], count: number, seed: number): FuzzFault | undefined {
+export function fuzz(targets: readonly FuzzTarget[], count: number, seed: number, guide?: Guide): FuzzFault | undefined {
   const random = generator(seed);
   for (let i = 0; i < count; i += 1) {
     const target = targets[i % targets.length];
     if (!target) return undefined;
-    const input = mutate(target.seeds[random(target.seeds.length)] ?? Buffer.alloc(0), random);
+    const input = mutate(target.seeds[random(target.seeds.length)] ?? Buffer.alloc(0), random, guide?.words);
     const text = input.toString('hex');
     const startMs = performance.now();
+    guide?.reset();
     try {
       target.feed(input);
     } catch (error) {
@@ -131,12 +144,13 @@ export function fuzz(targets: readonly FuzzTarget[], count: number, seed: number
     }
     const tookMs = performance.now() - startMs;
     if (tookMs > MAX_INPUT_MS) return { target: target.name, input: text, fault: `took ${tookMs.toFixed(0)} ms` };
+    if (guide?.sawNew() && target.seeds.length < MAX_SEEDS && input.length <= MAX_SEED_BYTES) target.seeds.push(Buffer.from(input));
   }
   return undefined;
 }
 
 /** xorshift32: the same inputs for the same seed. */
-function generator(seed: number): (below: number) => number {
+export function generator(seed: number): (below: number) => number {
   let state = seed | 1;
   return (below) => {
     state ^= state << 13;
@@ -146,13 +160,13 @@ function generator(seed: number): (below: number) => number {
   };
 }
 
-/** One to eight changes: a bit, a byte, an edge of a length, a cut, a piece doubled, taken out or put elsewhere, noise behind; sometimes only noise. */
-function mutate(seed: Buffer, random: (below: number) => number): Buffer {
+/** One to eight changes: a bit, a byte, an edge of a length, a cut, a piece doubled, taken out or put elsewhere, noise behind, a word that the code knows; sometimes only noise. */
+export function mutate(seed: Buffer, random: (below: number) => number, words: readonly Buffer[] = []): Buffer {
   let bytes = random(16) === 0 ? noise(random(200), random) : Buffer.from(seed);
   for (let changes = 1 + random(8); changes > 0 && bytes.length > 0; changes -= 1) {
     const at = random(bytes.length);
     const end = at + random(bytes.length - at + 1);
-    switch (random(8)) {
+    switch (random(words.length > 0 ? 9 : 8)) {
       case 0:
         bytes[at] = (bytes[at] ?? 0) ^ (1 << random(8));
         break;
@@ -174,8 +188,11 @@ function mutate(seed: Buffer, random: (below: number) => number): Buffer {
       case 6:
         bytes = Buffer.concat([bytes, noise(random(64), random)]).subarray(0, 4096);
         break;
-      default:
+      case 7:
         bytes.copy(bytes, random(bytes.length), at, end);
+        break;
+      default:
+        words[random(words.length)]?.copy(bytes, at);
     }
   }
   return bytes;
