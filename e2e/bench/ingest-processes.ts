@@ -1,13 +1,14 @@
 import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import path from 'node:path';
+import { FOREIGN } from './foreign-receivers.ts';
 import type { ReceiverCommand, ReceiverReply, SenderCommand, SenderReply } from './ingest-messages.ts';
 
 const HERE = import.meta.dirname;
 const ENGINE_RECEIVER = path.join(HERE, '../../media/engines/testing/ingest-receiver.ts');
 
 /** What can be measured, in the order in which it is. */
-export const RECEIVERS: readonly string[] = ['bare', 'mediasoup', 'werift', 'threads'];
+export const RECEIVERS: readonly string[] = ['bare', 'mediasoup', 'werift', 'threads', ...Object.keys(FOREIGN)];
 
 type Reply = ReceiverReply | SenderReply;
 
@@ -80,14 +81,19 @@ export class Sender extends Conversation<SenderCommand, SenderReply> {
 
 /** Started and ready; undefined, and said aloud, if it is not to be had on this machine. */
 export async function receiverOf(name: string): Promise<Receiver | undefined> {
-  const options = { execArgv: ['--expose-gc'] };
-  const child = name === 'bare' ? fork(path.join(HERE, 'bare-ingest.ts'), [], options) : fork(ENGINE_RECEIVER, [name], options);
-  const receiver: Receiver = new Conversation(child);
+  const foreign = FOREIGN[name];
   try {
+    const receiver: Receiver = new Conversation(await (foreign?.start() ?? forkReceiver(name)));
     await receiver.reply('ready');
     return receiver;
   } catch (error) {
     process.stderr.write(`${name} is NOT MEASURED: ${String(error)}\n`);
+    if (foreign) process.stderr.write(`${name} needs Debian's ${foreign.packages}.\n`);
     return undefined;
   }
+}
+
+function forkReceiver(name: string): ChildProcess {
+  const options = { execArgv: ['--expose-gc'] };
+  return name === 'bare' ? fork(path.join(HERE, 'bare-ingest.ts'), [], options) : fork(ENGINE_RECEIVER, [name], options);
 }

@@ -1,11 +1,13 @@
 /**
  * What a received stream costs, from SRTP packet to 16 kHz PCM at the lane: CPU of the receiving processes for the engines, for the bare
- * limit, one after the other in one run. pion and aiortc are not measured yet, which it says.
+ * limit and, where Debian's packages of them are installed, for pion with libopus and aiortc, one after the other in one run. aiortc is measured with at most
+ * 25 streams, and always with the SRTP profile that it has (cm).
  *   npm run bench:ingest -- [--streams 25,100,200,400] [--seconds N] [--only bare,werift] [--profile gcm|cm] [--json]
  */
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { FOREIGN } from './foreign-receivers.ts';
 import { cpuSeconds, family, residentBytes } from './process-cpu.ts';
 import { receiverOf, RECEIVERS, Sender } from './ingest-processes.ts';
 import type { Receiver } from './ingest-processes.ts';
@@ -42,15 +44,20 @@ async function main(): Promise<void> {
     },
   });
   const rows: Row[] = [];
-  for (const streams of values.streams.split(',').map(Number)) {
-    for (const name of values.only.split(',')) {
-      const row = await measure(name, streams, Number(values.seconds), values.profile);
-      if (row) rows.push(row);
-    }
+  for (const [name, streams] of runsOf(values.only.split(','), values.streams.split(',').map(Number))) {
+    const row = await measure(name, streams, Number(values.seconds), FOREIGN[name]?.profile ?? values.profile);
+    if (row) rows.push(row);
   }
   print(rows);
-  process.stderr.write('pion and aiortc are NOT MEASURED: there are no programs of theirs for this benchmark yet.\n');
   if (values.json) console.log(JSON.stringify(summary(rows)));
+}
+
+/** Who takes fewer streams than any that were asked for is measured with what it takes, beside the bare limit. */
+function runsOf(names: readonly string[], counts: readonly number[]): (readonly [name: string, streams: number])[] {
+  const most = (name: string): number => FOREIGN[name]?.maxStreams ?? Infinity;
+  const apart = names.filter((name) => counts.every((streams) => streams > most(name)));
+  const alike = counts.flatMap((streams) => names.filter((name) => streams <= most(name)).map((name) => [name, streams] as const));
+  return [...apart.flatMap((name) => [['bare', most(name)] as const, [name, most(name)] as const]), ...alike];
 }
 
 /** Undefined, and said aloud, if the receiver cannot be had here. */
@@ -116,13 +123,12 @@ function print(rows: readonly Row[]): void {
   );
 }
 
-/** Of the largest number of streams; ratios that were not measured are null. */
+/** Of the largest number of streams, of each receiver and in all; ratios that were not measured are null. */
 function summary(rows: readonly Row[]): object {
   const streams = Math.max(...rows.map((row) => row.streams));
-  const at = (name: string): Row | undefined => rows.find((row) => row.receiver === name && row.streams === streams);
-  const bare = at('bare');
   const ratio = (name: string): number | null => {
-    const row = at(name);
+    const row = rows.findLast(({ receiver }) => receiver === name);
+    const bare = rows.find((other) => other.receiver === 'bare' && other.streams === row?.streams);
     return row && bare ? row.cpuUsPerPacket / bare.cpuUsPerPacket : null;
   };
   const ours = rows.filter((row) => OURS.includes(row.receiver));
