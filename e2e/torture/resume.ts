@@ -1,6 +1,7 @@
 /**
- * Cuts the connections of the vendor's own package a thousand times, and wants the text of the uncut run every time.
- * Usage: `npm run torture:resume -- [--cuts N] [--parallel P] [--speed X] [--seed S] [--recordings FOLDER] [--digests] [--json]`. Session by session, P (default 2) at a time, until
+ * Cuts the connections of Gladia's own package a thousand times, and wants the text of the uncut run every time. With `--client native` it is our own library, and the times of all words have to be
+ * the same as well.
+ * Usage: `npm run torture:resume -- [--client gladia|native] [--cuts N] [--parallel P] [--speed X] [--seed S] [--recordings FOLDER] [--digests] [--json]`. Session by session, P (default 2) at a time, until
  * N (default 1000) connections were lost and found again. Speech is X times (default 2) as fast as it was spoken: the story of the tests, or each WAV file (16 kHz,
  * mono, 16 bit) of FOLDER in turn. Seeds S, S + 1, ...: the same cuts again for the same seeds, as far as a network has it. `--digests` puts in the recognizer's place a server
  * whose words are digests of the samples that it gets: one sample lost, doubled or moved is another word, and it costs next to nothing. (Its speech has noise behind it: two digital silences cannot be told
@@ -9,7 +10,8 @@
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { GLADIA_FORMAT, type Heard, speakByGladia, textOf } from '../clients/gladia.ts';
+import { GLADIA_FORMAT, type Heard, speakByGladia, type SpeakOptions, textOf } from '../clients/gladia.ts';
+import { speakNatively } from '../clients/native.ts';
 import { CUTS, type CutKind, disturbances } from '../cuts.ts';
 import { CuttingProxy } from '../cutting-proxy.ts';
 import { printTable } from '../bench/table.ts';
@@ -38,7 +40,15 @@ const SEVERITY_WARNING = 40;
 /** Of the server's log, after a difference. */
 const SHOWN_LINES = 5;
 
+type Speak = (url: string, apiKey: string, audio: Uint8Array, options: SpeakOptions) => Promise<Heard>;
+
+const CLIENTS: Readonly<Record<string, Speak>> = {
+  gladia: (url, apiKey, audio, options) => speakByGladia(url, apiKey, GLADIA_FORMAT, audio, options),
+  native: speakNatively,
+};
+
 const OPTIONS = {
+  client: { type: 'string', default: 'gladia' },
   cuts: { type: 'string', default: '1000' },
   parallel: { type: 'string', default: '2' },
   speed: { type: 'string', default: '2' },
@@ -51,6 +61,8 @@ const OPTIONS = {
 async function main(): Promise<number> {
   const { values } = parseArgs({ options: OPTIONS });
   const speed = Number(values.speed);
+  const speak = CLIENTS[values.client];
+  if (!speak) throw new Error(`There is no client ${values.client}.`);
   const upstream = values.digests ? await DigestUpstream.start() : undefined;
   const server = upstream ? await startWithDigests(upstream) : await TestServer.start();
   const made = new Map<CutKind, number>(CUTS.map((kind) => [kind, 0]));
@@ -59,7 +71,7 @@ async function main(): Promise<number> {
   try {
     const recordings: Recording[] = [];
     for (const [name, audio] of await audioOf(values.recordings, values.digests)) {
-      const heard = await speakByGladia(server.url, server.apiKey, GLADIA_FORMAT, audio, { speed });
+      const heard = await speak(server.url, server.apiKey, audio, { speed });
       recordings.push({ name, audio, text: textOf(heard) });
     }
     let next = Number(values.seed);
@@ -67,7 +79,7 @@ async function main(): Promise<number> {
       while (lost() < Number(values.cuts)) {
         const seed = next++;
         const recording = recordings[seed % recordings.length]!;
-        const run = await cutRun(server, recording, seed, speed, (kind) => made.set(kind, made.get(kind)! + 1));
+        const run = await cutRun(server, speak, recording, seed, speed, (kind) => made.set(kind, made.get(kind)! + 1));
         runs.push(run);
         process.stdout.write(`seed ${seed}, ${recording.name}: ${run.heard.connections - 1} connections lost, text ${run.isEqual ? 'equal' : 'DIFFERENT'} (${lost()} so far)\n`);
         if (run.isEqual) continue;
@@ -83,10 +95,10 @@ async function main(): Promise<number> {
   return report(runs, made, lost(), values.json);
 }
 
-async function cutRun(server: TestServer, recording: Recording, seed: number, speed: number, made: (kind: CutKind) => void): Promise<Run> {
+async function cutRun(server: TestServer, speak: Speak, recording: Recording, seed: number, speed: number, made: (kind: CutKind) => void): Promise<Run> {
   const proxy = await CuttingProxy.start(server.url);
   try {
-    const heard = await speakByGladia(proxy.url, server.apiKey, GLADIA_FORMAT, recording.audio, { speed, ...disturbances(proxy, seed, made) });
+    const heard = await speak(proxy.url, server.apiKey, recording.audio, { speed, ...disturbances(proxy, seed, made) });
     return { recording, seed, heard, isEqual: heard.code === 1000 && textOf(heard) === recording.text };
   } finally {
     await proxy.close();
