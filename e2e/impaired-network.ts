@@ -22,23 +22,25 @@ interface Place {
 }
 
 /**
- * A network path of loopback for one WebRTC client: a UDP proxy in front of the server, which knows no other address of either side.
+ * A network path of loopback for one WebRTC client: a UDP proxy in front of the server, which knows no other address of either side. As a NAT does, it has
+ * a port of its own for each socket of the client's.
  *
- *     client <--> [near] impairment [far] <--> server
+ *     client <--> [near] impairment [far, one for each] <--> server
  */
 export class ImpairedNetwork implements AsyncDisposable {
   readonly #near = createSocket('udp4');
-  readonly #far = createSocket('udp4');
+  /** By the client's address and port. */
+  readonly #far = new Map<string, Socket>();
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly #up: Direction;
   readonly #down: Direction;
-  #client: Place | undefined;
   #server: Place | undefined;
   #isImpaired = false;
 
   static async open(impairment: Impairment): Promise<ImpairedNetwork> {
     const network = new ImpairedNetwork(impairment);
-    await Promise.all([bound(network.#near), bound(network.#far)]);
+    network.#near.bind(0, '127.0.0.1');
+    await once(network.#near, 'listening');
     return network;
   }
 
@@ -46,11 +48,9 @@ export class ImpairedNetwork implements AsyncDisposable {
     const { seed = 1 } = impairment;
     this.#up = new Direction(impairment, randomNumbers(seed * 2));
     this.#down = new Direction(impairment, randomNumbers(seed * 2 + 1));
-    this.#near.on('message', (data, from: RemoteInfo) => {
-      this.#client = from;
-      this.#pass(data, this.#up, this.#far, () => this.#server);
+    this.#near.on('message', (data, client) => {
+      if (this.#server) this.#pass(data, this.#up, this.#farOf(client), this.#server);
     });
-    this.#far.on('message', (data) => this.#pass(data, this.#down, this.#near, () => this.#client));
   }
 
   /** An offer that names no way around this network. */
@@ -86,7 +86,7 @@ export class ImpairedNetwork implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const timer of this.#timers) clearTimeout(timer);
     await Promise.all(
-      [this.#near, this.#far].map((socket) => {
+      [this.#near, ...this.#far.values()].map((socket) => {
         const closed = once(socket, 'close');
         socket.close();
         return closed;
@@ -94,14 +94,21 @@ export class ImpairedNetwork implements AsyncDisposable {
     );
   }
 
-  #pass(data: Buffer, direction: Direction, socket: Socket, to: () => Place | undefined): void {
+  #farOf(client: RemoteInfo): Socket {
+    const key = `${client.address} ${client.port}`;
+    const known = this.#far.get(key);
+    if (known) return known;
+    const { address, port } = client;
+    const socket = createSocket('udp4').on('message', (data) => this.#pass(data, this.#down, this.#near, { address, port }));
+    this.#far.set(key, socket);
+    return socket.bind(0, '127.0.0.1');
+  }
+
+  #pass(data: Buffer, direction: Direction, socket: Socket, to: Place): void {
     const delayMs = this.#isImpaired ? direction.next() : 0;
     if (delayMs === undefined) return;
-    const send = (): void => {
-      const place = to();
-      // What cannot be delivered is lost, as on any network.
-      if (place) socket.send(data, place.port, place.address, () => undefined);
-    };
+    // What cannot be delivered is lost, as on any network.
+    const send = (): void => socket.send(data, to.port, to.address, () => undefined);
     if (delayMs === 0) {
       send();
       return;
@@ -142,9 +149,4 @@ class Direction {
     this.lost += 1;
     return undefined;
   }
-}
-
-async function bound(socket: Socket): Promise<void> {
-  socket.bind(0, '127.0.0.1');
-  await once(socket, 'listening');
 }
