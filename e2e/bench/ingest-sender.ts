@@ -72,7 +72,7 @@ async function offer(id: number, srtpProfile: number): Promise<string> {
     iceServers: [],
     iceAdditionalHostAddresses: ['127.0.0.1'],
     iceUseIpv6: false,
-    iceFilterCandidatePair: (pair) => pair.remoteCandidate.host === '127.0.0.1',
+    iceFilterCandidatePair: ({ localCandidate, remoteCandidate }) => localCandidate.host === '127.0.0.1' && remoteCandidate.host === '127.0.0.1',
     bundlePolicy: 'max-bundle',
   });
   clients.set(id, client);

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { MediaStreamTrack, RTCPeerConnection, RTCRtpCodecParameters, RtpHeader, RtpPacket, useSdesMid } from 'werift';
+import { type CandidatePair, MediaStreamTrack, RTCPeerConnection, RTCRtpCodecParameters, RtpHeader, RtpPacket, useSdesMid } from 'werift';
 import { within } from '../eventually.ts';
 import type { ImpairedNetwork } from '../impaired-network.ts';
 import type { TestServer } from '../server.ts';
@@ -49,6 +49,7 @@ export class WebRtcClient {
       headerExtensions: { audio: [useSdesMid()], video: [] },
       iceServers: [],
       iceAdditionalHostAddresses: ['127.0.0.1'],
+      ...(network && { iceFilterCandidatePair: ({ localCandidate }: CandidatePair) => localCandidate.host === '127.0.0.1' }),
       bundlePolicy: 'max-bundle',
     });
     const { sender } = this.#connection.addTransceiver(this.#track, { direction: 'sendonly' });
