@@ -151,7 +151,8 @@ export function fuzz(targets: readonly FuzzTarget[], count: number, seed: number
 
 /** xorshift32: the same inputs for the same seed. */
 export function generator(seed: number): (below: number) => number {
-  let state = seed | 1;
+  // Odd, because it must never be 0, and another for each seed.
+  let state = (seed << 1) | 1;
   return (below) => {
     state ^= state << 13;
     state ^= state >>> 17;
