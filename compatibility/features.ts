@@ -1,6 +1,5 @@
 import { differs, type Feature, notOffered, works } from './feature.ts';
 
-const NO_LANGUAGE_MODEL = 'needs a language model; an answer would have to be made up';
 
 /**
  * What vendors' clients can use, feature by feature. Whatever is claimed here (`works`, `differs`) is shown by a test that names it (`proving`); a run of all tests
@@ -34,6 +33,7 @@ export const FEATURES = {
     'webhooks: job.completed, job.failed, job.cancelled, signed': works,
     'webhooks: tests, log, replay': works,
     'OpenAI’s API below `/api/v1`': works,
+    'OpenAI’s API below `/api/v1`: translations': differs('by the operator’s language model; `model_not_found` where there is none'),
     'accounts, API keys, refresh tokens': notOffered('`earshot keys` makes keys'),
   },
   deepgram: {
@@ -64,7 +64,8 @@ export const FEATURES = {
     'recorded: `utterances`, `utt_split`, `paragraphs`, `detect_language`': works,
     'recorded: `callback`': differs('seven retries over a day and a half; POST only'),
     'refusals: `dg-error`, `err_code`': works,
-    '`summarize`, `topics`, `intents`, `sentiment`, `detect_entities`': notOffered(`${NO_LANGUAGE_MODEL}: 400`),
+    'recorded: `summarize`, `topics`, `intents`, `sentiment`, `detect_entities`': differs('by the operator’s language model, without confidences; 400 where there is none'),
+    'live: `summarize`, `topics`, `intents`, `sentiment`, `detect_entities`': notOffered('400'),
     '`search`': notOffered('400'),
     '`dictation`, `measurements`, `filler_words`': notOffered('without effect'),
     '`/v2/listen`, speech synthesis, agents': notOffered('404'),
@@ -81,6 +82,24 @@ export const FEATURES = {
     'live: read, list, change, delete sessions': works,
     'live: recorded audio': differs('where the operator has audio kept'),
     'live: restart of the server': differs('ends the session, with what was heard'),
+    'live: callbacks': differs('five attempts each, in order; owed across restarts'),
+    'live: translation, named entities, sentiment, summary': differs('by the operator’s language model; `error` where there is none'),
+    'live: audio enhancer, speech threshold, code switching, chapters': notOffered('taken, and without effect'),
+    'recorded: `POST /v2/upload`, by form and by address': works,
+    'recorded: `POST /v2/pre-recorded`, polling': works,
+    'recorded: read, list, delete, file': differs('the file where the operator has audio kept'),
+    'recorded: `diarization`': differs('speakers are told apart by voice alone: hints about their number are without effect'),
+    'recorded: `subtitles`': differs('at most two rows; no styles'),
+    'recorded: `sentences`': works,
+    'recorded: `language_config`': differs('one language'),
+    'recorded: `custom_vocabulary`, `custom_spelling`': works,
+    'recorded: `custom_metadata`': works,
+    'recorded: `callback`, `callback_url`': works,
+    'recorded: `translation`, `summarization`, `named_entity_recognition`, `sentiment_analysis`, `chapterization`, `audio_to_llm`': differs('by the operator’s language model; `NotEnabled` where there is none'),
+    'recorded: `pii_redaction`': differs('of what is found by its form; markers only'),
+    'recorded: `moderation`, `name_consistency`, `structured_data_extraction`, `display_mode`': notOffered('`NotEnabled` in the result'),
+    'errors: `statusCode`, `validation_errors`': works,
+    'account webhooks, `/v2/transcription`': notOffered('404; use the callback of a session'),
   },
   openai: {
     'key by Bearer, by subprotocol': works,
@@ -94,7 +113,7 @@ export const FEATURES = {
     'files: `known_speaker_*`': notOffered('enrol speakers instead: 400'),
     'files: `temperature`': notOffered('without effect'),
     'models': works,
-    'translations': notOffered('`model_not_found`: nothing here translates'),
+    'translations': differs('by the operator’s language model; `model_not_found` where there is none'),
     'errors: message, type, param, code': works,
     'realtime: WebSocket, `session.created`, `session.update`': works,
     'realtime: `server_vad`': differs('`threshold` and `prefix_padding_ms` change nothing'),

@@ -57,6 +57,8 @@ export function disturbances(proxy: CuttingProxy, seed: number, made: (kind: Cut
       again = !again && chance < 0.3;
     },
     afterStop: async () => {
+      // Its audio was over before it lost the connection.
+      if (deafFor > 0) cut('with acknowledgements unseen');
       for (let left = Math.floor(random() * (MAX_CUTS_AFTER_STOP + 1)); left > 0; left -= 1) {
         await sleep(random() * MAX_PAUSE_AFTER_STOP_MS);
         cut('after the stop');

@@ -40,7 +40,7 @@ export class CuttingProxy {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  /** From now until the next cut the client sends and hears nothing. */
+  /** From now until the next cut the client is heard, and hears nothing. */
   deafen(): void {
     this.#deaf = true;
   }

@@ -28,7 +28,7 @@ const spelled = (words: readonly TimedWord[]): Heard => words.map(({ word, start
 /** How each dialect is asked for what the native API does by itself, and where its words are. */
 interface Speaker {
   readonly name: string;
-  readonly path: string;
+  readonly path: string | ((server: TestServer) => Promise<string>);
   readonly hello?: Message;
   readonly goodbye: Message;
   readonly words: (messages: readonly Message[]) => Heard;
@@ -38,6 +38,9 @@ const deepgramWords = (messages: readonly Message[]): Heard =>
   messages
     .filter((message) => message['type'] === 'Results' && message['is_final'] === true)
     .flatMap((message) => spelled((message['channel'] as { alternatives: { words: TimedWord[] }[] }).alternatives[0]?.words ?? []));
+
+const gladiaWords = (utterances: readonly { readonly words: readonly TimedWord[] }[]): TimedWord[] =>
+  utterances.flatMap(({ words }) => words.map(({ word, start, end }) => ({ word: word.trim(), start, end })));
 
 const SPEAKERS: readonly Speaker[] = [
   {
@@ -49,6 +52,17 @@ const SPEAKERS: readonly Speaker[] = [
   },
   { name: 'deepgram', path: '/v1/listen?model=nova-3&encoding=linear16&sample_rate=16000&endpointing=700', goodbye: { type: 'CloseStream' }, words: deepgramWords },
   { name: 'deepgram with a container', path: '/v1/listen?model=nova-3&endpointing=700', goodbye: { type: 'CloseStream' }, words: deepgramWords },
+  {
+    name: 'gladia',
+    path: async (server) => {
+      const session = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ endpointing: 0.7, maximum_duration_without_endpointing: 30 }) };
+      const { url } = await answerTo(server, '/v2/live', session, 201);
+      const { pathname, search } = new URL(String(url));
+      return pathname + search;
+    },
+    goodbye: { type: 'stop_recording' },
+    words: (messages) => spelled(gladiaWords(messages.filter((message) => message['type'] === 'transcript').map((message) => (message['data'] as { utterance: { words: TimedWord[] } }).utterance))),
+  },
   {
     name: 'pulse',
     path: '/waves/v1/stt/live?model=pulse&eou_timeout_ms=700&word_timestamps=true',
@@ -76,11 +90,11 @@ interface Recorder {
   readonly heard: (server: TestServer, file: Uint8Array) => Promise<readonly TimedWord[]>;
 }
 
-async function answerTo(server: TestServer, path: string, init: RequestInit): Promise<Message> {
+async function answerTo(server: TestServer, path: string, init: RequestInit, status = 200): Promise<Message> {
   const headers = new Headers(init.headers);
   headers.set('authorization', `Bearer ${server.apiKey}`);
   const answer = await fetch(server.url + path, { ...init, headers });
-  assert.equal(answer.status, 200, path);
+  assert.equal(answer.status, status, path);
   return (await answer.json()) as Message;
 }
 
@@ -112,6 +126,19 @@ const RECORDED: readonly Recorder[] = [
     },
   },
   {
+    name: 'gladia',
+    heard: async (server, file) => {
+      const { audio_url } = await answerTo(server, '/v2/upload', { method: 'POST', body: formOf('audio', file) });
+      const ordered = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ audio_url }) };
+      const { id } = await answerTo(server, '/v2/pre-recorded', ordered, 201);
+      const job = await eventually('the job is done', async () => {
+        const answer = await answerTo(server, `/v2/pre-recorded/${String(id)}`, {});
+        return answer['status'] === 'done' ? answer : undefined;
+      }, { timeoutMs: PATIENCE_MS });
+      return gladiaWords((job['result'] as { transcription: { utterances: { words: TimedWord[] }[] } }).transcription.utterances);
+    },
+  },
+  {
     name: 'openai',
     heard: async (server, file) => {
       const body = formOf('file', file, { model: 'whisper-1', response_format: 'verbose_json', 'timestamp_granularities[]': 'word' });
@@ -136,7 +163,8 @@ describe('the same recording through all dialects', () => {
 
   for (const speaker of SPEAKERS) {
     it(`gives the same words and times: ${speaker.name}`, proving('pulse', speaker.name === 'pulse with a WAV header' ? ['a leading WAV header'] : [], async () => {
-      const socket = new WebSocket(`${server.url.replace('http', 'ws')}${speaker.path}`);
+      const address = typeof speaker.path === 'string' ? speaker.path : await speaker.path(server);
+      const socket = new WebSocket(server.url.replace('http', 'ws') + address);
       const messages: Message[] = [];
       socket.on('message', (data: Buffer) => messages.push(JSON.parse(data.toString()) as Message));
       await once(socket, 'open');

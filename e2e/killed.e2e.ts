@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, before, beforeEach, describe, it } from 'node:test';
 import { WebSocket } from 'ws';
+import { proving } from '../compatibility/proving.ts';
 import { call, upload } from './clients/rest.ts';
 import { StreamClient } from './clients/stream.ts';
 import { eventually } from './eventually.ts';
@@ -175,4 +176,29 @@ describe('a server that is killed', () => {
       receiver.close();
     }
   });
+
+  it(
+    'while a live session owes its receiver callbacks delivers them after the next start, in their order and with the same event ids',
+    proving('gladia', ['live: callbacks'], async () => {
+      const receiver = new Receiver();
+      try {
+        const session = { callback: true, callback_config: { url: await receiver.listen() } };
+        const created = await fetch(`${server.url}/v2/live`, { method: 'POST', headers: { 'x-gladia-key': server.apiKey, 'content-type': 'application/json' }, body: JSON.stringify(session) });
+        const socket = new WebSocket(((await created.json()) as { url: string }).url);
+        socket.on('error', () => undefined);
+        await once(socket, 'open');
+        socket.send(samplesOf(audio).subarray(0, 3200));
+        await once(socket, 'message');
+        await eventually('the receiver refused the first', () => receiver.refused > 0);
+        await server.kill();
+        receiver.isAway = false;
+        server = await TestServer.start({ dataDir, env });
+        await eventually('both are delivered', () => receiver.bodies.length >= 2);
+        assert.deepEqual(receiver.bodies.map((body) => (JSON.parse(body) as { event: string }).event), ['live.start_session', 'live.start_recording']);
+        assert.deepEqual([receiver.ids[0] === receiver.ids[receiver.refused], new Set(receiver.ids).size], [true, 2]);
+      } finally {
+        receiver.close();
+      }
+    }),
+  );
 });

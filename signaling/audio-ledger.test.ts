@@ -13,7 +13,7 @@ const speech = (length: number, seed = 1): Uint8Array => {
     return 1 + ((state >>> 16) % 255);
   });
 };
-const ledgerOf = (options: { readonly acknowledging?: boolean; readonly maxWindowBytes?: number } = {}): AudioLedger =>
+const ledgerOf = (options: { readonly acknowledging?: boolean; readonly maxWindowBytes?: number; readonly silenceStepBytes?: number } = {}): AudioLedger =>
   new AudioLedger({ frameBytes: FRAME_BYTES, acknowledging: true, ...options });
 
 test('acknowledgements count over the whole session and end between two samples', () => {
@@ -77,16 +77,45 @@ test('a loss in the middle of a repetition begins anew', () => {
   assert.deepEqual([...ledger.take(sent)], [...sent.subarray(200)]);
 });
 
-test('silence cannot tell: it is taken, and acknowledged only as far as the client may have counted', () => {
+test('in silence acknowledgements stay where it began, so that what comes again is known', () => {
   const ledger = ledgerOf();
-  const silence = new Uint8Array(100);
-  ledger.take(silence);
+  const sent = Uint8Array.from([...speech(100), ...new Uint8Array(200), ...speech(60, 3)]);
+  ledger.take(sent.subarray(0, 100));
   assert.deepEqual(ledger.acknowledge(), [0, 100]);
+  for (const place of [100, 200]) {
+    ledger.take(sent.subarray(place, place + 100));
+    assert.ok(ledger.doubtful, 'the one before the silence was not answered');
+    assert.deepEqual(ledger.acknowledge(), [100, 100], 'each piece is answered');
+  }
   ledger.resume();
-  assert.equal(ledger.take(silence).length, 100);
-  assert.deepEqual(ledger.acknowledge(), [100, 100]);
+  assert.deepEqual([...ledger.take(sent.subarray(100))], [...sent.subarray(300)]);
+  assert.ok(!ledger.doubtful);
+  assert.deepEqual(ledger.acknowledge(), [100, 360]);
+});
+
+test('long silence is acknowledged in steps, one at a time; one that was not answered was not seen', () => {
+  const step = 1000;
+  const ledger = ledgerOf({ silenceStepBytes: step });
+  const acks = (steps: number): unknown[] => Array.from({ length: steps }, () => {
+    ledger.take(new Uint8Array(step));
+    return ledger.acknowledge();
+  });
+  assert.deepEqual(acks(2), [[0, step], [step, step]]);
+  ledger.confirm(step);
+  assert.deepEqual(acks(1), [[step, 3 * step]]);
+  ledger.resume();
+  assert.equal(ledger.take(new Uint8Array(3 * step)).length, step);
+  // Had it seen it all the same, it has counted a step more, and is told of no more than it sent.
   ledger.take(speech(60));
-  assert.deepEqual(ledger.acknowledge(), [100, 160]);
+  assert.deepEqual(ledger.acknowledge(), [3 * step, 4 * step + 60]);
+});
+
+test('at the end all is acknowledged, silence too', () => {
+  const ledger = ledgerOf();
+  ledger.take(new Uint8Array(100));
+  assert.deepEqual(ledger.acknowledge(), [0, 0]);
+  assert.equal(ledger.settle().length, 0);
+  assert.deepEqual(ledger.acknowledge(), [0, 100]);
 });
 
 test('confirmed acknowledgements are forgotten with their bytes, and what never is confirmed is bounded', () => {
@@ -209,7 +238,7 @@ const deeds = fc.array(
 );
 
 function heardBy(stream: Uint8Array, script: readonly Deed[], pieceBytes: number): number[] {
-  const client = new Client(stream, ledgerOf());
+  const client = new Client(stream, ledgerOf({ silenceStepBytes: 256 }));
   for (const [kind, count] of script) {
     if (kind === 'speak') client.speak(count * pieceBytes);
     else if (kind === 'server') client.serverReads(count);

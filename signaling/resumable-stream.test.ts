@@ -72,6 +72,22 @@ test('a session on one connection: heard, answered, closed with 1000', async () 
   assert.deepEqual([connection.closeCode, faults, connection.types.at(-1)], [1000, [], 'post_final_transcript']);
 });
 
+test('of acknowledgements the client is asked for several together whether they came, of words at once', async () => {
+  const { join } = rig();
+  const connection = join();
+  for (let piece = 0; piece < 40; piece += 1) {
+    connection.say(bytesOf(noise(1).map((sample) => sample >> 12)));
+    await settle();
+  }
+  assert.deepEqual([acks(connection).length, connection.asked], [40, 2]);
+  connection.say(bytesOf(quiet(20)));
+  await settle();
+  assert.equal(connection.asked, 3, 'silence would be mistaken for its repetition');
+  connection.say(TALK);
+  await connection.received('transcript');
+  await eventually(() => connection.asked >= 4);
+});
+
 test('what is repeated after a lost connection is heard once', async () => {
   const { stream, join, takenBytes } = rig();
   const first = join(false);

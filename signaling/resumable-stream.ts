@@ -35,6 +35,8 @@ export interface ResumableStreamOptions extends Partial<GuessedClient> {
 const REPLACED = 4409;
 /** Time that a client has, once it is back, to repeat what it does not know to be received. */
 const REPETITION_MS = 300;
+/** A question with its answer costs more than they do. In silence no audio would tell what the client has. */
+const ACKS_PER_QUESTION = 16;
 const GOING_AWAY = 1001;
 const NORMAL = 1000;
 
@@ -47,8 +49,10 @@ interface Attachment {
   acks: { readonly upTo: number; readonly texts: readonly string[] }[];
   /** The last that was sent. */
   acked: number;
-  /** Up to where it is known that the client received. */
-  confirmed: { readonly next: number; readonly acked: number };
+  /** Sent since the client was last asked what it received. */
+  unasked: number;
+  /** Place of the outbox up to which it is known that the client received. */
+  confirmed: number;
   confirming: boolean;
   /** The client did not repeat anything soon. */
   late: boolean;
@@ -130,7 +134,7 @@ export class ResumableStream {
     this.#current?.connection.close(REPLACED, 'replaced by a newer connection');
     this.#left = false;
     const next = this.#outbox.start;
-    const attachment: Attachment = { connection, next, acks: [], acked: 0, confirmed: { next, acked: 0 }, confirming: false, late: false, numbered, wake: () => undefined };
+    const attachment: Attachment = { connection, next, acks: [], acked: 0, unasked: 0, confirmed: next, confirming: false, late: false, numbered, wake: () => undefined };
     this.#current = attachment;
     if (numbered) this.#greet(connection, numbered.arrival);
     else if (this.#joined) this.#ledger.resume();
@@ -226,14 +230,10 @@ export class ResumableStream {
       this.#acknowledgeRepetition(bytes);
       return;
     }
-    const taken = this.#take(this.#fresh(bytes));
+    const taken = this.#take(this.#current?.numbered ? this.#numbers.take(bytes) : this.#ledger.take(bytes));
     this.#acknowledge();
     this.#current?.wake();
     await taken;
-  }
-
-  #fresh(bytes: Uint8Array): Uint8Array {
-    return this.#current?.numbered ? this.#numbers.take(bytes) : this.#ledger.take(bytes);
   }
 
   /** After the end only what came before may come again. */
@@ -268,6 +268,7 @@ export class ResumableStream {
     if (this.#finished) return;
     this.#finished = true;
     await this.#take(this.#ledger.settle());
+    this.#acknowledge();
     this.#intake.end(reason);
     // Nothing was sent: there is nothing to decode.
     if (!this.#feeding) await this.session.close(reason);
@@ -367,6 +368,7 @@ export class ResumableStream {
     for (const { upTo, texts } of attachment.acks.splice(0)) {
       for (const text of texts) await connection.send(text);
       attachment.acked = upTo;
+      attachment.unasked += 1;
       // One that is told again proves nothing new.
       if (upTo > this.#markedAck) this.#marks.push({ ack: upTo, place: attachment.next });
       this.#markedAck = Math.max(this.#markedAck, upTo);
@@ -379,15 +381,15 @@ export class ResumableStream {
     }
   }
 
-  /** Asks whether everything sent so far was received; one question at a time. */
+  /** Asks whether everything sent so far was received; one question at a time, and of acknowledgements alone for several together. */
   async #confirm(attachment: Attachment): Promise<void> {
     const { next, acked, confirmed } = attachment;
-    if (attachment.confirming || (next === confirmed.next && acked === confirmed.acked)) return;
+    if (attachment.confirming || (next === confirmed && attachment.unasked < (this.#ledger.doubtful ? 1 : ACKS_PER_QUESTION))) return;
     attachment.confirming = true;
-    const received = await attachment.connection.confirm();
+    attachment.unasked = 0;
+    if (!(await attachment.connection.confirm())) return;
     attachment.confirming = false;
-    if (!received) return;
-    attachment.confirmed = { next, acked };
+    attachment.confirmed = next;
     this.#outbox.confirm(next);
     if (acked > 0) this.#ledger.confirm(acked);
     this.#forgetReceived();

@@ -252,6 +252,7 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
     resumable,
     dispatcher: core.dispatcher,
     decode: core.decode,
+    analyst,
     enrolment,
     webSockets,
     gladia,
@@ -268,6 +269,7 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
   });
   await recorder.recover();
   await metering.recover();
+  await gladia.recover();
   await enrolment.start();
   const stop = async (): Promise<void> => {
     // First: running jobs go back to the queue instead of ending with their sessions.

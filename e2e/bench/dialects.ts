@@ -1,8 +1,9 @@
 /**
  * What a dialect costs the server beside the native stream, as CPU of the server's process for each second of audio; recognizers are processes of their own and are left out.
- * Usage: `npm run bench:dialects -- [--streams N] [--rounds R] [--speed X] [--digests] [--json]`. Each round, every protocol in turn streams the tests' story N (default 6) times at once, X (default 1)
+ * Usage: `npm run bench:dialects -- [--streams N] [--rounds R] [--speed X] [--digests] [--only NAMES] [--json]`. Each round, every protocol in turn streams the tests' story N (default 6) times at once, X (default 1)
  * times as fast as it was spoken; the first round's order is turned in the next. The figure is the least of the R (default 2) rounds: what else the machine does only adds. `--digests` puts a server that does next to nothing in the recognizer's
- * place, for a busy machine; there are no interims then. `--json` adds one JSON object as the last line. Goal: at most 1.15 times the native stream with the same audio. Linux only; wants a quiet machine.
+ * place, for a busy machine; there are no interims then. `--only gladia,pulse`: these, and
+ * what they are held against. `--json` adds one JSON object as the last line. Goal: at most 1.15 times the native stream with the same audio. Linux only; wants a quiet machine.
  */
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
@@ -26,7 +27,7 @@ interface Cost {
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
-    options: { streams: { type: 'string', default: '6' }, rounds: { type: 'string', default: '2' }, speed: { type: 'string', default: '1' }, digests: { type: 'boolean', default: false }, json: { type: 'boolean', default: false } },
+    options: { streams: { type: 'string', default: '6' }, rounds: { type: 'string', default: '2' }, speed: { type: 'string', default: '1' }, digests: { type: 'boolean', default: false }, only: { type: 'string' }, json: { type: 'boolean', default: false } },
   });
   const streams = Number(values.streams);
   const speed = Number(values.speed);
@@ -42,7 +43,7 @@ async function main(): Promise<void> {
   };
   // Engines are warm then.
   for (const dialect of DIALECTS.slice(0, 1)) await run(dialect, streams);
-  const costs: Cost[] = DIALECTS.map((dialect) => ({ dialect, msPerSecond: [], messages: 0 }));
+  const costs: Cost[] = chosen(values.only?.split(',')).map((dialect) => ({ dialect, msPerSecond: [], messages: 0 }));
   for (let round = 0; round < Number(values.rounds); round += 1) {
     for (const cost of round % 2 === 0 ? costs : costs.toReversed()) {
       const before = cpuSeconds(server.pid);
@@ -52,6 +53,12 @@ async function main(): Promise<void> {
   }
   upstream?.close();
   report(costs, values.json);
+}
+
+function chosen(names: readonly string[] | undefined): readonly Dialect[] {
+  if (!names) return DIALECTS;
+  const wanted = DIALECTS.filter(({ name }) => names.includes(name));
+  return DIALECTS.filter((dialect) => wanted.includes(dialect) || wanted.some(({ against }) => against === dialect.name));
 }
 
 function report(costs: readonly Cost[], asJson: boolean): void {

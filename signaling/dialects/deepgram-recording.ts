@@ -1,6 +1,8 @@
 import { msToSamples } from '../../src/core/audio.ts';
 import type { Transcript } from '../../src/core/session/transcribe.ts';
 import { textOf, type Word } from '../../src/core/transcript.ts';
+import type { AnalysisRequest } from '../../src/core/text-analysis.ts';
+import { deepgramAnalysis, DeepgramFindings } from './deepgram-analysis.ts';
 import { type DeepgramOptions, deepgramOptions } from './deepgram-options.ts';
 import { alternative, modelInfo, MODEL_UUID } from './deepgram-results.ts';
 import { meanConfidence, QueryReader, roundedTo, seconds, SpeakerNumbers } from './fields.ts';
@@ -13,6 +15,7 @@ export interface DeepgramRecordingOptions extends DeepgramOptions {
   /** Silence between two utterances. */
   readonly utteranceSplitSamples: number;
   readonly detectLanguage: boolean;
+  readonly analysis: AnalysisRequest | undefined;
   /** Where the answer goes instead. */
   readonly callback: string | undefined;
 }
@@ -50,6 +53,7 @@ export function deepgramRecordingOptions(query: URLSearchParams): DeepgramRecord
     utteranceSplitSamples: msToSamples(splitSeconds * 1000),
     // Its values may also be the languages to choose from.
     detectLanguage: reader.all('detect_language').some((value) => value !== 'false'),
+    analysis: deepgramAnalysis(reader),
     callback: reader.text('callback'),
   };
   reader.check();
@@ -60,6 +64,7 @@ export function deepgramRecordingOptions(query: URLSearchParams): DeepgramRecord
 export function deepgramRecording(transcript: Transcript, options: DeepgramRecordingOptions, request: DeepgramRequest): object {
   const speakers = options.diarize ? new SpeakerNumbers() : undefined;
   const lanes = Array.from({ length: request.channels }, (_, lane) => transcript.utterances.filter(({ laneIndex }) => laneIndex === lane).flatMap(({ words }) => words));
+  const findings = new DeepgramFindings(transcript.analysis ?? {}, lanes);
   return {
     metadata: {
       transaction_key: 'deprecated',
@@ -70,19 +75,21 @@ export function deepgramRecording(transcript: Transcript, options: DeepgramRecor
       channels: request.channels,
       models: [MODEL_UUID],
       model_info: { [MODEL_UUID]: modelInfo() },
+      ...findings.warnings(),
       ...options.echoed,
     },
     results: {
-      channels: lanes.map((words) => channel(words, transcript, options, speakers)),
+      channels: lanes.map((words, lane) => channel(words, transcript, options, speakers, findings.entities(lane))),
       ...(options.utterances && { utterances: lanes.flatMap((words, lane) => utterances(words, lane, options, speakers, request.id)).sort((a, b) => a.start - b.start) }),
+      ...findings.results(),
     },
   };
 }
 
-function channel(words: readonly Word[], { language }: Transcript, options: DeepgramRecordingOptions, speakers: SpeakerNumbers | undefined): object {
+function channel(words: readonly Word[], { language }: Transcript, options: DeepgramRecordingOptions, speakers: SpeakerNumbers | undefined, entities: object): object {
   return {
     ...(options.detectLanguage && language !== undefined && { detected_language: language }),
-    alternatives: [{ ...alternative(words, { punctuated: options.punctuated, speakers }), ...(options.paragraphs && { paragraphs: paragraphs(words, speakers) }) }],
+    alternatives: [{ ...alternative(words, { punctuated: options.punctuated, speakers }), ...entities, ...(options.paragraphs && { paragraphs: paragraphs(words, speakers) }) }],
   };
 }
 

@@ -3,6 +3,7 @@ import { msToSamples } from '../../src/core/audio.ts';
 import type { EarshotError } from '../../src/core/errors.ts';
 import type { NumberedEvent, Utterance } from '../../src/core/transcript.ts';
 import type { WireMessage } from '../connection.ts';
+import { refuseAnalysis } from './deepgram-analysis.ts';
 import { type DeepgramOptions, deepgramOptions } from './deepgram-options.ts';
 import { alternative, deepgramError, modelInfo, MODEL_UUID } from './deepgram-results.ts';
 import type { Command, Conversation, DialectAddress, Farewell, StreamDialect, StreamRequest } from './dialect.ts';
@@ -193,6 +194,7 @@ function streamOptions(query: URLSearchParams): StreamOptions {
   const vadEvents = reader.flag('vad_events');
   if (utteranceEndMs !== undefined && !interimResults) reader.refuse('utterance_end_ms', 'needs interim_results=true');
   if (reader.text('callback') !== undefined) reader.refuse('callback', 'not offered for live audio: results come on the socket');
+  refuseAnalysis(reader);
   const endpointMs = endpointing(reader);
   reader.check();
   return {

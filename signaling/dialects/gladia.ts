@@ -86,11 +86,8 @@ export class GladiaConversation implements ResumableConversation {
 
   acknowledge([from, to]: ByteRange): readonly string[] {
     const at = (bytes: number): number => roundedTo(bytes / this.#bytesPerSecond, 6);
-    return this.#written('receive_acknowledgments', 'audio_chunk', {
-      acknowledged: true,
-      error: null,
-      data: { byte_range: [from, to], time_range: [at(from), at(to)] },
-    });
+    // By far the most messages of all: written out.
+    return this.#written('receive_acknowledgments', 'audio_chunk', `{"acknowledged":true,"error":null,"data":{"byte_range":[${String(from)},${String(to)}],"time_range":[${String(at(from))},${String(at(to))}]}}`);
   }
 
   encode(event: NumberedEvent): readonly string[] {
@@ -225,12 +222,13 @@ export class GladiaConversation implements ResumableConversation {
     return this.#written('receive_acknowledgments', 'audio_chunk', { acknowledged: false, error: { message }, data: null }, true);
   }
 
-  /** For whoever wants such messages: the text for the socket, if that does. One with an error needs `receive_errors` too. */
-  #written(kind: keyof MessageFlags, type: string, content: object, isError = false): readonly string[] {
+  /** For whoever wants such messages: the text for the socket, if that does. One with an error needs `receive_errors` too. `content`: an object, or one as JSON. */
+  #written(kind: keyof MessageFlags, type: string, content: object | string, isError = false): readonly string[] {
     const wanted = (flags: MessageFlags | undefined): boolean => flags?.[kind] === true && (!isError || flags.receive_errors);
     const isForCallback = this.#options.onCallback !== undefined && wanted(this.#callbackFlags);
     if (!wanted(this.#flags) && !isForCallback) return [];
-    const text = JSON.stringify({ type, session_id: this.#options.sessionId, created_at: new Date(this.#options.now()).toISOString(), ...content });
+    const members = (typeof content === 'string' ? content : JSON.stringify(content)).slice(1);
+    const text = `{"type":"${type}","session_id":"${this.#options.sessionId}","created_at":"${new Date(this.#options.now()).toISOString()}"${members === '}' ? '' : ','}${members}`;
     if (isForCallback) this.#options.onCallback(type, text);
     return wanted(this.#flags) ? [text] : [];
   }

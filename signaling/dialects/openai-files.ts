@@ -11,8 +11,12 @@ import { openaiError } from './openai-error.ts';
 const FORMATS = ['json', 'text', 'srt', 'vtt', 'verbose_json', 'diarized_json'] as const;
 type FileFormat = (typeof FORMATS)[number];
 
-/** The form of `POST /v1/audio/transcriptions`. */
+/** Formats of a translation. */
+const TRANSLATED_FORMATS = ['json', 'text', 'srt', 'vtt', 'verbose_json'] as const satisfies readonly FileFormat[];
+
+/** The form of `POST /v1/audio/transcriptions`, or of `/v1/audio/translations`, which makes English of anything. */
 export interface FileRequest {
+  readonly task: 'transcribe' | 'translate';
   /** Any name: clients have their vendor's in them. */
   readonly model: string;
   readonly format: FileFormat;
@@ -24,6 +28,8 @@ export interface FileRequest {
   readonly wish: Pick<SessionWish, 'language' | 'diarize' | 'text' | 'endpointing'>;
 }
 
+/** What translations are made into: there is no choice. */
+export const TRANSLATED_INTO = 'en';
 /** Says of itself in its documentation that it answers whole. */
 const NEVER_STREAMS = 'whisper-1';
 const MAX_TERMS = 100;
@@ -52,6 +58,7 @@ export function fileRequest(fields: URLSearchParams): FileRequest {
   const vocabulary = termsIn(reader.text('prompt') ?? '');
   reader.check();
   return {
+    task: 'transcribe',
     model,
     format,
     stream,
@@ -65,6 +72,17 @@ export function fileRequest(fields: URLSearchParams): FileRequest {
       ...(endpointMs !== undefined && { endpointing: { endpointMs } }),
     },
   };
+}
+
+/** The fewer fields of a translation. Throws `VALIDATION_ERROR`. */
+export function translationRequest(fields: URLSearchParams): FileRequest {
+  const reader = new QueryReader(fields);
+  const model = reader.text('model') ?? '';
+  if (model === '') reader.refuse('model', 'required');
+  const format = reader.choice('response_format', new Map(TRANSLATED_FORMATS.map((each) => [each, each]))) ?? 'json';
+  reader.number('temperature', 0, 1);
+  reader.check();
+  return { task: 'translate', model, format, stream: false, words: false, segments: true, logprobs: false, wish: {} };
 }
 
 /** `chunking_strategy`: `auto`, an object as JSON, or one in bracketed keys. Of it, only the silence that ends an utterance means something here. */
@@ -117,7 +135,7 @@ const usage = ({ durationMs }: Transcript): object => ({ type: 'duration', secon
 function verboseAnswer(request: FileRequest, transcript: Transcript): object {
   const { utterances, language = request.wish.language } = transcript;
   return {
-    task: 'transcribe',
+    task: request.task,
     language: language === undefined ? null : (new Intl.DisplayNames(['en'], { type: 'language' }).of(language) ?? language).toLowerCase(),
     duration: duration(transcript),
     text: transcriptText(transcript),

@@ -9,6 +9,8 @@ export class FakeConnection implements Connection {
   closeCode: number | undefined;
   /** Answers pings. */
   confirms = true;
+  /** Pings so far. */
+  asked = 0;
   readonly #gone = Promise.withResolvers<void>();
   #unread: PromiseWithResolvers<void> | undefined;
   #watchers: (() => void)[] = [];
@@ -48,6 +50,7 @@ export class FakeConnection implements Connection {
   }
 
   async confirm(): Promise<boolean> {
+    this.asked += 1;
     if (this.confirms) return true;
     await this.closed;
     return false;

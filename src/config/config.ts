@@ -98,7 +98,7 @@ const schema = z.strictObject({
   languageModelUrl: z
     .url({ protocol: /^https?$/ })
     .optional()
-    .describe('Base address of a language model with `/chat/completions` as OpenAI has it, for translations, summaries, named entities, sentiment, chapters and prompts. Default: these are not offered.'),
+    .describe('Base address of a language model with `/chat/completions` as OpenAI has it, for translations, summaries, named entities, sentiment, topics, intents, chapters and prompts. Default: these are not offered.'),
   languageModel: z.string().min(1).optional().describe('Name of the model at `languageModelUrl`.'),
   languageModelKey: z.string().min(1).optional().describe('Its key, sent as `Authorization: Bearer`.'),
   languageModelBackend: z

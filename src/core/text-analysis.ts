@@ -1,4 +1,4 @@
-import type { ErrorCode } from './errors.ts';
+import type { EarshotError, ErrorCode } from './errors.ts';
 import type { RecognizerPriority } from './recognizer.ts';
 import type { Utterance } from './transcript.ts';
 
@@ -15,6 +15,10 @@ export interface AnalysisRequest {
   /** Of each utterance. */
   readonly sentiments?: boolean;
   readonly chapters?: boolean;
+  /** What is spoken about. */
+  readonly topics?: LabelRequest;
+  /** What speakers want: `Get a refund`. */
+  readonly intents?: LabelRequest;
   /** Questions of the client about the whole text, each answered for itself. */
   readonly prompts?: readonly string[];
 }
@@ -26,6 +30,13 @@ export interface TranslationRequest {
   readonly informal?: boolean;
   /** What the client tells about the conversation. */
   readonly context?: string;
+}
+
+export interface LabelRequest {
+  /** Labels that the client names. */
+  readonly named?: readonly string[];
+  /** Those that the client names, and no others. */
+  readonly onlyNamed?: boolean;
 }
 
 /** What became of one task: never a guess where it failed. */
@@ -68,6 +79,11 @@ export interface Chapter extends PlacedText {
   readonly keywords: readonly string[];
 }
 
+/** `text`: an utterance that something was found in. */
+export interface LabelledText extends PlacedText {
+  readonly labels: readonly string[];
+}
+
 /** There is a part for everything that was asked for, whatever became of it. */
 export interface Analysis {
   readonly summary?: Found<string>;
@@ -76,6 +92,8 @@ export interface Analysis {
   readonly entities?: Found<readonly NamedEntity[]>;
   readonly sentiments?: Found<readonly Sentiment[]>;
   readonly chapters?: Found<readonly Chapter[]>;
+  readonly topics?: Found<readonly LabelledText[]>;
+  readonly intents?: Found<readonly LabelledText[]>;
   readonly answers?: readonly { readonly prompt: string; readonly found: Found<string> }[];
 }
 
@@ -87,12 +105,36 @@ export interface AnalysisOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Whoever understands text. `utterances` are in order. Never rejects: what fails says so in its part. */
+/** Whoever understands text. */
 export interface TextAnalyst {
+  /** What every part would fail of as things are: `FEATURE_NOT_ENABLED`, `AUTHZ_PERMISSION_DENIED`. Undefined: it is worth a try. */
+  refusal(tenantId: string): Promise<EarshotError | undefined>;
+  /** `utterances` are in order. Never rejects: what fails says so in its part. */
   analyse(tenantId: string, utterances: readonly Utterance[], request: AnalysisRequest, options: AnalysisOptions): Promise<Analysis>;
 }
 
+/** Text of a language model in the place of what was said: its words have no times of their own. */
+export function spokenAs({ text, laneIndex, startSample, endSample }: PlacedText, index: number): Utterance {
+  const words = text.split(/\s+/).filter((word) => word !== '').map((word) => ({ text: word, startSample, endSample, untimed: true as const }));
+  return { id: `T${String(index)}`, laneIndex, text, words, startSample, endSample, stableWords: words.length };
+}
+
+/** What was heard, with what a language model makes of it where that is wanted. What fails is told in the analysis. */
+export async function analysed<T extends { readonly utterances: readonly Utterance[]; readonly language?: string }>(
+  analyst: TextAnalyst,
+  tenantId: string,
+  heard: T,
+  request: AnalysisRequest | undefined,
+  options: Omit<AnalysisOptions, 'language'>,
+): Promise<T & { readonly analysis?: Analysis }> {
+  if (!request || !asksForAnalysis(request)) return heard;
+  const { language, utterances } = heard;
+  const analysis = await analyst.analyse(tenantId, utterances, request, { ...options, ...(language !== undefined && { language }) });
+  options.signal?.throwIfAborted();
+  return { ...heard, analysis };
+}
+
 /** Whether there is anything to do. */
-export function asksForAnalysis({ summary, translation, entities, sentiments, chapters, prompts }: AnalysisRequest): boolean {
-  return summary !== undefined || translation !== undefined || entities === true || sentiments === true || chapters === true || prompts !== undefined;
+export function asksForAnalysis({ summary, translation, entities, sentiments, chapters, topics, intents, prompts }: AnalysisRequest): boolean {
+  return [summary, translation, topics, intents, prompts].some((each) => each !== undefined) || [entities, sentiments, chapters].includes(true);
 }

@@ -5,6 +5,7 @@ import { EarshotError } from '../core/errors.ts';
 import type { Principal } from '../core/principal.ts';
 import type { Session } from '../core/session/session.ts';
 import { transcribe, type Transcript } from '../core/session/transcribe.ts';
+import { analysed, type AnalysisRequest } from '../core/text-analysis.ts';
 import { MeasuredBytes } from './measured-bytes.ts';
 import type { HttpServices } from './services.ts';
 
@@ -33,6 +34,8 @@ export interface RecognitionOptions {
   readonly signal: AbortSignal;
   /** Told how many milliseconds have been settled. */
   readonly progress?: (settledMs: number) => void;
+  /** What a language model is to do with the transcript, before that is kept. */
+  readonly analysis?: AnalysisRequest;
 }
 
 /** Opens a session for a recording and begins to hear it. Rejects with what refuses the session or the audio before the first word. */
@@ -46,7 +49,8 @@ export async function recognizeRecording(
   const startedAtMs = services.now();
   const session = await services.openSession(caller, wish);
   const hear = async (bytes: MeasuredBytes, audio: DecodedAudio): Promise<Transcript> => {
-    const transcript = await transcribe(session, audio, options);
+    const heard = await transcribe(session, audio, options);
+    const transcript = await analysed(services.analyst, caller.tenantId, heard, options.analysis, { priority: 'batch', signal: options.signal });
     await services.recorder.record(session, caller, wish, transcript, bytes.count, startedAtMs);
     return transcript;
   };
@@ -66,7 +70,7 @@ export async function recognizeRecording(
 }
 
 /** The same for a request; it ends if the client goes away. */
-export async function recognizeUpload(services: HttpServices, request: FastifyRequest, recording: Recording, wish: SessionWish): Promise<Recognition> {
+export async function recognizeUpload(services: HttpServices, request: FastifyRequest, recording: Recording, wish: SessionWish, analysis?: AnalysisRequest): Promise<Recognition> {
   const { socket } = request.raw;
   const gone = new AbortController();
   const onClose = (): void => {
@@ -77,7 +81,7 @@ export async function recognizeUpload(services: HttpServices, request: FastifyRe
   };
   socket.once('close', onClose);
   try {
-    const recognition = await recognizeRecording(services, request.caller, recording, wish, { signal: gone.signal });
+    const recognition = await recognizeRecording(services, request.caller, recording, wish, { signal: gone.signal, ...(analysis && { analysis }) });
     recognition.transcript.then(forget, forget);
     return recognition;
   } catch (error) {

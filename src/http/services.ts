@@ -10,6 +10,7 @@ import type { AuditStore } from '../core/store/audit.ts';
 import type { UsageStore } from '../core/store/usage.ts';
 import type { BlobStore } from '../core/store/blobs.ts';
 import type { TranscriptStore } from '../core/store/transcripts.ts';
+import type { TextAnalyst } from '../core/text-analysis.ts';
 import type { Dispatcher } from '../dispatch/dispatcher.ts';
 import type { Jobs } from '../jobs/jobs.ts';
 import type { Uploads } from '../jobs/uploads.ts';
@@ -37,6 +38,7 @@ export interface HttpServices {
   readonly dispatcher: Dispatcher;
   readonly decode: AudioDecoder;
   readonly enrolment: Enrolment;
+  readonly analyst: TextAnalyst;
   readonly webSockets: WebSocketTransport;
   readonly log: Log;
   readonly stages: StageHistograms;

@@ -5,15 +5,20 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { after, beforeEach, test } from 'node:test';
 import { systemClock } from '../core/clock.ts';
+import type { LiveCallback } from '../core/store/live.ts';
+import { eventually } from '../core/testing/eventually.ts';
 import { Outbound } from '../outbound/outbound.ts';
 import { CallbackQueue, type CallbackQueueOptions } from './callback-queue.ts';
 import { isSigned } from './callback-signature.ts';
 
 const seen: string[] = [];
+/** Ids of events. */
+const ids: unknown[] = [];
 let answer: (body: string, response: ServerResponse) => void;
 const receiver = createServer((request, response) => {
   void text(request).then((body) => {
     seen.push(body);
+    ids.push(request.headers['x-earshot-event-id']);
     assert.ok(isSigned('secret', request.headers as never, body, Date.now()));
     answer(body, response);
   });
@@ -26,15 +31,24 @@ after(() => {
   receiver.close();
 });
 beforeEach(() => {
+  owed.clear();
   seen.length = 0;
   answer = (_body, response) => response.end();
 });
+
+/** What the store owes, by id. */
+const owed = new Map<string, LiveCallback>();
+const store = {
+  owe: (callback: LiveCallback) => Promise.resolve(void owed.set(callback.id, callback)),
+  settle: (id: string) => Promise.resolve(void owed.delete(id)),
+};
+const bodiesOwed = (): string[] => [...owed.values()].map(({ body }) => body);
 
 function queue(options: Partial<CallbackQueueOptions> = {}): { readonly callbacks: CallbackQueue; readonly logged: string[] } {
   const logged: string[] = [];
   const outbound = new Outbound({ allowedNetworks: ['127.0.0.1'] });
   const log = { warn: (_fields: object, message: string) => void logged.push(message) };
-  const callbacks = new CallbackQueue({ outbound, secretOf: () => Promise.resolve('secret'), clock: systemClock, now: Date.now, timeoutMs: 200, tenantId: 't', url, pausesMs: [1, 1], log, ...options });
+  const callbacks = new CallbackQueue({ outbound, secretOf: () => Promise.resolve('secret'), clock: systemClock, now: Date.now, timeoutMs: 200, tenantId: 't', sessionId: 's', url, store, pausesMs: [1, 1], log, ...options });
   return { callbacks, logged };
 }
 
@@ -55,6 +69,7 @@ test('callbacks come one after the other, in order', async () => {
   };
   await sent(callbacks, '"1"', '"2"', '"3"');
   assert.deepEqual(seen, ['"1"', '"2"', '"3"']);
+  assert.equal(owed.size, 0);
 });
 
 test('one that is not taken is tried again before the next', async () => {
@@ -114,5 +129,35 @@ test('a close breaks off what is being sent and pauses', async () => {
   callbacks.close();
   callbacks.send('"3"');
   await callbacks.settled();
+  assert.deepEqual([seen, bodiesOwed()], [['"1"'], ['"1"', '"2"', '"3"']]);
+});
+
+test('what a queue left is sent by the next, in its order and with the ids that it had', async () => {
+  const { callbacks } = queue({ pausesMs: [60_000] });
+  answer = (_body, response) => response.destroy();
+  for (const body of ['"1"', '"2"']) callbacks.send(body);
+  await eventually(() => seen.length === 1);
+  callbacks.close();
+  await callbacks.settled();
+  const left = [...owed.values()];
+  ids.length = 0;
+  answer = (_body, response) => response.end();
+  const next = queue({ owed: left });
+  await sent(next.callbacks, '"3"');
+  assert.deepEqual([seen.slice(1), owed.size], [['"1"', '"2"', '"3"'], 0]);
+  assert.deepEqual(ids.slice(0, 2), left.map(({ id }) => id));
+});
+
+test('what is given up or dropped is owed no more', async () => {
+  const { callbacks } = queue({ pausesMs: [], maxWaiting: 2 });
+  answer = (_body, response) => response.destroy();
+  await sent(callbacks, '"1"', '"2"', '"3"', '"4"', '"5"');
+  assert.deepEqual([seen, owed.size], [['"1"', '"4"', '"5"'], 0]);
+});
+
+test('a store that fails keeps nobody from being told', async () => {
+  const fails = { owe: () => Promise.reject(new Error('full')), settle: () => Promise.reject(new Error('full')) };
+  const { callbacks } = queue({ store: fails });
+  await sent(callbacks, '"1"');
   assert.deepEqual(seen, ['"1"']);
 });

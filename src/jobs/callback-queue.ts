@@ -1,11 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import type { CallbackMethod } from '../core/store/jobs.ts';
+import type { LiveCallback, LiveStore } from '../core/store/live.ts';
 import { attemptCallback, type CallbackAttemptOptions } from './callback-attempt.ts';
 
 export interface CallbackQueueOptions extends CallbackAttemptOptions {
   readonly tenantId: string;
+  readonly sessionId: string;
   readonly url: string;
-  readonly method?: CallbackMethod;
+  /** Where what is owed outlives the server. */
+  readonly store: Pick<LiveStore, 'owe' | 'settle'>;
+  /** What is owed already, and in the store. */
+  readonly owed?: readonly LiveCallback[];
   /** Pauses between the attempts of one callback, in ms. Default 1, 2, 4 and 8 s: five attempts. */
   readonly pausesMs?: readonly number[];
   /** Bodies that may wait; with more, the oldest goes. Default 1000. */
@@ -16,13 +20,20 @@ export interface CallbackQueueOptions extends CallbackAttemptOptions {
 const DEFAULT_PAUSES_MS = [1000, 2000, 4000, 8000];
 const DEFAULT_MAX_WAITING = 1000;
 
+/** One that waits, and when it is in the store. */
+interface Waiting {
+  readonly callback: LiveCallback;
+  readonly kept: Promise<void>;
+}
+
 /**
- * Callbacks of something that goes on, in its order and one after the other: the next is sent once the receiver took the one before, or it
- * is given up. Where one was given up, those after it have one attempt each until the receiver is back. Kept in memory.
+ * Callbacks of a session, in its order and one after the other: the next is sent once the receiver took the one before, or it
+ * is given up. Where one was given up, those after it have one attempt each until the receiver is back. Each is owed until then, beyond the
+ * end of the server: a queue that is closed, or dies, is made again with what it left.
  */
 export class CallbackQueue {
   readonly #options: CallbackQueueOptions;
-  readonly #waiting: string[] = [];
+  readonly #waiting: Waiting[];
   readonly #stopped = new AbortController();
   #working: Promise<void> | undefined;
   #isLost = false;
@@ -30,16 +41,23 @@ export class CallbackQueue {
 
   constructor(options: CallbackQueueOptions) {
     this.#options = options;
+    this.#waiting = (options.owed ?? []).map((callback) => ({ callback, kept: Promise.resolve() }));
+    if (this.#waiting.length > 0) this.#working = this.#work();
   }
 
   /** JSON text. */
   send(body: string): void {
+    const { tenantId, sessionId, url, store, log, maxWaiting = DEFAULT_MAX_WAITING } = this.#options;
+    const callback = { id: `evt_${randomUUID()}`, tenantId, sessionId, url, body };
+    const kept = store.owe(callback).catch((err: unknown) => {
+      log.warn({ tenantId, err }, 'a live callback could not be kept');
+    });
     if (this.#stopped.signal.aborted) return;
-    this.#waiting.push(body);
-    if (this.#waiting.length > (this.#options.maxWaiting ?? DEFAULT_MAX_WAITING)) {
-      this.#waiting.shift();
+    this.#waiting.push({ callback, kept });
+    if (this.#waiting.length > maxWaiting) {
+      void this.#settle(this.#waiting.shift()!);
       this.#dropped += 1;
-      if (this.#dropped === 1) this.#options.log.warn({ tenantId: this.#options.tenantId }, 'a receiver of callbacks is too slow: the oldest are dropped');
+      if (this.#dropped === 1) log.warn({ tenantId }, 'a receiver of callbacks is too slow: the oldest are dropped');
     }
     this.#working ??= this.#work();
   }
@@ -49,7 +67,7 @@ export class CallbackQueue {
     await this.#working;
   }
 
-  /** Gives up what waits. */
+  /** Sends nothing more: what waits stays owed. */
   close(): void {
     this.#stopped.abort();
     this.#waiting.length = 0;
@@ -57,21 +75,34 @@ export class CallbackQueue {
 
   /** Never rejects. */
   async #work(): Promise<void> {
-    for (let body = this.#waiting.shift(); body !== undefined; body = this.#waiting.shift()) await this.#deliver(body);
+    for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) {
+      if (await this.#deliver(next.callback)) await this.#settle(next);
+    }
     this.#working = undefined;
   }
 
-  async #deliver(body: string): Promise<void> {
-    const { tenantId, url, method = 'POST', pausesMs = DEFAULT_PAUSES_MS, log } = this.#options;
-    const callback = { id: `evt_${randomUUID()}`, tenantId, url, method, body };
+  /** False: it was broken off, and is still owed. Never rejects. */
+  async #deliver(callback: LiveCallback): Promise<boolean> {
+    const { tenantId, pausesMs = DEFAULT_PAUSES_MS, log } = this.#options;
+    const { signal } = this.#stopped;
     const pauses = this.#isLost ? [] : pausesMs;
     for (const pauseMs of [...pauses, undefined]) {
-      const problem = await attemptCallback(this.#options, callback, this.#stopped.signal);
+      const problem = await attemptCallback(this.#options, { ...callback, method: 'POST' }, signal);
+      if (problem !== undefined && signal.aborted) return false;
       this.#isLost = problem !== undefined && pauseMs === undefined;
-      if (problem === undefined || this.#stopped.signal.aborted) return;
+      if (problem === undefined) return true;
       if (pauseMs === undefined) log.warn({ tenantId, problem }, 'a live callback is given up');
       else await this.#pause(pauseMs);
     }
+    return true;
+  }
+
+  /** Never rejects: what is not settled comes once more after the next start. */
+  async #settle({ callback: { id, tenantId }, kept }: Waiting): Promise<void> {
+    await kept;
+    await this.#options.store.settle(id).catch((err: unknown) => {
+      this.#options.log.warn({ tenantId, err }, 'a live callback could not be settled');
+    });
   }
 
   #pause(ms: number): Promise<void> {

@@ -3,11 +3,11 @@ import type { AudioDecoder } from '../core/audio.ts';
 import { EarshotError } from '../core/errors.ts';
 import type { Permission, Principal } from '../core/principal.ts';
 import type { Session } from '../core/session/session.ts';
-import { transcribe, type Transcript } from '../core/session/transcribe.ts';
+import { transcribe } from '../core/session/transcribe.ts';
 import type { BlobStore } from '../core/store/blobs.ts';
 import type { JobOutcome, JobRecord } from '../core/store/jobs.ts';
 import type { UsageRecord } from '../core/store/usage.ts';
-import { asksForAnalysis, type TextAnalyst } from '../core/text-analysis.ts';
+import { analysed, type TextAnalyst } from '../core/text-analysis.ts';
 import type { Outbound } from '../outbound/outbound.ts';
 import { openUrl } from './url-audio.ts';
 
@@ -62,7 +62,9 @@ export function createJobRunner(options: JobRunnerOptions): RunJob {
       signal.throwIfAborted();
       counted = new CountedAudio(await openAudio(job, options, signal), progress);
       const audio = await options.decode(counted, job.request.format ?? { container: 'auto' }, signal);
-      const transcript = await analysed(job, await transcribe(session, audio, { signal }), options, signal);
+      const heard = await transcribe(session, audio, { signal });
+      // The recognizer is free by now.
+      const transcript = await analysed(options.analyst, job.tenantId, heard, job.request.analysis, { priority: 'batch', signal });
       const outcome = {
         transcript,
         backend: session.backend,
@@ -79,16 +81,6 @@ export function createJobRunner(options: JobRunnerOptions): RunJob {
       await session.close('cancelled');
     }
   };
-}
-
-/** With what a language model was asked to make of it. The recognizer is free by then; what fails is told in the analysis, and fails no job. */
-async function analysed(job: JobRecord, transcript: Transcript, { analyst }: JobRunnerOptions, signal: AbortSignal): Promise<Transcript> {
-  const { analysis: request } = job.request;
-  if (!request || !asksForAnalysis(request)) return transcript;
-  const { language, utterances } = transcript;
-  const analysis = await analyst.analyse(job.tenantId, utterances, request, { priority: 'batch', signal, ...(language !== undefined && { language }) });
-  signal.throwIfAborted();
-  return { ...transcript, analysis };
 }
 
 /** The job's owner, with what the job was allowed when it was made. */

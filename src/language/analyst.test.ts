@@ -53,6 +53,21 @@ test('each line is translated, and one that is missing is asked for once more', 
   assert.ok(chat.questions.every(({ instructions }) => instructions.includes('informal')));
 });
 
+test('what is said in the wanted language already is left in its own words', async () => {
+  const { translations } = await analyst().analyse('t', TALK, { translation: { targets: ['en'] } }, { priority: 'batch', language: 'en' });
+  assert.deepEqual([translations?.[0]?.found.value?.map(({ text }) => text), chat.questions.length], [['Hello Sami Gracetoga,', 'I live in Paris now.'], 0]);
+});
+
+test('topics and intents are of those that were named, where no others are wanted', async () => {
+  chat.answer = ({ instructions }) => JSON.stringify(instructions.includes('topics') ? { 1: ['greeting', 'Food', 'GREETING'], 9: ['Food'] } : { 2: [' Say where one lives '], 1: [] });
+  const { topics, intents } = await analyse({ topics: { named: ['Greeting'], onlyNamed: true }, intents: { named: ['Buy'] } });
+  assert.deepEqual(topics?.value, [{ text: 'Hello Sami Gracetoga,', labels: ['Greeting'], laneIndex: 0, startSample: 0, endSample: 3000 }]);
+  assert.deepEqual(intents?.value?.map(({ labels, startSample }) => [labels, startSample]), [[['Say where one lives'], 16_000]]);
+  assert.ok(chat.questions.every(({ instructions }) => /\["(Greeting|Buy)"\]/.test(instructions)));
+  chat.answer = () => '{"1":"no list"}';
+  assert.equal((await analyse({ topics: {} })).topics?.error?.code, 'UPSTREAM_SHAPE_MISMATCH');
+});
+
 test('entities are those that were said, at the times of their words', async () => {
   chat.answer = () => JSON.stringify({ entities: [{ line: 1, type: 'person name', text: 'sami gracetoga' }, { line: '2', type: 'LOCATION', text: 'Paris' }, { line: 2, type: 'LOCATION', text: 'London' }, { line: 9, type: 'X', text: 'Paris' }] });
   const { entities } = await analyse({ entities: true });
@@ -99,6 +114,7 @@ test('of nothing said nothing is asked', async () => {
 
 test('without a model every part says so', async () => {
   const none = createAnalyst({ clock: systemClock, policies: { policy: () => Promise.resolve(undefined) } });
+  assert.equal((await none.refusal('t'))?.code, 'FEATURE_NOT_ENABLED');
   const analysis = await none.analyse('t', TALK, { summary: 'general', translation: { targets: ['fr'] }, prompts: ['?'] }, { priority: 'live' });
   assert.deepEqual([analysis.summary?.error?.code, analysis.translations?.[0]?.found.error?.code, analysis.answers?.[0]?.found.error?.code], ['FEATURE_NOT_ENABLED', 'FEATURE_NOT_ENABLED', 'FEATURE_NOT_ENABLED']);
 });
@@ -116,6 +132,8 @@ test('text goes only where the tenant’s policy lets it', async () => {
     [undefined, 'AUTHZ_PERMISSION_DENIED', 'AUTHZ_PERMISSION_DENIED', undefined, undefined],
   );
   assert.equal(chat.questions.length, 3);
+  const refusal = async (options: Parameters<typeof analyst>[0]): Promise<string | undefined> => (await analyst(options).refusal('t'))?.code;
+  assert.deepEqual([await refusal({ policy: { allowedBackends: 'A' } }), await refusal({}), await refusal({ letter: 'A', policy: { allowedBackends: 'A' } })], ['AUTHZ_PERMISSION_DENIED', undefined, undefined]);
 });
 
 test('an endpoint that misbehaves fails the part, with a code and without a word of the text', async () => {

@@ -3,9 +3,9 @@ import { EarshotError, toEarshotError } from '../core/errors.ts';
 import type { LanguageModel } from '../core/language-model.ts';
 import type { TenantStore } from '../core/store/tenants.ts';
 import { DEFAULT_TENANT_POLICY } from '../core/tenant-policy.ts';
-import type { Analysis, AnalysisOptions, AnalysisRequest, Found, TextAnalyst } from '../core/text-analysis.ts';
+import type { Analysis, AnalysisOptions, AnalysisRequest, Found, PlacedText, TextAnalyst } from '../core/text-analysis.ts';
 import { numbered, pieces, type NumberedUtterance } from './pieces.ts';
-import { chapterTask, entityTask, promptTask, sentimentTask, summaryTask, type Task, translationTask, wholeSummaryTask } from './tasks.ts';
+import { chapterTask, entityTask, labelTask, promptTask, sentimentTask, summaryTask, type Task, translationTask, wholeSummaryTask } from './tasks.ts';
 import { Turns } from './turns.ts';
 
 export interface AnalystOptions {
@@ -69,6 +69,7 @@ export function createAnalyst(options: AnalystOptions): ClosableAnalyst {
   };
 
   return {
+    refusal: (tenantId) => modelFor(tenantId).then(() => undefined, toEarshotError),
     async analyse(tenantId, utterances, request, analysisOptions) {
       const part = async <T>(task: string, work: Work<T>): Promise<Found<T>> => {
         const startedAtMs = clock.nowMs();
@@ -83,7 +84,7 @@ export function createAnalyst(options: AnalystOptions): ClosableAnalyst {
           return { error: { code, message }, tookMs: tookMs() };
         }
       };
-      return work(request, maxChars, part);
+      return work(request, maxChars, part, analysisOptions.language);
     },
     close: () => {
       closing.abort(new EarshotError('SERVER_STOPPING', 'The server is shutting down.'));
@@ -93,18 +94,26 @@ export function createAnalyst(options: AnalystOptions): ClosableAnalyst {
 
 type Part = <T>(task: string, work: Work<T>) => Promise<Found<T>>;
 
-async function work(request: AnalysisRequest, maxChars: number, part: Part): Promise<Analysis> {
-  const { summary, translation, entities, sentiments, chapters, prompts } = request;
+async function work(request: AnalysisRequest, maxChars: number, part: Part, spokenLanguage: string | undefined): Promise<Analysis> {
+  const { summary, translation, entities, sentiments, chapters, topics, intents, prompts } = request;
   const inPieces =
     <T>(task: (piece: readonly NumberedUtterance[]) => Task<readonly T[]>): Work<readonly T[]> =>
     async (ask, all) =>
       (await Promise.all(pieces(all, maxChars).map((piece) => ask(task(piece))))).flat();
-  const [summarized, translations, named, judged, cut, answers] = await Promise.all([
+  const [summarized, translations, named, judged, cut, about, wanted, answers] = await Promise.all([
     summary && part('summary', summarizing(summary, maxChars)),
-    translation && Promise.all(translation.targets.map(async (language) => ({ language, found: await part('translation', inPieces((piece) => translationTask(language, translation, piece))) }))),
+    translation &&
+      Promise.all(
+        translation.targets.map(async (language) => {
+          const translating = language === spokenLanguage ? inTheirOwnWords : inPieces((piece) => translationTask(language, translation, piece));
+          return { language, found: await part('translation', translating) };
+        }),
+      ),
     entities === true ? part('entities', inPieces(entityTask)) : undefined,
     sentiments === true ? part('sentiments', inPieces(sentimentTask)) : undefined,
     chapters === true ? part('chapters', inPieces(chapterTask)) : undefined,
+    topics && part('topics', inPieces((piece) => labelTask('the topics', topics, piece))),
+    intents && part('intents', inPieces((piece) => labelTask('the intents of the speaker (what they want to do or get)', intents, piece))),
     prompts && Promise.all(prompts.map(async (prompt) => ({ prompt, found: await part('prompt', answering(prompt, maxChars)) }))),
   ]);
   return {
@@ -113,9 +122,15 @@ async function work(request: AnalysisRequest, maxChars: number, part: Part): Pro
     ...(named && { entities: named }),
     ...(judged && { sentiments: judged }),
     ...(cut && { chapters: cut }),
+    ...(about && { topics: about }),
+    ...(wanted && { intents: wanted }),
     ...(answers && { answers }),
   };
 }
+
+/** What is said in the language already needs nobody to translate it. */
+const inTheirOwnWords: Work<readonly PlacedText[]> = (_ask, all) =>
+  Promise.resolve(all.map(({ text, utterance: { laneIndex, startSample, endSample } }) => ({ text, laneIndex, startSample, endSample })));
 
 /** Nothing said has nothing in it: the model is not asked. */
 function summarizing(style: NonNullable<AnalysisRequest['summary']>, maxChars: number): Work<string> {

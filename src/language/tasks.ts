@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { EMOTIONS, SENTIMENTS, type Chapter, type NamedEntity, type PlacedText, type Sentiment, type SummaryStyle, type TranslationRequest } from '../core/text-analysis.ts';
+import { EMOTIONS, SENTIMENTS, type Chapter, type LabelledText, type LabelRequest, type NamedEntity, type PlacedText, type Sentiment, type SummaryStyle, type TranslationRequest } from '../core/text-analysis.ts';
 import { EarshotError } from '../core/errors.ts';
 import type { Word } from '../core/transcript.ts';
 import type { NumberedUtterance } from './pieces.ts';
@@ -114,6 +114,27 @@ export function chapterTask(piece: readonly NumberedUtterance[]): Task<readonly 
       });
       if (next !== (piece.at(-1)?.number ?? 0) + 1) throw mismatch('chapters do not cover the text');
       return chapters;
+    },
+  };
+}
+
+/** How much of a line's labels is kept. */
+const MAX_LABELS = 20;
+const MAX_LABEL_CHARS = 200;
+
+/** Topics or intents of each line that has any. `what` names them in the question. */
+export function labelTask(what: string, { named = [], onlyNamed = false }: LabelRequest, piece: readonly NumberedUtterance[]): Task<readonly LabelledText[]> {
+  const choice = named.length === 0 ? [] : [onlyNamed ? `Use only these: ${JSON.stringify(named)}.` : `Use these where they fit, and your own otherwise: ${JSON.stringify(named)}.`];
+  const allowed = new Map(named.map((label) => [label.toLowerCase(), label]));
+  return {
+    instructions: [DATA, `Find ${what} of each numbered line, in a few words each.`, ...choice, 'Answer with a JSON object of the numbers of the lines that have any, each with a list of strings.', JSON_ONLY].join(' '),
+    input: asJson(piece),
+    read: (answer) => {
+      const all = shapedAs(z.record(z.string(), z.array(z.string().max(MAX_LABEL_CHARS)).max(MAX_LABELS)), answer);
+      return piece.flatMap(({ number, utterance, text }) => {
+        const labels = (all[String(number)] ?? []).map((label) => allowed.get(label.trim().toLowerCase()) ?? (onlyNamed ? '' : label.trim())).filter((label) => label !== '');
+        return labels.length === 0 ? [] : [{ ...placeOf(utterance), text, labels: [...new Set(labels)] }];
+      });
     },
   };
 }

@@ -206,9 +206,9 @@ export const DEEPGRAM_VECTORS: readonly DialectVector[] = [
   },
   {
     name: 'what would have to be made up is refused',
-    proves: ['`summarize`, `topics`, `intents`, `sentiment`, `detect_entities`', '`search`', 'live: `callback`'],
+    proves: ['live: `summarize`, `topics`, `intents`, `sentiment`, `detect_entities`', '`search`', 'live: `callback`'],
     query: `${LINEAR}&detect_entities=true&sentiment=false&search=hello&redact=organization&replace=hello&extra=plain&callback=https%3A%2F%2Fexample.com`,
-    refused: { code: 'VALIDATION_ERROR', fields: ['detect_entities', 'search', 'redact', 'replace', 'extra', 'callback'] },
+    refused: { code: 'VALIDATION_ERROR', fields: ['search', 'redact', 'replace', 'extra', 'callback', 'detect_entities'] },
   },
   { name: 'an encoding that cannot be decoded is refused', proves: ['live: encodings and containers'], query: 'encoding=speex&sample_rate=16000', refused: { code: 'VALIDATION_ERROR', fields: ['encoding'] } },
 ];

@@ -10,9 +10,20 @@ export interface OrphanedSession {
   readonly utterances: readonly Utterance[];
 }
 
+/** A callback of a session that goes on, in whose order its receiver is told. */
+export interface LiveCallback {
+  /** `evt_...`: the same in every attempt, so that receivers can ignore repeats. */
+  readonly id: string;
+  readonly tenantId: string;
+  readonly sessionId: string;
+  readonly url: string;
+  /** JSON text that is signed and sent. */
+  readonly body: string;
+}
+
 /**
- * What was said in sessions that are still open, so that it outlives their server. Unlike those of other stores, these verbs may be undone by a loss of power,
- * never by the end of the process. Adding the job ends the record, in the same moment.
+ * What was said in sessions that are still open, and what their receivers are owed, so that it outlives their server. Unlike those of other stores, these verbs may be undone by a loss of power,
+ * never by the end of the process. Adding the job ends the record, in the same moment; what is owed stays.
  */
 export interface LiveStore {
   /** `job` is what the session becomes, as far as that is known. Throws `SLUG_CONFLICT` if the id is taken. */
@@ -23,4 +34,10 @@ export interface LiveStore {
   annotate(jobId: string, extra: Readonly<Record<string, unknown>>): Promise<void>;
   /** Sessions of all tenants that are open, oldest first: after a start those of the server before. */
   orphans(limit: number): Promise<readonly OrphanedSession[]>;
+  /** A callback is owed, behind those that its session owes already. Throws `SLUG_CONFLICT` if the id is taken. */
+  owe(callback: LiveCallback): Promise<void>;
+  /** It was delivered, or is given up. */
+  settle(callbackId: string): Promise<void>;
+  /** What is owed by sessions of all tenants, oldest first: after a start that of the server before. */
+  owed(limit: number): Promise<readonly LiveCallback[]>;
 }

@@ -28,7 +28,7 @@ export interface LiveSessionsOptions {
   /** How a session's callbacks are sent. */
   readonly callbacks: CallbackAttemptOptions;
   readonly jobs: JobStore;
-  /** Keeps what is said while it is said. */
+  /** Keeps what is said while it is said, and what callbacks are owed. */
   readonly live: LiveStore;
   readonly blobs: BlobStore;
   /** Sessions can be read after their end. */
@@ -58,6 +58,8 @@ export interface LiveSession {
 const FINISHED = 4403;
 /** Tokens of sessions that have ended, so that their clients are told so. */
 const MAX_ENDED = 1000;
+/** Callbacks that are taken over from the server before; of more, the newest wait for another start. */
+const MAX_RECOVERED = 10_000;
 /** Time for the last callbacks when the server stops. */
 const CALLBACK_GRACE_MS = 5000;
 
@@ -82,7 +84,7 @@ export class LiveSessions {
     const session = await this.#options.openSession(caller, { ...requestOf(init), transport: 'websocket', priority: 'live', recordsItself: true });
     const { keepTranscripts, keepAudio, analyst } = this.#options;
     const language = (): string | undefined => session.language;
-    const callbacks = this.#callbacksOf(caller, init);
+    const callbacks = this.#callbacksOf(caller, id, init);
     const onCallback = (type: string, message: string): void => callbacks?.send(`{"id":"${id}","event":"live.${type}","payload":${message}}`);
     const conversation = new GladiaConversation({ sessionId: id, init, language, now: Date.now, onCallback });
     const recorder = keepTranscripts && keepAudio ? new AudioRecorder(this.#options.blobs) : undefined;
@@ -123,11 +125,19 @@ export class LiveSessions {
     void stream.over.then(() => {
       this.#forget(live);
     });
-    if (callbacks) {
-      this.#callbacks.add(callbacks);
-      void stream.ended.then(() => callbacks.settled()).then(() => this.#callbacks.delete(callbacks));
-    }
+    if (callbacks) this.#watch(callbacks, stream.ended);
     return live;
+  }
+
+  /** For the start, before anybody is served: what sessions of the server before owed is sent. Never rejects. */
+  async recover(): Promise<void> {
+    const { live, callbacks, log } = this.#options;
+    try {
+      const bySession = Map.groupBy(await live.owed(MAX_RECOVERED), ({ sessionId }) => sessionId);
+      for (const owed of bySession.values()) this.#watch(new CallbackQueue({ ...callbacks, ...owed[0]!, owed, store: live, log }), Promise.resolve());
+    } catch (err) {
+      log.error({ err }, 'callbacks that the server before owed could not be read');
+    }
   }
 
   /** Whose session the token opens. Throws `AUTH_TOKEN_MISSING` or `AUTH_TOKEN_INVALID`. */
@@ -174,9 +184,16 @@ export class LiveSessions {
     for (const { stream } of this.#byToken.values()) stream.close();
   }
 
-  #callbacksOf({ tenantId }: Principal, init: GladiaInit): CallbackQueue | undefined {
+  #callbacksOf({ tenantId }: Principal, sessionId: string, init: GladiaInit): CallbackQueue | undefined {
     const callback = callbackOf(init);
-    return callback && new CallbackQueue({ ...this.#options.callbacks, tenantId, url: callback.url, log: this.#options.log });
+    const { callbacks, live, log } = this.#options;
+    return callback && new CallbackQueue({ ...callbacks, tenantId, sessionId, url: callback.url, store: live, log });
+  }
+
+  /** `ended`: nothing more is put into the queue. */
+  #watch(callbacks: CallbackQueue, ended: Promise<void>): void {
+    this.#callbacks.add(callbacks);
+    void ended.then(() => callbacks.settled()).then(() => this.#callbacks.delete(callbacks));
   }
 
   #forget({ token, caller }: LiveSession): void {

@@ -4,8 +4,7 @@ import { type GladiaRecording, NEVER_OFFERED } from '../../../signaling/dialects
 import { gladiaMetadata, gladiaTranscription, inOrder, sentencesBlock } from '../../../signaling/dialects/gladia-results.ts';
 import type { Transcript } from '../../core/session/transcribe.ts';
 import type { JobRecord } from '../../core/store/jobs.ts';
-import type { PlacedText } from '../../core/text-analysis.ts';
-import type { Utterance } from '../../core/transcript.ts';
+import { type PlacedText, spokenAs } from '../../core/text-analysis.ts';
 import { CUSTOMARY_CUES, type CueLimits } from '../../formats/cue-cuts.ts';
 import { srt } from '../../formats/srt.ts';
 import { vtt } from '../../formats/vtt.ts';
@@ -82,11 +81,6 @@ function rewritten(options: GladiaRecording, translated: readonly PlacedText[]):
   const utterances = translated.map(spokenAs);
   const subtitles = subtitlesOf(options, { utterances, backend: '', durationMs: 0 });
   return { ...(options.sentences && { sentences: [sentencesBlock(utterances)] }), ...(subtitles && { subtitles }) };
-}
-
-function spokenAs({ text, laneIndex, startSample, endSample }: PlacedText, index: number): Utterance {
-  const words = text.split(/\s+/).filter((word) => word !== '').map((word) => ({ text: word, startSample, endSample, untimed: true as const }));
-  return { id: `T${String(index)}`, laneIndex, text, words, startSample, endSample, stableWords: words.length };
 }
 
 function subtitlesOf({ subtitles, subtitles_config: config }: GladiaRecording, transcript: Transcript): readonly object[] | undefined {

@@ -118,9 +118,8 @@ test(
 
 test(
   'refusals have the vendor’s shape and codes',
-  proving('deepgram', ['refusals: `dg-error`, `err_code`', '`summarize`, `topics`, `intents`, `sentiment`, `detect_entities`'], async () => {
+  proving('deepgram', ['refusals: `dg-error`, `err_code`'], async () => {
     assert.deepEqual(await refused(listen('sample_rate=none', SPEECH)), [400, 'INVALID_QUERY_PARAMETER']);
-    assert.deepEqual(await refused(listen('summarize=v2', SPEECH)), [400, 'INVALID_QUERY_PARAMETER']);
     assert.deepEqual(await refused(listen('callback=http%3A%2F%2F10.0.0.1', SPEECH)), [400, 'INVALID_QUERY_PARAMETER']);
     assert.deepEqual(await refused(listen('callback_method=put', SPEECH)), [400, 'INVALID_QUERY_PARAMETER']);
     assert.deepEqual(await refused(listen('', 'BAD audio')), [400, 'PAYLOAD_ERROR']);
@@ -133,6 +132,50 @@ test(
     const { secret } = await server.tenancy.keys.create(OPERATOR, 'acme', { name: 'x', permissions: ['scaiecho:transcribe'], expiresAtMs: null, budget: null });
     assert.deepEqual(await refused(listen('diarize=true', SPEECH, { authorization: `Token ${secret}` })), [403, 'INSUFFICIENT_PERMISSIONS']);
     assert.deepEqual(await refused(listen(`diarize=true&callback=${encodeURIComponent(remote.url)}`, SPEECH, { authorization: `Token ${secret}` })), [403, 'INSUFFICIENT_PERMISSIONS']);
+  }),
+);
+
+const ALL = 'summarize=v2&topics=true&custom_topic=Weather&custom_topic_mode=strict&intents=true&sentiment=true&detect_entities=true';
+
+test(
+  'what a language model finds is in the answer, with the places of its words, and in that of a callback',
+  proving('deepgram', ['recorded: `summarize`, `topics`, `intents`, `sentiment`, `detect_entities`'], async () => {
+    server.analyst.fault = undefined;
+    const [first, last] = [{ text: 'w1 w2', start_word: 0, end_word: 1 }, { text: 'w5', start_word: 2, end_word: 2 }];
+    const neutral = { sentiment: 'neutral', sentiment_score: 0 };
+    const found = {
+      summary: { result: 'success', short: 'concise of 2' },
+      topics: { segments: [{ ...first, topics: [{ topic: 'Weather', confidence_score: 0 }] }] },
+      intents: { segments: [{ ...last, intents: [{ intent: 'Intent', confidence_score: 0 }] }] },
+      sentiments: { segments: [{ ...first, ...neutral }, { ...last, ...neutral }], average: neutral },
+    };
+    const entities = [{ label: 'PERSON', value: 'w1', confidence: 0, start_word: 0, end_word: 0 }, { label: 'PERSON', value: 'w5', confidence: 0, start_word: 2, end_word: 2 }];
+    await listen(`${ALL}&callback=${encodeURIComponent(`${remote.url}/found`)}`, SPEECH);
+    for (const { metadata, results } of [await (await listen(ALL, SPEECH)).json(), await remote.told('/found')] as { metadata: object; results: { channels: { alternatives: { entities: object[] }[] }[] } }[]) {
+      const { channels, ...rest } = results;
+      assert.deepEqual(rest, found);
+      assert.deepEqual(channels[0]?.alternatives[0]?.entities, entities);
+      assert.equal('warnings' in metadata, false);
+    }
+    assert.deepEqual(server.analyst.asked.at(-1)?.request.topics, { named: ['Weather'], onlyNamed: true });
+  }),
+);
+
+test(
+  'what a language model cannot find is refused, or empty and warned of: nothing is made up',
+  proving('deepgram', ['recorded: `summarize`, `topics`, `intents`, `sentiment`, `detect_entities`'], async () => {
+    server.analyst.fault = 'FEATURE_NOT_ENABLED';
+    const refusal = (await (await listen('summarize=v2&sentiment=true', SPEECH)).json()) as { err_code: string; err_msg: string };
+    assert.deepEqual([refusal.err_code, /summarize.*sentiment/.test(refusal.err_msg), refusal.err_msg.includes('topics')], ['INVALID_QUERY_PARAMETER', true, false]);
+    for (const each of ALL.split('&').filter((part) => !part.startsWith('custom'))) assert.deepEqual(await refused(listen(each, SPEECH)), [400, 'INVALID_QUERY_PARAMETER'], each);
+    assert.equal((await listen('summarize=false&sentiment=false&custom_intent=Refund', SPEECH)).status, 200);
+    assert.deepEqual(await refused(listen('summarize=v9&custom_topic_mode=loose', SPEECH)), [400, 'INVALID_QUERY_PARAMETER']);
+    server.analyst.fault = 'AUTHZ_PERMISSION_DENIED';
+    assert.deepEqual(await refused(listen('topics=true', SPEECH)), [403, 'INSUFFICIENT_PERMISSIONS']);
+    server.analyst.fault = 'BACKEND_TIMEOUT';
+    const { metadata, results } = (await (await listen(ALL, SPEECH)).json()) as { metadata: { warnings: { parameter: string; type: string }[] }; results: Record<string, unknown> };
+    assert.deepEqual([results['summary'], results['topics'], results['sentiments']], [{ result: 'failure', short: '' }, { segments: [] }, { segments: [] }]);
+    assert.deepEqual(metadata.warnings.map(({ parameter, type }) => `${parameter} ${type}`), ['summarize', 'topics', 'intents', 'sentiment', 'detect_entities'].map((each) => `${each} backend_timeout`));
   }),
 );
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { DEEPGRAM } from '../../../signaling/dialects/deepgram.ts';
+import { notAnalysed } from '../../../signaling/dialects/deepgram-analysis.ts';
 import { deepgramRecording, type DeepgramRecordingOptions, deepgramRecordingOptions } from '../../../signaling/dialects/deepgram-recording.ts';
 import { deepgramError } from '../../../signaling/dialects/deepgram-results.ts';
 import type { HttpRefusal } from '../../../signaling/dialects/dialect.ts';
@@ -49,14 +50,17 @@ export async function deepgramRoutes(app: Routes, services: HttpServices): Promi
       const options = deepgramRecordingOptions(query);
       const audio = sentAudio(services, request);
       const wish = wishOf(options);
+      const { analysis } = options;
+      const notEnabled = analysis && (await services.analyst.refusal(request.caller.tenantId));
+      if (notEnabled) throw notAnalysed(analysis, notEnabled);
       if (options.callback !== undefined) {
         checkAddress(services, 'callback', options.callback);
-        const job = await queueRecording(services, request, audio, { ...wish, format: options.format, callbackUrl: options.callback, dialect: DEEPGRAM.id, extra: { query: query.toString() } });
+        const job = await queueRecording(services, request, audio, { ...wish, ...(analysis && { analysis }), format: options.format, callbackUrl: options.callback, dialect: DEEPGRAM.id, extra: { query: query.toString() } });
         return reply.header('dg-request-id', bareId(job.id)).send({ request_id: bareId(job.id) });
       }
       const createdAtMs = services.now();
       const id = bareId(request.id);
-      const { transcript: whole, bytes, laneCount } = await recognizeUpload(services, request, recordingOf(services, audio, options.format), { ...wish, transport: 'http', priority: 'batch' });
+      const { transcript: whole, bytes, laneCount } = await recognizeUpload(services, request, recordingOf(services, audio, options.format), { ...wish, transport: 'http', priority: 'batch' }, analysis);
       const transcript = await whole;
       return reply.header('dg-request-id', id).send(deepgramRecording(transcript, options, { id, sha256: bytes.sha256, createdAtMs, channels: laneCount }));
     });

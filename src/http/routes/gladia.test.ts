@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { after, test } from 'node:test';
+import { proving } from '../../../compatibility/proving.ts';
 import { WebSocket } from 'ws';
 import { bytesOf } from '../../../signaling/testing/raw-decoder.ts';
 import { eventually } from '../../core/testing/eventually.ts';
@@ -128,16 +129,19 @@ test('where nothing is to be kept, nothing is', async () => {
   await discreet.close();
 });
 
-test('refusals have the vendor’s shape', async () => {
-  const [status, refused] = await ask('POST', '/v2/live', { channels: 9, sample_rate: 1 });
-  assert.deepEqual([status, refused['statusCode'], refused['message'], refused['path']], [400, 400, 'Validation error', '/v2/live']);
-  assert.equal((refused['validation_errors'] as string[]).length, 2);
-  assert.match(String(refused['request_id']), /^G-/);
-  for (const callback_config of [undefined, { url: 'http://10.0.0.1/' }, { url: 'ftp://example.org/' }]) assert.equal((await ask('POST', '/v2/live', { callback: true, callback_config }))[0], 400);
-  const wrong = await fetch(`${server.url}/v2/live`, { headers: { 'x-gladia-key': 'sgk_wrong' } });
-  assert.deepEqual([wrong.status, ((await wrong.json()) as Json)['statusCode']], [401, 401]);
-  assert.equal((await ask('GET', '/v2/live/unknown'))[0], 404);
-  const socket = new WebSocket(`${server.url.replace('http', 'ws')}/v2/live?token=unknown`);
-  const [, response] = (await once(socket, 'unexpected-response')) as [unknown, IncomingMessage];
-  assert.equal(response.statusCode, 401);
-});
+test(
+  'refusals have the vendor’s shape',
+  proving('gladia', ['errors: `statusCode`, `validation_errors`'], async () => {
+    const [status, refused] = await ask('POST', '/v2/live', { channels: 9, sample_rate: 1 });
+    assert.deepEqual([status, refused['statusCode'], refused['message'], refused['path']], [400, 400, 'Validation error', '/v2/live']);
+    assert.equal((refused['validation_errors'] as string[]).length, 2);
+    assert.match(String(refused['request_id']), /^G-/);
+    for (const callback_config of [undefined, { url: 'http://10.0.0.1/' }, { url: 'ftp://example.org/' }]) assert.equal((await ask('POST', '/v2/live', { callback: true, callback_config }))[0], 400);
+    const wrong = await fetch(`${server.url}/v2/live`, { headers: { 'x-gladia-key': 'sgk_wrong' } });
+    assert.deepEqual([wrong.status, ((await wrong.json()) as Json)['statusCode']], [401, 401]);
+    assert.equal((await ask('GET', '/v2/live/unknown'))[0], 404);
+    const socket = new WebSocket(`${server.url.replace('http', 'ws')}/v2/live?token=unknown`);
+    const [, response] = (await once(socket, 'unexpected-response')) as [unknown, IncomingMessage];
+    assert.equal(response.statusCode, 401);
+  }),
+);

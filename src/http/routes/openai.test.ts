@@ -141,10 +141,22 @@ test(
 );
 
 test(
-  'nothing here translates, and it says so',
-  proving('openai', ['translations'], async () => {
-    assert.deepEqual(await refused(openai.audio.translations.create(ask)), [404, 'invalid_request_error', 'model_not_found', null]);
-  }),
+  'a translation is what the operator’s language model makes of it; without one there is none',
+  proving('openai', ['translations'], proving('audiopod', ['OpenAI’s API below `/api/v1`: translations'], async () => {
+    const { translations } = openai.audio;
+    assert.deepEqual(await refused(translations.create(ask)), [404, 'invalid_request_error', 'model_not_found', null]);
+    server.analyst.fault = 'AUTHZ_PERMISSION_DENIED';
+    assert.deepEqual(await refused(translations.create(ask)), [403, 'invalid_request_error', 'authz_permission_denied', null]);
+    server.analyst.fault = 'BACKEND_ERROR';
+    assert.equal((await refused(translations.create(ask)))[0], 502);
+    server.analyst.fault = undefined;
+    for (const base of ['/v1', '/api/v1']) assert.equal((await client(server.url + base).audio.translations.create(ask)).text, 'en:w1 w2 en:w5');
+    const whole = (await translations.create({ ...ask, response_format: 'verbose_json' })) as OpenAI.Audio.TranslationVerbose;
+    assert.deepEqual([whole.language, whole.duration, whole.segments?.map(({ text, start, end }) => [text, start, end])], ['english', 3, [[' en:w1 w2', 0.5, 1.5], [' en:w5', 2.5, 3]]]);
+    assert.match((await translations.create({ ...ask, response_format: 'srt' })) as unknown as string, /00:00:00,500 --> .*\nen:w1 w2\n/);
+    assert.deepEqual(await refused(translations.create({ ...ask, response_format: 'diarized_json' as never })), [400, 'invalid_request_error', 'invalid_value', 'response_format']);
+    server.analyst.fault = 'FEATURE_NOT_ENABLED';
+  })),
 );
 
 test(

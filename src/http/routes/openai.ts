@@ -1,11 +1,14 @@
 import { Readable } from 'node:stream';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { fileAnswer, FileAnswerStream, fileRequest, type FileRequest } from '../../../signaling/dialects/openai-files.ts';
+import { fileAnswer, FileAnswerStream, fileRequest, type FileRequest, TRANSLATED_INTO, translationRequest } from '../../../signaling/dialects/openai-files.ts';
 import { openaiRefusal } from '../../../signaling/dialects/openai-error.ts';
 import { invalid } from '../../../signaling/dialects/fields.ts';
 import type { SessionWish } from '../../core/admission.ts';
 import { EarshotError, toEarshotError } from '../../core/errors.ts';
 import type { Principal } from '../../core/principal.ts';
+import type { Transcript } from '../../core/session/transcribe.ts';
+import { spokenAs } from '../../core/text-analysis.ts';
 import { EXPORT_TYPES, exported } from '../export-query.ts';
 import { type Recognition, recognizeUpload } from '../recognize-upload.ts';
 import { file, RECOGNITION_ERRORS, route, type Routes, SESSION_ERRORS } from '../route-schema.ts';
@@ -30,6 +33,11 @@ const formSchema = z.object({
   chunking_strategy: z.string().optional().describe('`auto`, or `server_vad` with `silence_duration_ms`.'),
 });
 
+const translationSchema = formSchema.pick({ file: true, model: true, temperature: true }).extend({
+  prompt: z.string().optional().describe('Without effect.'),
+  response_format: z.enum(['json', 'text', 'srt', 'vtt', 'verbose_json']).default('json'),
+});
+
 const answerSchema = z.looseObject({ text: z.string(), usage: z.object({ type: z.literal('duration'), seconds: z.number().int() }) });
 const modelSchema = z.object({ id: z.string(), object: z.literal('model'), created: z.number().int(), owned_by: z.string() });
 
@@ -43,9 +51,12 @@ const TRANSCRIBE = route('scaiecho:transcribe', {
 });
 const TRANSLATE = route('scaiecho:transcribe', {
   tag: TAG,
-  summary: 'Refused: no model here translates',
-  response: {},
-  errors: ['MODEL_NOT_FOUND'],
+  summary: 'Transcribe a recording into English, as OpenAI’s clients ask for it',
+  description: 'By the operator’s language model: without one, `MODEL_NOT_FOUND`.',
+  form: translationSchema,
+  response: { 200: z.looseObject({ text: z.string() }) },
+  texts: EXPORT_TYPES,
+  errors: [...SESSION_ERRORS, ...RECOGNITION_ERRORS, 'MODEL_NOT_FOUND', 'AUTHZ_PERMISSION_DENIED', 'BACKEND_RATE_LIMITED', 'UPSTREAM_SHAPE_MISMATCH'],
 });
 const LIST_MODELS = route('scaiecho:transcribe', {
   tag: TAG,
@@ -65,36 +76,17 @@ export function openAiRoutes(app: Routes, services: HttpServices): void {
   const inTheirShape = <T extends { readonly config: object }>(options: T) => ({ ...options, config: { ...options.config, refuse: openaiRefusal } });
 
   for (const base of FILE_BASES) {
-    app.post(`${base}/audio/transcriptions`, { ...inTheirShape(TRANSCRIBE), bodyLimit: services.maxOpenAiFileBytes + MAX_ENVELOPE_BYTES }, async (request, reply) => {
-      if (!request.isMultipart()) throw invalid([{ field: 'file', message: 'multipart/form-data with a part named file' }]);
-      const form = await readForm(request, services.blobs, { maxHeldBytes: services.maxInlineBytes, maxUploadBytes: services.maxOpenAiFileBytes });
-      const upload = form.file;
-      let recognition: Recognition | undefined;
-      try {
-        const wanted = fileRequest(form.fields);
-        if (!upload) throw invalid([{ field: 'file', message: 'required' }]);
-        const size = upload.kind === 'held' ? upload.bytes.length : upload.size;
-        if (size === 0) throw new EarshotError('AUDIO_EMPTY', 'The file is empty.');
-        const open = (): AsyncIterable<Uint8Array> => (upload.kind === 'held' ? chunksOf(upload.bytes) : services.blobs.read(upload.blob));
-        recognition = await recognizeUpload(services, request, { open }, await wishOf(services, request.caller, wanted));
-        if (wanted.stream) return await reply.type('text/event-stream').header('cache-control', 'no-cache').send(Readable.from(streamed(recognition, wanted)));
-        const transcript = await recognition.transcript;
-        if (wanted.format === 'text' || wanted.format === 'srt' || wanted.format === 'vtt') {
-          const { mediaType, text } = exported(transcript, { format: wanted.format, speakers: false, paragraphs: false });
-          return await reply.type(mediaType).send(text);
-        }
-        return fileAnswer(wanted, transcript);
-      } finally {
-        // A streamed answer is still being heard.
-        void (recognition?.transcript ?? Promise.resolve()).catch(() => undefined).then(() => discard(upload, services.blobs));
-      }
+    const bodyLimit = services.maxOpenAiFileBytes + MAX_ENVELOPE_BYTES;
+    app.post(`${base}/audio/transcriptions`, { ...inTheirShape(TRANSCRIBE), bodyLimit }, (request, reply) => answered(services, request, reply, fileRequest));
+    app.post(`${base}/audio/translations`, { ...inTheirShape(TRANSLATE), bodyLimit }, async (request, reply) => {
+      const refusal = await services.analyst.refusal(request.caller.tenantId);
+      if (refusal?.code === 'FEATURE_NOT_ENABLED') throw new EarshotError('MODEL_NOT_FOUND', 'No model here translates; /v1/audio/transcriptions writes what is said, in its own language.');
+      if (refusal) throw refusal;
+      return answered(services, request, reply, translationRequest);
     });
   }
 
   for (const base of BASES) {
-    app.post(`${base}/audio/translations`, inTheirShape(TRANSLATE), () => {
-      throw new EarshotError('MODEL_NOT_FOUND', 'No model here translates; /v1/audio/transcriptions writes what is said, in its own language.');
-    });
     app.get(`${base}/models`, inTheirShape(LIST_MODELS), async ({ caller }) => ({ object: 'list', data: await models(services, caller) }));
     app.get(`${base}/models/:model`, inTheirShape(READ_MODEL), async ({ caller, params }) => {
       const found = (await models(services, caller)).find(({ id }) => id === params.model);
@@ -102,6 +94,42 @@ export function openAiRoutes(app: Routes, services: HttpServices): void {
       return found;
     });
   }
+}
+
+/** Reads the form, hears the recording, and answers as the form wants it. */
+async function answered(services: HttpServices, request: FastifyRequest, reply: FastifyReply, read: (fields: URLSearchParams) => FileRequest): Promise<unknown> {
+  if (!request.isMultipart()) throw invalid([{ field: 'file', message: 'multipart/form-data with a part named file' }]);
+  const form = await readForm(request, services.blobs, { maxHeldBytes: services.maxInlineBytes, maxUploadBytes: services.maxOpenAiFileBytes });
+  const upload = form.file;
+  let recognition: Recognition | undefined;
+  try {
+    const wanted = read(form.fields);
+    if (!upload) throw invalid([{ field: 'file', message: 'required' }]);
+    const size = upload.kind === 'held' ? upload.bytes.length : upload.size;
+    if (size === 0) throw new EarshotError('AUDIO_EMPTY', 'The file is empty.');
+    const open = (): AsyncIterable<Uint8Array> => (upload.kind === 'held' ? chunksOf(upload.bytes) : services.blobs.read(upload.blob));
+    const analysis = wanted.task === 'translate' ? { translation: { targets: [TRANSLATED_INTO] } } : undefined;
+    recognition = await recognizeUpload(services, request, { open }, await wishOf(services, request.caller, wanted), analysis);
+    if (wanted.stream) return await reply.type('text/event-stream').header('cache-control', 'no-cache').send(Readable.from(streamed(recognition, wanted)));
+    const heard = await recognition.transcript;
+    const transcript = wanted.task === 'translate' ? translated(heard) : heard;
+    if (wanted.format === 'text' || wanted.format === 'srt' || wanted.format === 'vtt') {
+      const { mediaType, text } = exported(transcript, { format: wanted.format, speakers: false, paragraphs: false });
+      return await reply.type(mediaType).send(text);
+    }
+    return fileAnswer(wanted, transcript);
+  } finally {
+    // A streamed answer is still being heard.
+    void (recognition?.transcript ?? Promise.resolve()).catch(() => undefined).then(() => discard(upload, services.blobs));
+  }
+}
+
+/** The translation in the transcript's place. Throws what it failed of. */
+function translated(heard: Transcript): Transcript {
+  const found = heard.analysis?.translations?.[0]?.found;
+  if (!found) throw new EarshotError('INTERNAL', 'There is no translation.');
+  if (found.error) throw new EarshotError(found.error.code, found.error.message);
+  return { ...heard, language: TRANSLATED_INTO, utterances: found.value.map(spokenAs) };
 }
 
 type Model = z.output<typeof modelSchema>;

@@ -179,6 +179,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     resumable: new ResumableSessions({ decode: rawDecoder, clock: systemClock, onFault: () => undefined }),
     dispatcher,
     decode,
+    analyst,
     enrolment,
     webSockets,
     log: logs,

@@ -1,4 +1,4 @@
-import type { LiveStore } from '../../core/store/live.ts';
+import type { LiveCallback, LiveStore } from '../../core/store/live.ts';
 import type { JobRecord } from '../../core/store/jobs.ts';
 import type { Utterance } from '../../core/transcript.ts';
 import type { Database } from './database.ts';
@@ -32,6 +32,19 @@ export function liveStore(database: Database): LiveStore {
         const said = database.all<{ readonly utterance: string }>('SELECT utterance FROM liveUtterances WHERE sessionId = :id ORDER BY number', { id });
         return { job: JSON.parse(job) as JobRecord, model, utterances: said.map(({ utterance }) => JSON.parse(utterance) as Utterance) };
       });
+    },
+    async owe(callback) {
+      database.hastily(() => {
+        database.insert('liveCallbacks', { ...callback });
+      });
+    },
+    async settle(id) {
+      database.hastily(() => {
+        database.run('DELETE FROM liveCallbacks WHERE id = :id', { id });
+      });
+    },
+    async owed(limit) {
+      return database.all<LiveCallback>('SELECT id, tenantId, sessionId, url, body FROM liveCallbacks ORDER BY number LIMIT :limit', { limit });
     },
   };
 }

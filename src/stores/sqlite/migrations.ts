@@ -157,4 +157,10 @@ export const MIGRATIONS: readonly string[] = [
   -- What calls that go on have heard so far, so that it is accounted for when their server dies.
   CREATE TABLE usageNotes (id TEXT PRIMARY KEY, usage TEXT NOT NULL, reservationId TEXT) STRICT;
   `,
+  `
+  -- Callbacks of live sessions, in their order.
+  CREATE TABLE liveCallbacks (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, tenantId TEXT NOT NULL, sessionId TEXT NOT NULL, url TEXT NOT NULL, body TEXT NOT NULL
+  ) STRICT;
+  `,
 ];

@@ -45,4 +45,17 @@ export const liveChecks: readonly StoreCheck[] = [
       await assert.rejects(jobs.add(job('a')), { code: 'SLUG_CONFLICT' });
     },
   },
+  {
+    name: 'callbacks of sessions are owed until they are settled, in their order, also after a new start',
+    run: async (store, reopen) => {
+      const callback = (id: string, sessionId: string) => ({ id, tenantId: 't1', sessionId, url: 'https://example.com/', body: `{"of":"${id}"}` });
+      for (const [id, sessionId] of [['evt_9', 's1'], ['evt_1', 's2'], ['evt_5', 's1']] as const) await store.live.owe(callback(id, sessionId));
+      await assert.rejects(store.live.owe(callback('evt_1', 's3')), { code: 'SLUG_CONFLICT' });
+      await store.live.settle('evt_1');
+      await store.live.settle('evt_1');
+      const { live: reopened } = await reopen();
+      assert.deepEqual(await reopened.owed(10), [callback('evt_9', 's1'), callback('evt_5', 's1')]);
+      assert.deepEqual((await reopened.owed(1)).map(({ id }) => id), ['evt_9']);
+    },
+  },
 ];
