@@ -49,8 +49,8 @@ describe('samples on the pages of other services’ protocols', { timeout: 4 * T
     return (await execute('bash', ['-c', script], { cwd: folder, env, timeout: TIMEOUT_MS })).stdout;
   }
 
-  function assertSaid(text: string | undefined): void {
-    assert.ok(wordErrors(SENTENCES.river, text ?? '').rate <= MAX_WORD_ERROR_RATE, text);
+  function assertSaid(text = ''): void {
+    assert.ok(wordErrors(SENTENCES.river, text).rate <= MAX_WORD_ERROR_RATE, text);
   }
 
   it('AudioPod, in Python: live, and the job', { ...withPython }, async () => {
