@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { stream } from '../clients/stream.ts';
+import { StreamClient } from '../clients/stream.ts';
 import { opusPackets, WebRtcClient } from '../clients/webrtc.ts';
 import { ImpairedNetwork } from '../impaired-network.ts';
 import { TestServer } from '../server.ts';
@@ -154,8 +154,14 @@ const missingOf = ({ packetsReceived, packetsLost, recoveredByFec, recoveredByRe
 async function recognizeAll(calls: readonly Call[]): Promise<Map<number, WordErrors>> {
   await using server = await TestServer.start();
   return await each(calls, RECOGNIZING, async ({ file, recording }) => {
-    const { text } = await stream(server, await readFile(file), { open: { media_type: 'audio/pcm', sample_rate: 16_000 } });
-    return wordErrors(recording.transcripts[0] ?? '', text);
+    const client = await StreamClient.connect(server);
+    client.send({ type: 'open', media_type: 'audio/pcm', sample_rate: 16_000 });
+    await client.sendAudio(await readFile(file));
+    client.send({ type: 'close' });
+    // However long that takes.
+    const { code } = await client.closed;
+    if (code !== 1000) throw new Error(`A recognition ended with ${code}: ${client.error?.code ?? ''}`);
+    return wordErrors(recording.transcripts[0] ?? '', client.text);
   });
 }
 
