@@ -21,6 +21,7 @@ export async function createMediaEngine(config: Config, log?: Logger, observe?: 
     // For this side's own candidates, which credentials that expire would not serve.
     iceServers: servers.filter(({ secret }) => secret === undefined),
     maxPeers: config.maxPeers,
+    recovery: { red: config.audioRedundancy, nack: config.audioRetransmission },
     ...(observe && { track: { observe } }),
     onWarning: (message: string, cause?: unknown): void => {
       log?.warn({ err: cause }, message);

@@ -4,6 +4,7 @@ import { ManualClock } from '../../src/core/clock.ts';
 import { attackChecks } from './testing/attack-checks.ts';
 import { changeChecks } from './testing/change-checks.ts';
 import { type ConformanceCheck, connect, type MakeEngine, mids, publishesTones, sections, using } from './testing/check.ts';
+import { limitChecks } from './testing/limit-checks.ts';
 import { Observed, rejectsWith, within } from './testing/observed.ts';
 import { assertTones, hear, render, tones, tonesSamples } from './testing/tones.ts';
 
@@ -11,6 +12,7 @@ import { assertTones, hear, render, tones, tonesSamples } from './testing/tones.
 export const mediaEngineChecks: readonly ConformanceCheck[] = [
   ...attackChecks,
   ...changeChecks,
+  ...limitChecks,
   {
     name: 'a published track arrives: the audio that was sent, where it was sent',
     run: (makeEngine) =>
@@ -45,6 +47,21 @@ export const mediaEngineChecks: readonly ConformanceCheck[] = [
         const dtx = offer.replaceAll('useinbandfec=1', 'useinbandfec=1;usedtx=1');
         assert.match(await within('an answer', new Observed(engine).peer.answer(dtx)), /usedtx=1/);
       }),
+  },
+  {
+    name: 'senders are asked for redundant audio and for lost packets, unless they are not to be',
+    run: async (makeEngine) => {
+      for (const [recovery, red, nack] of [[undefined, true, true], [{ red: false }, false, true], [{ red: false, nack: false }, false, false]] as const) {
+        await using(makeEngine, recovery ? { recovery } : {}, async (engine, newClient) => {
+          const client = newClient();
+          client.addTrack();
+          const offer = (await client.offer()).replace(/^(m=audio \d+ \S+ 111.*)\r\n/m, '$1 63\r\n').replace(/^(a=rtpmap:111 .*)\r\n/m, '$1\r\na=rtpmap:63 red/48000/2\r\na=fmtp:63 111/111\r\n');
+          const answer = await within('an answer', new Observed(engine).peer.answer(offer));
+          assert.equal(/^m=audio \d+ \S+ 63 /m.test(answer), red, answer);
+          assert.equal(/^a=rtcp-fb:111 nack\r$/m.test(answer), nack);
+        });
+      }
+    },
   },
   {
     name: 'packets find their track without a=ssrc, by the MID extension',

@@ -1,11 +1,12 @@
 import { EarshotError } from '../../src/core/errors.ts';
 import type { IceCandidate, Peer, PeerHandlers, PeerState } from '../../src/core/media-engine.ts';
 import { RtpSource, type RtpSourceOptions } from '../rtp/rtp-source.ts';
-import { formatsOf, withOpusParameters } from './answer.ts';
+import { formatsOf, type RecoveryMeans, withOpusParameters } from './answer.ts';
 import { type ConnectionOffer, readConnection } from './connection-offer.ts';
 import { writeAnswer } from './mediasoup-answer.ts';
 import { type LinkState, MediasoupLink, type WantedSection } from './mediasoup-link.ts';
 import type { MediaWorkers } from './mediasoup-workers.ts';
+import { PacketRate } from './packet-rate.ts';
 import { isCandidate, type Offer, type OfferLimits, readOffer } from './offer.ts';
 
 export interface MediasoupPeerOptions {
@@ -13,6 +14,8 @@ export interface MediasoupPeerOptions {
   readonly workers: MediaWorkers;
   readonly limits: OfferLimits;
   readonly announcedAddresses: readonly string[];
+  readonly recovery: RecoveryMeans;
+  readonly maxPacketsPerSecond: number;
   readonly idleTimeoutMs: number;
   readonly track: RtpSourceOptions;
   readonly warn: (message: string, cause?: unknown) => void;
@@ -34,6 +37,7 @@ export class MediasoupPeer implements Peer {
   readonly #options: MediasoupPeerOptions;
   readonly #sources = new Map<string, RtpSource>();
   #link: MediasoupLink | undefined;
+  readonly #rate: PacketRate;
   #mids: readonly string[] = [];
   #negotiating: Promise<unknown> = Promise.resolve();
   #state: PeerState | undefined;
@@ -43,6 +47,7 @@ export class MediasoupPeer implements Peer {
 
   constructor(options: MediasoupPeerOptions) {
     this.#options = options;
+    this.#rate = new PacketRate(options.maxPacketsPerSecond);
     this.#closedEarly.promise.catch(() => undefined);
     this.#startIdleTimer();
   }
@@ -71,10 +76,11 @@ export class MediasoupPeer implements Peer {
 
   async #negotiate(offerSdp: string): Promise<string> {
     if (this.#closing) throw new EarshotError('SESSION_CONFLICT', 'The connection is closed.');
+    const { recovery } = this.#options;
     const offer = withoutRtx(readOffer(offerSdp, this.#options.limits, this.#link === undefined));
     const remote = readConnection(offer);
     const carried = offer.sections.filter(({ mid }) => remote.mids.includes(mid));
-    const wanted = carried.filter((section) => section.isReceivable).map((section) => ({ section, formats: formatsOf(section) }));
+    const wanted = carried.filter((section) => section.isReceivable).map((section) => ({ section, formats: formatsOf(section, recovery) }));
     const hasChannels = carried.some((section) => section.sctpPort !== undefined);
     const link = this.#link?.isOf(remote) === true ? this.#link : await this.#open(remote);
     const local = await link.apply(remote, wanted, hasChannels).catch((cause: unknown) => {
@@ -87,7 +93,7 @@ export class MediasoupPeer implements Peer {
     }
     this.#adopt(link, wanted);
     this.#mids = offer.sections.map(({ mid }) => mid);
-    return withOpusParameters(writeAnswer(offer, remote.mids, local), offer.sections);
+    return withOpusParameters(writeAnswer(offer, remote.mids, local), offer.sections, recovery);
   }
 
   async #open(remote: ConnectionOffer): Promise<MediasoupLink> {
@@ -99,7 +105,10 @@ export class MediasoupPeer implements Peer {
         clock: track.clock,
         announcedAddresses,
         channel: handlers.channel && ((channel) => this.#guard('channel', () => handlers.channel?.(channel))),
-        packet: (mid, packet) => this.#sources.get(mid)?.push(packet, track.clock.nowMs()),
+        packet: (mid, packet) => {
+          const nowMs = track.clock.nowMs();
+          if (this.#rate.allows(nowMs)) this.#sources.get(mid)?.push(packet, nowMs);
+        },
         reports: (mid) => ({
           senderReport: (report) => this.#sources.get(mid)?.onSenderReport(report, track.clock.nowMs()),
           figures: (figures) => this.#sources.get(mid)?.onEngineFigures(figures),

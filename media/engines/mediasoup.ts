@@ -1,34 +1,18 @@
-import type { Clock } from '../../src/core/clock.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { EarshotError } from '../../src/core/errors.ts';
 import type { IceServer, MediaEngine, Peer, PeerHandlers } from '../../src/core/media-engine.ts';
 import { opusVersion } from '../rtp/opus.ts';
-import type { RtpSourceOptions } from '../rtp/rtp-source.ts';
+import type { EngineOptions } from './engine-options.ts';
 import { MediasoupPeer } from './mediasoup-peer.ts';
 import { MediaWorkers } from './mediasoup-workers.ts';
 
-export interface MediasoupEngineOptions {
-  /** Told to clients. This side needs none: it is reached at its own addresses. Default none. */
-  readonly iceServers?: readonly IceServer[];
-  /** Default 200. */
-  readonly maxPeers?: number;
-  /** Receivable audio sections of one peer. Default 8. */
-  readonly maxTracksPerPeer?: number;
-  /** Default 65536. */
-  readonly maxSdpBytes?: number;
+export interface MediasoupEngineOptions extends EngineOptions {
   /** Addresses offered besides those of the interfaces: the public one of a server behind a NAT. Default none. */
   readonly announcedAddresses?: readonly string[];
   /** Worker processes. Default 1. */
   readonly workers?: number;
   /** UDP and TCP port of the first worker; each further one takes the next. Default: any that are free. */
   readonly port?: number;
-  /** A peer without a connection for this long is closed. In ms, default 30,000. */
-  readonly idlePeerTimeoutMs?: number;
-  /** How tracks buffer and conceal. */
-  readonly track?: Omit<RtpSourceOptions, 'clock'>;
-  readonly clock?: Clock;
-  /** What went wrong inside and was survived. Never holds media or addresses of clients. */
-  readonly onWarning?: (message: string, cause?: unknown) => void;
 }
 
 const RETRY_AFTER_SECONDS = 5;
@@ -83,6 +67,8 @@ class MediasoupEngine implements MediaEngine {
       workers: this.#workers,
       limits: { maxSdpBytes: options.maxSdpBytes ?? 65_536, maxTracks: options.maxTracksPerPeer ?? 8, maxCandidates: 0 },
       announcedAddresses: options.announcedAddresses ?? [],
+      recovery: options.recovery ?? {},
+      maxPacketsPerSecond: options.maxPacketsPerSecond ?? 2000,
       idleTimeoutMs: options.idlePeerTimeoutMs ?? 30_000,
       track: { ...options.track, clock: options.clock ?? systemClock },
       warn: options.onWarning ?? (() => undefined),

@@ -6,7 +6,7 @@ import { readRtpPacket } from '../rtp/packet.ts';
 import { RtpSource } from '../rtp/rtp-source.ts';
 import type { RtpSourceOptions } from '../rtp/rtp-source.ts';
 import { rtpExtension, rtpHeaderBytes } from '../srtp/rtp-layout.ts';
-import { formatsOf, withOpusParameters } from './answer.ts';
+import { formatsOf, type RecoveryMeans, withOpusParameters } from './answer.ts';
 import { readConnection } from './connection-offer.ts';
 import { isCandidate, isUsableCandidate, readOffer } from './offer.ts';
 import type { Offer, OfferLimits, OfferedSection } from './offer.ts';
@@ -23,6 +23,7 @@ export interface WeriftPeerOptions {
   /** The port that all peers share; rejects when there is none to be had. */
   readonly openPort: () => Promise<UdpPort>;
   readonly maxPacketsPerSecond: number;
+  readonly recovery: RecoveryMeans;
   readonly idleTimeoutMs: number;
   readonly track: RtpSourceOptions;
   readonly warn: (message: string, cause?: unknown) => void;
@@ -142,7 +143,7 @@ export class WeriftPeer implements Peer {
       this.#applySections(connection, offer);
       if (before && before !== connection) await this.#leave(before);
     }
-    return withOpusParameters(connection.localDescription?.sdp ?? '', offer.sections);
+    return withOpusParameters(connection.localDescription?.sdp ?? '', offer.sections, this.#options.recovery);
   }
 
   async #openPort(): Promise<UdpPort> {
@@ -262,7 +263,7 @@ export class WeriftPeer implements Peer {
     route.midExtensionId = sections.find((section) => section.midExtensionId !== undefined)?.midExtensionId;
     route.demultiplexer.setSections(
       sections.map((section) => {
-        const { opus, red, rtx } = formatsOf(section);
+        const { opus, red, rtx } = formatsOf(section, this.#options.recovery);
         return { mid: section.mid, payloadTypes: [...opus, ...red, ...rtx.map(({ payloadType }) => payloadType)], ssrcs: section.ssrcs };
       }),
     );
@@ -270,7 +271,7 @@ export class WeriftPeer implements Peer {
 
   #openTrack(connection: RTCPeerConnection, section: OfferedSection): void {
     const { mid } = section;
-    const formats = formatsOf(section);
+    const formats = formatsOf(section, this.#options.recovery);
     this.#tracks.get(mid)?.setFormats(formats);
     const transport = connection.getTransceivers().find((transceiver) => transceiver.mid === mid)?.dtlsTransport;
     const wire = transport && this.#routes.get(transport)?.wire;

@@ -1,6 +1,7 @@
 import type { RTCDtlsTransport } from 'werift';
 import { SrtcpReceiver, SrtcpSender } from '../srtp/srtcp.ts';
 import { SrtpReceiver } from '../srtp/srtp.ts';
+import { PacketRate } from './packet-rate.ts';
 import { isRtcp } from './stun.ts';
 import type { UdpPort } from './udp-port.ts';
 import { WeriftDtls } from './werift-dtls.ts';
@@ -39,15 +40,13 @@ export class WeriftWire {
   readonly #options: WireOptions;
   readonly #ice: WeriftIce;
   #srtp: Srtp | undefined;
-  #second = 0;
-  #packetsInSecond = 0;
-  /** Datagrams of media that were too many. */
-  overflowed = 0;
+  readonly #rate: PacketRate;
 
   /** Before the transport gathers candidates. */
   constructor(transport: RTCDtlsTransport, port: UdpPort, options: WireOptions) {
     this.#transport = transport;
     this.#options = options;
+    this.#rate = new PacketRate(options.maxPacketsPerSecond);
     const dtls = new WeriftDtls(transport, (keys) => (this.#srtp = srtpOf(keys)));
     const { connection } = transport.iceTransport;
     this.#ice = new WeriftIce(connection, port, {
@@ -76,7 +75,7 @@ export class WeriftWire {
   #receive(data: Buffer): void {
     const srtp = this.#srtp;
     const nowMs = this.#options.nowMs();
-    if (!srtp || !this.#isWithinRate(nowMs)) return;
+    if (!srtp || !this.#rate.allows(nowMs)) return;
     if (isRtcp(data)) {
       const compound = srtp.rtcp.open(data);
       if (compound) this.#options.handlers.rtcp(compound, nowMs);
@@ -84,18 +83,6 @@ export class WeriftWire {
     }
     const payload = srtp.rtp.open(data);
     if (payload) this.#options.handlers.rtp(data, payload, nowMs);
-  }
-
-  #isWithinRate(nowMs: number): boolean {
-    const second = Math.floor(nowMs / 1000);
-    if (second !== this.#second) {
-      this.#second = second;
-      this.#packetsInSecond = 0;
-    }
-    this.#packetsInSecond += 1;
-    if (this.#packetsInSecond <= this.#options.maxPacketsPerSecond) return true;
-    this.overflowed += 1;
-    return false;
   }
 }
 

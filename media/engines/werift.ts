@@ -1,21 +1,12 @@
-import type { Clock } from '../../src/core/clock.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { EarshotError } from '../../src/core/errors.ts';
 import type { IceServer, MediaEngine, Peer, PeerHandlers } from '../../src/core/media-engine.ts';
 import { opusVersion } from '../rtp/opus.ts';
-import type { RtpSourceOptions } from '../rtp/rtp-source.ts';
+import type { EngineOptions } from './engine-options.ts';
 import { UdpPort } from './udp-port.ts';
 import { RETRY_AFTER_SECONDS, WeriftPeer } from './werift-peer.ts';
 
-export interface WeriftEngineOptions {
-  /** Told to clients, and used for this server's own candidates. Default none. */
-  readonly iceServers?: readonly IceServer[];
-  /** Default 200. */
-  readonly maxPeers?: number;
-  /** Receivable audio sections of one peer. Default 8. */
-  readonly maxTracksPerPeer?: number;
-  /** Default 65536. */
-  readonly maxSdpBytes?: number;
+export interface WeriftEngineOptions extends EngineOptions {
   /** Remote candidates per peer that are used; more are ignored. Default 64. */
   readonly maxCandidates?: number;
   /**
@@ -27,15 +18,6 @@ export interface WeriftEngineOptions {
   readonly portRange?: readonly [number, number];
   /** Room for packets that wait in the kernel; it gives what its own limit allows. Default 4 MiB. */
   readonly receiveBufferBytes?: number;
-  /** RTP and RTCP packets of one peer in a second; more are dropped. Default 2000. */
-  readonly maxPacketsPerSecond?: number;
-  /** A peer without a connection for this long is closed. In ms, default 30,000. */
-  readonly idlePeerTimeoutMs?: number;
-  /** How tracks buffer and conceal. */
-  readonly track?: Omit<RtpSourceOptions, 'clock'>;
-  readonly clock?: Clock;
-  /** What went wrong inside and was survived. Never holds media or addresses of clients. */
-  readonly onWarning?: (message: string, cause?: unknown) => void;
 }
 
 /**
@@ -87,6 +69,7 @@ class WeriftEngine implements MediaEngine {
       additionalHostAddresses: options.additionalHostAddresses ?? ['127.0.0.1'],
       openPort: () => this.#openPort(),
       maxPacketsPerSecond: options.maxPacketsPerSecond ?? 2000,
+      recovery: options.recovery ?? {},
       idleTimeoutMs: options.idlePeerTimeoutMs ?? 30_000,
       track: { ...options.track, clock: options.clock ?? systemClock },
       warn: this.#warn,

@@ -91,6 +91,8 @@ const schema = z.strictObject({
     .regex(/^\d+-\d+$/)
     .optional()
     .describe('UDP ports for WebRTC with werift, as `40000-40003`: all connections of a thread share one, the first that is free; no more threads than ports. Default: any.'),
+  audioRedundancy: z.stringbool().or(z.boolean()).default(true).describe('Ask WebRTC senders for redundant audio (RED), where they offer it: each packet carries the one before it. Lost packets cost nothing then, at about twice the bits.'),
+  audioRetransmission: z.stringbool().or(z.boolean()).default(true).describe('Ask WebRTC senders for lost packets again (NACK).'),
   relays: z
     .preprocess(fromJson, z.array(relay).refine((relays) => new Set(relays.map(({ id }) => id)).size === relays.length, 'each relay needs an id of its own'))
     .default([])

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import type { LaneAudio } from '../../../src/core/audio.ts';
 import type { Clock } from '../../../src/core/clock.ts';
 import type { MediaEngine, RemoteTrack } from '../../../src/core/media-engine.ts';
+import type { RecoveryMeans } from '../answer.ts';
 import { activeResources, Observed, resourcesBackTo, within } from './observed.ts';
 import { RtcClient } from './rtc-client.ts';
 import type { RtcClientOptions } from './rtc-client.ts';
@@ -15,6 +16,8 @@ export interface EngineSettings {
   readonly maxPeers?: number;
   readonly maxTracksPerPeer?: number;
   readonly idlePeerTimeoutMs?: number;
+  readonly maxPacketsPerSecond?: number;
+  readonly recovery?: RecoveryMeans;
 }
 
 export type MakeEngine = (settings: EngineSettings) => MediaEngine | Promise<MediaEngine>;
