@@ -2,4 +2,5 @@
 export { Earshot, LiveStream, Problem, Server } from './index.ts';
 export type { ClientProblemCode, Delta, Job, LiveStreamEvents, LiveStreamOptions, Ready, ServerOptions, TranscribeOptions, Transcript, WatchOptions, WireWord } from './index.ts';
 export { LiveSession, type LiveEvents, type LiveOptions, type LiveStats, type LiveStatus, type TrackCapture, type Transport } from './browser/live-session.ts';
+export type { LaneStats } from './browser/lane-stats.ts';
 export { listMicrophones, Microphone, type MicrophoneOptions } from './browser/microphone.ts';

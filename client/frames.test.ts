@@ -24,12 +24,13 @@ test('a delta without words is split at blanks, and never more words are stable 
   assert.equal(frame.stableWords, 2);
 });
 
-test('ready, closed and error', () => {
+test('ready, closed, reconnect and error', () => {
   assert.deepEqual(parseFrame('{"type":"ready","backend_used":"A","extra":1}'), { type: 'ready', backend: 'A' });
   assert.deepEqual(parseFrame('{"type":"closed","audio_bytes":4,"audio_duration_ms":12}'), { type: 'closed', audioDurationMs: 12 });
   assert.deepEqual(parseFrame('{"type":"error","code":"CAPACITY_EXCEEDED","message":"full","retry_after":3}'), {
     type: 'error', code: 'CAPACITY_EXCEEDED', message: 'full', retryAfterSeconds: 3,
   });
+  assert.deepEqual(parseFrame('{"type":"reconnect","seq":21}'), { type: 'reconnect', seq: 21 });
   assert.deepEqual(parseFrame('{"type":"error","retry_after":null}'), { type: 'error', code: 'UNKNOWN', message: '' });
 });
 

@@ -31,6 +31,8 @@ export type ServerFrame =
   /** So many bytes of the stream need not be kept. */
   | { readonly type: 'ack'; readonly position: number }
   | Resumed
+  /** The server has lost the way of the audio: a new offer goes on in the same session. */
+  | { readonly type: 'reconnect'; readonly seq?: number }
   | { readonly type: 'closed'; readonly audioDurationMs?: number }
   | { readonly type: 'error'; readonly code: string; readonly message: string; readonly retryAfterSeconds?: number };
 
@@ -78,6 +80,10 @@ export function parseFrame(message: string): ServerFrame | undefined {
     case 'resumed': {
       const replayFrom = fields['replay_from'];
       return { type: 'resumed', position: number(fields['position']) ?? 0, ...(typeof replayFrom === 'number' && { replayFromSeconds: replayFrom }) };
+    }
+    case 'reconnect': {
+      const seq = number(fields['seq']);
+      return { type: 'reconnect', ...(seq !== undefined && { seq }) };
     }
     case 'closed': {
       const audioDurationMs = number(fields['audio_duration_ms']);

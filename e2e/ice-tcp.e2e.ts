@@ -1,107 +1,144 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
+import { Earshot, type Delta } from '../client/index.ts';
 import { launchBrowser } from './clients/browser.ts';
+import { CuttingProxy } from './cutting-proxy.ts';
 import { eventually } from './eventually.ts';
-import { API, TestServer } from './server.ts';
+import { TestServer } from './server.ts';
 import { inSequence, synthesize, withSilence } from './speech.ts';
 import { MAX_WORD_ERROR_RATE, SENTENCES } from './spoken.ts';
 import { wordErrors } from './wer.ts';
 
 const LEAD_MS = 2500;
+const PAUSE_MS = 1200;
 /** Long enough for another worker and another connection. */
-const PAUSE_MS = 10_000;
+const CRASH_PAUSE_MS = 6000;
 const TAIL_MS = 3000;
+/** Words of a sentence that must be there before its way is taken away. */
+const WORDS_BEFORE = 3;
 
-/** A browser whose network lets no UDP through: it is told of no candidate but those of TCP. */
-const PAGE = `
-  const frames = [];
-  const connections = [];
-  let id, track;
-  const connect = async () => {
-    const pc = new RTCPeerConnection();
-    connections.push(pc);
-    pc.addTransceiver(track, { direction: 'sendonly' });
-    await pc.setLocalDescription();
-    return pc;
+/** A network without UDP: packets to the server's port are lost, and TCP goes by way of a proxy that can be cut. */
+const networkOf = (proxyUrl: string): string => `
+  globalThis.paths = [];
+  globalThis.RTCPeerConnection = class extends RTCPeerConnection {
+    constructor(configuration) { super(configuration); paths.push(this); }
+    setRemoteDescription({ type, sdp }) {
+      const blocked = sdp.replace(/^(a=candidate:\\S+ 1 udp \\d+ \\S+) \\d+/gm, '$1 9').replace(/^(a=candidate:\\S+ 1 tcp \\d+) \\S+ \\d+/gm, '$1 127.0.0.1 ${new URL(proxyUrl).port}');
+      return super.setRemoteDescription({ type, sdp: blocked });
+    }
   };
-  const accept = async (pc, sdp) => {
-    await pc.setRemoteDescription({ type: 'answer', sdp: sdp.replace(/^a=candidate:\\S+ 1 udp .*\\r\\n/gm, '') });
-    await new Promise((resolve) => { const look = () => pc.connectionState === 'connected' && resolve(); pc.onconnectionstatechange = look; look(); });
-  };
-  const post = async (path, body) => (await fetch('${API}' + path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })).json();
-  globalThis.begin = async () => {
-    [track] = (await navigator.mediaDevices.getUserMedia({ audio: true })).getAudioTracks();
-    const pc = await connect();
-    const { data } = await post('/webrtc/sessions', { sdp: pc.localDescription.toJSON() });
-    id = data.session_id;
-    const socket = new WebSocket(data.control_url);
-    socket.onmessage = async ({ data }) => {
-      const frame = JSON.parse(data);
-      frames.push(frame);
-      if (frame.type !== 'reconnect') return;
-      const next = await connect();
-      const answered = await post('/webrtc/sessions/' + id + '/offer', next.localDescription.toJSON());
-      await accept(next, answered.data.sdp);
-    };
-    await accept(pc, data.answer.sdp);
-  };
-  globalThis.seen = async () => {
-    const stats = await connections.at(-1).getStats();
+  globalThis.protocol = async () => {
+    const stats = await paths.at(-1).getStats();
     const transport = [...stats.values()].find(({ type }) => type === 'transport');
-    const path = stats.get(stats.get(transport?.selectedCandidatePairId)?.localCandidateId)?.protocol;
-    return { frames, path, connections: connections.length };
+    return stats.get(stats.get(transport?.selectedCandidatePairId)?.localCandidateId)?.protocol;
   };
 `;
 
-interface Seen {
-  readonly frames: readonly { readonly type: string; readonly seq?: number; readonly lane?: number; readonly text?: string; readonly is_final?: boolean }[];
-  readonly path: string | undefined;
-  readonly connections: number;
+/** A TCP port that was free a moment ago. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
 }
 
-describe('a browser behind a network without UDP', () => {
+const wordsOf = (text: string): string[] => text.split(/\s+/).filter(Boolean);
+
+describe('the page behind a network without UDP', () => {
   let server: TestServer;
+  let proxy: CuttingProxy | undefined;
   let browser: Browser | undefined;
   before(async () => {
-    server = await TestServer.start();
+    const mediaPort = await freePort();
+    server = await TestServer.start({ env: { EARSHOT_MEDIA_PORT: String(mediaPort) } });
+    proxy = await CuttingProxy.start(`http://127.0.0.1:${String(mediaPort)}`);
   });
   after(async () => {
     await browser?.close();
+    await proxy?.close();
     await server.idle();
     await server.stop();
   });
 
-  it('is heard by ICE over TCP, and goes on in the same session when the media worker dies', async (context) => {
+  it('speaks by ICE over TCP, answers a dead media worker with a new offer, and goes to the WebSocket when TCP is cut: one session, and no word before or after is lost', async (context) => {
     const { media_engine: engine } = (await (await fetch(`${server.url}/readyz`)).json()) as { media_engine: string };
     if (engine !== 'mediasoup') {
       context.skip('NOT TESTED: there is no media worker, and werift has no TCP');
       return;
     }
-    const parts = [await withSilence(await synthesize(SENTENCES.brother), LEAD_MS, PAUSE_MS), await withSilence(await synthesize(SENTENCES.garden), 0, TAIL_MS)];
+    const parts = await Promise.all([
+      withSilence(await synthesize(SENTENCES.brother), LEAD_MS, PAUSE_MS),
+      withSilence(await synthesize(SENTENCES.garden), 0, CRASH_PAUSE_MS),
+      withSilence(await synthesize(SENTENCES.river), 0, PAUSE_MS),
+      withSilence(await synthesize(SENTENCES.train), 0, TAIL_MS),
+    ]);
     browser = await launchBrowser(await inSequence(...parts));
     const page: Page = await (await browser.newContext({ permissions: ['microphone'] })).newPage();
-    await page.addInitScript(PAGE);
+    await page.addInitScript(networkOf(proxy?.url ?? ''));
     await page.goto(server.url);
-    await page.evaluate('begin()');
-    const seen = (): Promise<Seen> => page.evaluate<Seen>('seen()');
-    const said = ({ frames }: Seen): string => frames.flatMap((frame) => (frame.type === 'delta' && frame.is_final === true ? [frame.text ?? ''] : [])).join(' ');
-    const isHeard = (text: string) => async (): Promise<boolean> => wordErrors(text, said(await seen())).rate <= MAX_WORD_ERROR_RATE;
-    await eventually('the first sentence is heard', isHeard(SENTENCES.brother), { timeoutMs: 60_000 });
-    assert.equal((await seen()).path, 'tcp');
+    const created = page.waitForResponse((response) => response.url().endsWith('/webrtc/sessions'));
+    await page.getByRole('button', { name: 'Start captions' }).click();
+    const { data } = (await (await created).json()) as { data: { session_id: string } };
+    const deltas: Delta[] = [];
+    /** Utterances of which the first words were seen. */
+    const begun = new Set<string>();
+    const watching = (async () => {
+      for await (const frame of new Earshot({ url: server.url, key: server.apiKey }).watch(data.session_id)) {
+        if (frame.type !== 'delta') continue;
+        deltas.push(frame);
+        if (!frame.isFinal && frame.words.length >= WORDS_BEFORE) begun.add(frame.segmentId);
+      }
+    })();
+    watching.catch(() => undefined);
+    const finals = (): string[] => deltas.filter(({ isFinal }) => isFinal).map(({ text }) => text);
+    const said = (): string => finals().join(' ');
+    const connections: string[] = [];
+    const look = async (): Promise<string> => {
+      const now = await page.locator('#connection').innerText();
+      if (connections.at(-1) !== now) connections.push(now);
+      return now;
+    };
+    /** So many utterances have their first words. */
+    const speaking = (utterances: number) => async (): Promise<boolean> => {
+      await look();
+      return begun.size >= utterances;
+    };
+    const seen = (): unknown => [connections, said(), deltas.at(-1)?.text];
+
+    await eventually('the first words of the second sentence', speaking(2), { seen });
+    const [first = ''] = finals();
+    assert.ok(wordErrors(SENTENCES.brother, first).rate <= MAX_WORD_ERROR_RATE, first);
+    assert.equal(await page.evaluate('protocol()'), 'tcp');
+    const before = wordsOf(deltas.at(-1)?.text ?? '').slice(0, WORDS_BEFORE - 1).join(' ');
     for (const worker of mediaWorkers(server.pid)) process.kill(worker, 'SIGKILL');
-    await eventually('the second sentence is heard', isHeard(`${SENTENCES.brother} ${SENTENCES.garden}`), { timeoutMs: 60_000, seen: async () => said(await seen()) });
-    const { frames, path, connections } = await seen();
-    assert.deepEqual({ path, connections }, { path: 'tcp', connections: 2 });
-    assert.deepEqual(new Set(frames.flatMap(({ lane }) => lane ?? [])), new Set([0]), 'one lane');
-    const numbers = frames.flatMap(({ seq }) => seq ?? []);
+    await eventually('the page makes another connection', async () => (await look()) === 'Reconnecting', { seen });
+    await eventually('the page is connected again', async () => (await look()) === 'WebRTC · connected', { seen });
+
+    await eventually('the first words of the third sentence', speaking(3), { seen });
+    assert.ok(said().includes(before), `“${before}” was heard before the crash: ${said()}`);
+    assert.deepEqual([await page.evaluate('protocol()'), await page.evaluate('paths.length')], ['tcp', 2]);
+    await proxy?.close();
+    proxy = undefined;
+    await eventually('the page goes on by WebSocket', async () => (await look()) === 'WebSocket · connected', { seen });
+    const expected = `${SENTENCES.river} ${SENTENCES.train}`;
+    const tail = (): string => wordsOf(said()).slice(-wordsOf(expected).length).join(' ');
+    await eventually('the third and the fourth sentence are heard whole', () => wordErrors(expected, tail()).rate <= MAX_WORD_ERROR_RATE, { seen });
+    await page.getByRole('button', { name: 'Stop captions' }).click();
+    await watching;
+    assert.deepEqual(connections.slice(connections.indexOf('WebRTC · connected')), ['WebRTC · connected', 'Reconnecting', 'WebRTC · connected', 'Reconnecting', 'WebSocket · connected']);
+    assert.deepEqual(new Set(deltas.map(({ lane }) => lane)), new Set([0]), 'one lane');
+    const numbers = deltas.map(({ seq = 0 }) => seq);
     assert.deepEqual(numbers, [...new Set(numbers)].sort((one, other) => one - other), 'one numbering');
   });
 });
 
 /** Process ids of the workers that a server has. */
 function mediaWorkers(serverPid: number): number[] {
-  const children = readFileSync(`/proc/${String(serverPid)}/task/${String(serverPid)}/children`, 'utf8').trim().split(' ').map(Number);
+  const threads = `/proc/${String(serverPid)}/task`;
+  const children = readdirSync(threads).flatMap((thread) => readFileSync(`${threads}/${thread}/children`, 'utf8').split(' ').filter(Boolean).map(Number));
   return children.filter((pid) => readFileSync(`/proc/${String(pid)}/cmdline`, 'utf8').includes('mediasoup-worker'));
 }

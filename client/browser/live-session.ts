@@ -60,7 +60,7 @@ const REFUSALS: ReadonlySet<string> = new Set([
  * Captions of a capture, over one way after the other in the same session: WebRTC by UDP or TCP as ICE finds, then the WebSocket, over as many sockets as it
  * takes. No word is lost: what the server has not heard is in the capture's ring.
  *
- *   connecting -> live (webrtc) -> reconnecting -> live (websocket) <-> reconnecting
+ *   connecting -> live (webrtc) <-> reconnecting -> live (websocket) <-> reconnecting
  *                   +------------------+-> stopping -> ended
  */
 export class LiveSession {
@@ -165,6 +165,8 @@ export class LiveSession {
         connected: () => {
           this.#startSample = this.#capture.nowSample();
         },
+        interrupted: () => this.#tell({ phase: 'reconnecting' }),
+        resumed: () => this.#live('webrtc'),
         failed: (problem) => this.#leavePeer(problem),
       });
       this.#peer = peer;

@@ -3,44 +3,48 @@ import { ControlChannel } from '../live/control-channel.ts';
 import type { SessionToResume } from '../live/resumable-stream.ts';
 import { clientProblem, Problem, toProblem } from '../problem.ts';
 import type { Server } from '../server.ts';
+import { type LaneStats, parseLaneStats } from './lane-stats.ts';
+import { PeerPath, type PathStats } from './peer-path.ts';
 
 /** Time for ICE, DTLS and the control socket together, in milliseconds: UDP, and TCP where the server offers it. */
 const CONNECT_TIMEOUT_MS = 6000;
-/** A lost path may come back by itself; after this long another way is taken. Until then nothing is lost: see `Capture`. */
-const DISCONNECTED_GRACE_MS = 1000;
+/** The same for another path; the server may have to start another worker first. */
+const RECONNECT_TIMEOUT_MS = 8000;
 /** Sound still on its way to the server when the control socket, which is faster, asks for the end. */
 const STOP_TAIL_MS = 250;
 
 export interface PeerHandlers {
   delta(delta: Delta): void;
-  /** Media flows; the session's time begins about now. */
+  /** Media flows; the session's time begins about now. Once. */
   connected(): void;
+  /** The server has lost the path and another is being made: `resumed` follows, or `failed`. What is said meanwhile is a gap. */
+  interrupted(): void;
+  resumed(): void;
   /** The path is gone after it was there, or the session has ended; at most once, nothing follows. */
   failed(problem: Problem): void;
 }
 
-export interface PeerStats {
-  readonly roundTripMs?: number;
-  /** Packets that the server missed, since the start. */
-  readonly packetsLost?: number;
+export interface PeerStats extends PathStats {
+  /** What the server counted. */
+  readonly lane?: LaneStats;
 }
 
-/** Sound as an Opus track, by UDP or, where ICE finds nothing better, by TCP; captions come over the control WebSocket. */
+/** A session by WebRTC: sound over one path, or over the one that takes its place where the server asks for it; captions over the control WebSocket. */
 export class Peer {
   readonly #server: Server;
+  readonly #stream: MediaStream;
   readonly #handlers: PeerHandlers;
-  readonly #peer = new RTCPeerConnection();
-  readonly #sender: RTCRtpSender;
   readonly #mediaFlows = Promise.withResolvers<void>();
   readonly #controlReady = Promise.withResolvers<void>();
   readonly #done = Promise.withResolvers<void>();
   readonly #left = new AbortController();
-  readonly #earlyCandidates: (RTCIceCandidateInit | null)[] = [];
+  #track: MediaStreamTrack;
+  #path: PeerPath;
   #session: Session | undefined;
   #control: ControlChannel | undefined;
-  #graceTimer: ReturnType<typeof setTimeout> | undefined;
   #established = false;
   #finishing = false;
+  #reconnecting: Promise<void> = Promise.resolve();
 
   /** Where browsers have no WebRTC (or people turned it off), throws `WEBRTC_FAILED`. */
   static open(server: Server, stream: MediaStream, track: MediaStreamTrack, handlers: PeerHandlers): Peer {
@@ -50,11 +54,16 @@ export class Peer {
 
   private constructor(server: Server, stream: MediaStream, track: MediaStreamTrack, handlers: PeerHandlers) {
     this.#server = server;
+    this.#stream = stream;
+    this.#track = track;
     this.#handlers = handlers;
     for (const { promise } of [this.#mediaFlows, this.#controlReady, this.#done]) promise.catch(() => undefined);
-    this.#sender = this.#peer.addTransceiver(track, { direction: 'sendonly', streams: [stream] }).sender;
-    this.#peer.onicecandidate = ({ candidate }) => this.#trickle(candidate?.toJSON() ?? null);
-    this.#peer.onconnectionstatechange = () => this.#follow(this.#peer.connectionState);
+    this.#path = this.#newPath([], {
+      connected: () => {
+        if (!this.#established) handlers.connected();
+        this.#mediaFlows.resolve();
+      },
+    });
   }
 
   /** Resolves once media flows. Rejects with `WEBRTC_FAILED` where this network cannot, with the server's own problem where it refuses. */
@@ -77,24 +86,21 @@ export class Peer {
   }
 
   async stats(): Promise<PeerStats> {
-    let roundTripMs: number | undefined;
-    let packetsLost: number | undefined;
-    const report = await this.#peer.getStats();
-    report.forEach((entry: unknown) => {
-      if (!isObject(entry)) return;
-      if (entry['type'] === 'remote-inbound-rtp' && typeof entry['packetsLost'] === 'number') packetsLost = Math.max(0, entry['packetsLost']);
-      const isPath = entry['type'] === 'candidate-pair' && entry['nominated'] === true;
-      if (isPath && typeof entry['currentRoundTripTime'] === 'number') roundTripMs = entry['currentRoundTripTime'] * 1000;
-    });
-    return { ...(roundTripMs !== undefined && { roundTripMs }), ...(packetsLost !== undefined && { packetsLost }) };
+    const session = this.#session;
+    const asked = session && this.#server.request('GET', `webrtc/sessions/${session.id}/stats`, { signal: this.#left.signal }).catch(() => undefined);
+    const [path, counted] = await Promise.all([this.#path.stats(), asked]);
+    const lane = parseLaneStats(counted);
+    return { ...path, ...(lane && { lane }) };
   }
 
   useTrack(track: MediaStreamTrack): Promise<void> {
-    return this.#sender.replaceTrack(track);
+    this.#track = track;
+    return this.#path.useTrack(track);
   }
 
   /** Resolves when the last final has come. Rejects with a Problem. */
   async finish(): Promise<void> {
+    await this.#reconnecting;
     this.#finishing = true;
     await new Promise((resolve) => setTimeout(resolve, STOP_TAIL_MS));
     this.#control?.finish();
@@ -110,10 +116,7 @@ export class Peer {
     const left = session && token !== undefined ? { sessionId: session.id, token, afterSeq: this.#control?.lastSeq ?? 0 } : undefined;
     if (this.#left.signal.aborted) return left;
     this.#left.abort();
-    clearTimeout(this.#graceTimer);
-    this.#peer.onconnectionstatechange = null;
-    this.#peer.onicecandidate = null;
-    this.#peer.close();
+    this.#path.close();
     this.#control?.close();
     return left;
   }
@@ -125,6 +128,15 @@ export class Peer {
     this.#session = undefined;
   }
 
+  #newPath(iceServers: readonly RTCIceServer[], { connected }: { readonly connected: () => void }): PeerPath {
+    return new PeerPath(this.#server, this.#stream, this.#track, iceServers, {
+      connected,
+      lost: () => {
+        if (!this.#finishing) this.#lose(clientProblem(this.#established ? 'CONNECTION_LOST' : 'WEBRTC_FAILED'));
+      },
+    });
+  }
+
   #lose(reason: unknown): void {
     if (this.#left.signal.aborted) return;
     this.#mediaFlows.reject(reason);
@@ -134,9 +146,8 @@ export class Peer {
   }
 
   async #negotiate(wish: Readonly<Record<string, unknown>>): Promise<void> {
-    await this.#peer.setLocalDescription();
-    const body = { ...wish, resumable: true, sdp: this.#peer.localDescription?.toJSON() };
-    const session = parseSession(await this.#server.request('POST', 'webrtc/sessions', { body }));
+    const body = { ...wish, resumable: true, sdp: await this.#path.offer() };
+    const { session, answer } = parseSession(await this.#server.request('POST', 'webrtc/sessions', { body }));
     if (this.#left.signal.aborted) {
       deleteSession(this.#server, session.id);
       return;
@@ -145,50 +156,32 @@ export class Peer {
     this.#control = new ControlChannel(this.#server, session.controlUrl, {
       ready: () => this.#controlReady.resolve(),
       delta: (delta) => this.#handlers.delta(delta),
+      reconnect: () => this.#reconnect(session),
       finished: () => this.#serverFinished(),
       failed: (problem) => this.#lose(problem),
     });
-    await this.#peer.setRemoteDescription(session.answer);
-    for (const candidate of this.#earlyCandidates.splice(0)) this.#trickle(candidate);
-    if (session.iceServers.length > 0) await this.#gatherAgain(session);
+    await this.#path.accept(session.id, answer);
+    // The relays are known only now that the session exists.
+    if (session.iceServers.length > 0) await this.#path.gatherWith(session.id, session.iceServers);
   }
 
-  /** The relays are known only now that the session exists: gather with them on the same connection. */
-  async #gatherAgain(session: Session): Promise<void> {
-    this.#peer.setConfiguration({ iceServers: [...session.iceServers] });
-    await this.#peer.setLocalDescription(await this.#peer.createOffer({ iceRestart: true }));
-    const body = this.#peer.localDescription?.toJSON();
-    const answer = await this.#server.request('POST', `webrtc/sessions/${session.id}/offer`, { body, signal: this.#left.signal });
-    await this.#peer.setRemoteDescription(parseAnswer(answer));
-  }
-
-  #trickle(candidate: RTCIceCandidateInit | null): void {
-    if (!this.#session) {
-      this.#earlyCandidates.push(candidate);
-      return;
-    }
-    // A candidate that does not arrive may cost the path, and then the connection times out: nothing to do here.
-    this.#server.request('POST', `webrtc/sessions/${this.#session.id}/ice`, { body: candidate, signal: this.#left.signal }).catch(() => undefined);
-  }
-
-  #follow(state: RTCPeerConnectionState): void {
-    clearTimeout(this.#graceTimer);
-    switch (state) {
-      case 'connected':
-        if (!this.#established) this.#handlers.connected();
-        this.#mediaFlows.resolve();
-        return;
-      case 'disconnected':
-        if (!this.#finishing) this.#graceTimer = setTimeout(() => this.#lose(clientProblem('CONNECTION_LOST')), DISCONNECTED_GRACE_MS);
-        return;
-      case 'failed':
-      case 'closed':
-        this.#lose(clientProblem(this.#established ? 'CONNECTION_LOST' : 'WEBRTC_FAILED'));
-        return;
-      case 'new':
-      case 'connecting':
-        return;
-    }
+  /** The server has lost the path, and kept the session: another path goes on in it. */
+  #reconnect(session: Session): void {
+    if (!this.#established || this.#finishing || this.#left.signal.aborted) return;
+    this.#path.close();
+    this.#handlers.interrupted();
+    const flows = Promise.withResolvers<void>();
+    const path = this.#newPath(session.iceServers, { connected: flows.resolve });
+    this.#path = path;
+    const timer = setTimeout(flows.reject, RECONNECT_TIMEOUT_MS);
+    this.#reconnecting = Promise.all([path.negotiate(session.id), flows.promise]).then(
+      () => {
+        if (this.#path === path && !path.isClosed) this.#handlers.resumed();
+      },
+      () => {
+        if (this.#path === path) this.#lose(clientProblem('CONNECTION_LOST'));
+      },
+    ).finally(() => clearTimeout(timer));
   }
 
   #serverFinished(): void {
@@ -200,28 +193,22 @@ export class Peer {
 
 interface Session {
   readonly id: string;
-  readonly answer: RTCSessionDescriptionInit;
   readonly controlUrl: string;
   readonly resumeToken: string | undefined;
   readonly iceServers: readonly RTCIceServer[];
 }
 
-function parseSession(data: unknown): Session {
+function parseSession(data: unknown): { readonly session: Session; readonly answer: unknown } {
   const fields = isObject(data) ? data : {};
-  const { session_id: id, control_url: controlUrl, ice_servers: iceServers, resume_token: resumeToken } = fields;
+  const { session_id: id, control_url: controlUrl, ice_servers: iceServers, resume_token: resumeToken, answer } = fields;
   if (typeof id !== 'string' || typeof controlUrl !== 'string') throw new Problem('WEBRTC_FAILED');
-  return {
+  const session = {
     id,
     controlUrl,
     resumeToken: typeof resumeToken === 'string' ? resumeToken : undefined,
-    answer: parseAnswer(fields['answer']),
     iceServers: Array.isArray(iceServers) ? iceServers.filter(isIceServer) : [],
   };
-}
-
-function parseAnswer(data: unknown): RTCSessionDescriptionInit {
-  if (!isObject(data) || typeof data['sdp'] !== 'string') throw new Problem('WEBRTC_FAILED');
-  return { type: 'answer', sdp: data['sdp'] };
+  return { session, answer };
 }
 
 const isIceServer = (value: unknown): value is RTCIceServer => isObject(value) && 'urls' in value;

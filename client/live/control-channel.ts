@@ -9,6 +9,8 @@ const REJOIN_DELAYS_MS = [0, 250, 500, 1000, 2000, 3000] as const;
 export interface ControlChannelHandlers {
   ready(): void;
   delta(delta: Delta): void;
+  /** The server has lost the way of the audio, and wants a new offer. */
+  reconnect(): void;
   /** The server has said everything. */
   finished(): void;
   /** At most once; nothing follows. */
@@ -68,6 +70,10 @@ export class ControlChannel {
           case 'delta':
             this.#lastSeq = frame.seq ?? this.#lastSeq;
             this.#handlers.delta(frame);
+            return;
+          case 'reconnect':
+            this.#lastSeq = frame.seq ?? this.#lastSeq;
+            this.#handlers.reconnect();
             return;
           case 'closed':
             this.close();

@@ -167,6 +167,10 @@ export class ResumableStream {
         this.#lastSeq = frame.seq ?? this.#lastSeq;
         this.#handlers.delta(frame);
         return;
+      case 'reconnect':
+        // It was told to the way in before this one.
+        this.#lastSeq = frame.seq ?? this.#lastSeq;
+        return;
       case 'closed':
         this.abandon();
         this.#done.resolve();

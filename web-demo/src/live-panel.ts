@@ -9,7 +9,7 @@ import { Readouts } from './readouts.ts';
 import { bindTranscriptActions } from './transcript-actions.ts';
 import { Transcript } from './transcript.ts';
 
-const STATS_EVERY_MS = 1000;
+const STATS_EVERY_MS = 2000;
 const fallbackNote = (wasConnected: boolean): string =>
   `${wasConnected ? 'WebRTC lost its connection' : 'WebRTC could not connect'}; using WebSocket. Nothing you said is lost.`;
 

@@ -1,5 +1,6 @@
 import type { CaptionsStatus } from './captions-events.ts';
 import { element } from './dom.ts';
+import { LaneReadout } from './lane-readout.ts';
 import type { Transport, LiveStats } from '../../client/browser.ts';
 
 const NAMES: Readonly<Record<Transport, string>> = { webrtc: 'WebRTC', websocket: 'WebSocket' };
@@ -12,6 +13,7 @@ export class Readouts {
   readonly #roundTrip = element('round-trip', HTMLElement);
   readonly #packetsLost = element('packets-lost', HTMLElement);
   readonly #sendQueue = element('send-queue', HTMLElement);
+  readonly #lane = new LaneReadout();
 
   showStatus(status: CaptionsStatus): void {
     this.#connection.dataset['phase'] = status.phase;
@@ -26,6 +28,7 @@ export class Readouts {
   showStats(stats: LiveStats): void {
     show(this.#roundTrip, stats.roundTripMs, (ms) => `${Math.round(ms)} ms`);
     show(this.#packetsLost, stats.packetsLost, String);
+    this.#lane.show(stats.lane);
     show(this.#sendQueue, stats.queuedMs, (ms) => `${(ms / 1000).toFixed(1)} s`);
   }
 
