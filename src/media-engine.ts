@@ -1,7 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { chooseEngine, type EngineChoice } from '../media/engines/choice.ts';
-import { startMediasoupEngine } from '../media/engines/mediasoup.ts';
-import { createThreadedEngine } from '../media/engines/threads/threaded-engine.ts';
+import { createThreadedEngine, startThreadedMediasoup } from '../media/engines/threads/threaded-engine.ts';
 import { clientIceServers, type ConfiguredIceServer } from '../signaling/turn-credentials.ts';
 import type { Config } from './config/config.ts';
 import type { MediaEngine } from './core/media-engine.ts';
@@ -28,7 +27,7 @@ export async function createMediaEngine(config: Config, log?: Logger, observe?: 
     },
   };
   const { engine, reason } = await chooseEngine(config.mediaEngine, {
-    mediasoup: () => startMediasoupEngine({ ...common, announcedAddresses, port: mediaPort, workers: mediaWorkers ?? (mediaPort === 0 ? availableParallelism() : 1) }),
+    mediasoup: () => startThreadedMediasoup({ ...common, threads: (config.mediaThreads ?? 0) > 0, announcedAddresses, port: mediaPort, workers: mediaWorkers ?? (mediaPort === 0 ? availableParallelism() : 1) }),
     werift: () =>
       createThreadedEngine({
         ...common,

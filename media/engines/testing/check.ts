@@ -20,6 +20,13 @@ export interface EngineSettings {
   readonly recovery?: RecoveryMeans;
 }
 
+/** For an engine that lives in another thread, which no clock can be given to. */
+export function withoutClock(settings: EngineSettings): Omit<EngineSettings, 'clock'> {
+  const rest = { ...settings };
+  delete (rest as { clock?: unknown }).clock;
+  return rest;
+}
+
 export type MakeEngine = (settings: EngineSettings) => MediaEngine | Promise<MediaEngine>;
 
 export interface ConformanceCheck {

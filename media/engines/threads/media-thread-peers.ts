@@ -60,6 +60,11 @@ export class MediaThread {
     };
   }
 
+  /** Resolves when the engine has started; rejects with why it cannot. */
+  async started(): Promise<void> {
+    await this.#link.ask({ kind: 'start' });
+  }
+
   /** Closes the peers, then ends the thread. */
   async close(): Promise<void> {
     this.#isClosing = true;
@@ -77,6 +82,9 @@ export class MediaThread {
         break;
       case 'state':
         this.#setState(event.peer, event.state);
+        break;
+      case 'reconnect':
+        this.#reconnect(event.peer);
         break;
       case 'track':
         this.#addTrack(event);
@@ -109,6 +117,11 @@ export class MediaThread {
     peer.state = state;
     if (state === 'closed') this.#peers.delete(id);
     this.#guard('state', () => peer.handlers.state(state));
+  }
+
+  #reconnect(id: number): void {
+    const peer = this.#peers.get(id);
+    this.#guard('reconnect', () => peer?.handlers.reconnect?.());
   }
 
   #addTrack({ peer: peerId, track: id, label, stats }: Extract<ThreadEvent, { kind: 'track' }>): void {

@@ -4,8 +4,10 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { EarshotError } from '../../../src/core/errors.ts';
-import type { Peer, RemoteChannel, RemoteTrack } from '../../../src/core/media-engine.ts';
+import type { MediaEngine, Peer, RemoteChannel, RemoteTrack } from '../../../src/core/media-engine.ts';
 import type { Stage } from '../../../src/core/stages.ts';
+import type { EngineOptions } from '../engine-options.ts';
+import { startMediasoupEngine } from '../mediasoup.ts';
 import { createWeriftEngine } from '../werift.ts';
 import { AudioBatchWriter } from './audio-batch.ts';
 import { createSharedStats, writeStats } from './shared-stats.ts';
@@ -39,22 +41,35 @@ let lastId = 0;
 let batchesSent = 0;
 let flushTimer: NodeJS.Timeout | undefined;
 
-const engine = createWeriftEngine({
-  ...options,
-  track: {
-    ...options.track,
-    observe: (stage, durationMs) => {
-      observations += 1;
-      if (observations % OBSERVE_EVERY === 0) observed.push([stage, durationMs]);
-    },
-  },
-  onWarning: (message, cause) => tell({ kind: 'warning', message, reason: cause instanceof Error ? cause.message : '' }),
-});
+const starting = startEngine();
+starting.catch(() => undefined);
 
 port.on('message', (command: ThreadCommand) => {
-  obey(command);
+  if (command.kind === 'start') answer(command.question, starting.then(() => undefined));
+  else {
+    starting.then(
+      (engine) => obey(engine, command),
+      (error: unknown) => {
+        if ('question' in command) answer(command.question, Promise.reject(error));
+      },
+    );
+  }
 });
 setInterval(tellStats, STATS_MS);
+
+async function startEngine(): Promise<MediaEngine> {
+  const here: Pick<EngineOptions, 'track' | 'onWarning'> = {
+    track: {
+      ...options.settings.track,
+      observe: (stage, durationMs) => {
+        observations += 1;
+        if (observations % OBSERVE_EVERY === 0) observed.push([stage, durationMs]);
+      },
+    },
+    onWarning: (message, cause) => tell({ kind: 'warning', message, reason: cause instanceof Error ? cause.message : '' }),
+  };
+  return options.kind === 'werift' ? createWeriftEngine({ ...options.settings, ...here }) : startMediasoupEngine({ ...options.settings, ...here });
+}
 
 /** Everything in order: audio that came before an event is told before it. */
 function tell(event: ThreadEvent): void {
@@ -79,10 +94,10 @@ function tellStats(): void {
   if (observed.length > 0) tell({ kind: 'stages', observed: observed.splice(0) });
 }
 
-function obey(command: ThreadCommand): void {
+function obey(engine: MediaEngine, command: Exclude<ThreadCommand, { readonly kind: 'start' }>): void {
   switch (command.kind) {
     case 'create':
-      createPeer(command.peer);
+      createPeer(engine, command.peer);
       break;
     case 'answer':
       answer(command.question, peerOf(command.peer).answer(command.sdp));
@@ -124,13 +139,13 @@ function answer(question: number, asked: Promise<string | void>): void {
   asked.then(
     (text) => tell({ kind: 'done', question, text: text ?? '' }),
     (error: unknown) => {
-      const { code, message, retryAfterSeconds } = error instanceof EarshotError ? error : new EarshotError('INTERNAL', 'The media thread failed.', { cause: error });
+      const { code, message, retryAfterSeconds } = error instanceof EarshotError ? error : new EarshotError('INTERNAL', error instanceof Error ? error.message : 'The media thread failed.');
       tell({ kind: 'failed', question, code, message, ...(retryAfterSeconds !== undefined && { retryAfterSeconds }) });
     },
   );
 }
 
-function createPeer(id: number): void {
+function createPeer(engine: MediaEngine, id: number): void {
   const peer = engine.createPeer({
     track: (track) => {
       const trackId = (lastId += 1);
@@ -145,6 +160,7 @@ function createPeer(id: number): void {
       channels.set(channelId, channel);
       tell({ kind: 'channel', peer: id, channel: channelId, label: channel.label });
     },
+    reconnect: () => tell({ kind: 'reconnect', peer: id }),
     state: (state) => {
       tell({ kind: 'state', peer: id, state });
       if (state === 'closed') peers.delete(id);

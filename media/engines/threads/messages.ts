@@ -1,14 +1,21 @@
 import type { ErrorCode } from '../../../src/core/errors.ts';
 import type { IceCandidate, PeerState } from '../../../src/core/media-engine.ts';
 import type { Stage } from '../../../src/core/stages.ts';
+import type { EngineOptions } from '../engine-options.ts';
+import type { MediasoupEngineOptions } from '../mediasoup.ts';
 import type { WeriftEngineOptions } from '../werift.ts';
 import type { AudioBatch } from './audio-batch.ts';
 import type { SharedStats } from './shared-stats.ts';
 
-/** What an engine is made of in another thread: settings that can be sent there. */
-export type ThreadEngineOptions = Omit<WeriftEngineOptions, 'clock' | 'onWarning' | 'track'> & {
-  readonly track?: Omit<NonNullable<WeriftEngineOptions['track']>, 'observe'>;
+/** Settings that can be sent to another thread. */
+export type Sendable<Options extends EngineOptions> = Omit<Options, 'clock' | 'onWarning' | 'track'> & {
+  readonly track?: Omit<NonNullable<EngineOptions['track']>, 'observe'>;
 };
+
+/** What the engine of another thread is made of. */
+export type ThreadEngineOptions =
+  | { readonly kind: 'werift'; readonly settings: Sendable<WeriftEngineOptions> }
+  | { readonly kind: 'mediasoup'; readonly settings: Sendable<MediasoupEngineOptions> };
 
 export interface ThreadData {
   readonly options: ThreadEngineOptions;
@@ -18,6 +25,8 @@ export interface ThreadData {
 
 /** To a thread. Questions carry a number; each is answered once, with `done` or `failed`. */
 export type ThreadCommand =
+  /** Answered when the engine has started. */
+  | { readonly kind: 'start'; readonly question: number }
   | { readonly kind: 'create'; readonly peer: number }
   | { readonly kind: 'answer'; readonly question: number; readonly peer: number; readonly sdp: string }
   | { readonly kind: 'candidate'; readonly question: number; readonly peer: number; readonly candidate: IceCandidate | null }
@@ -33,6 +42,7 @@ export type ThreadEvent =
   | { readonly kind: 'done'; readonly question: number; readonly text: string }
   | { readonly kind: 'failed'; readonly question: number; readonly code: ErrorCode; readonly message: string; readonly retryAfterSeconds?: number }
   | { readonly kind: 'state'; readonly peer: number; readonly state: PeerState }
+  | { readonly kind: 'reconnect'; readonly peer: number }
   | { readonly kind: 'track'; readonly peer: number; readonly track: number; readonly label: string; readonly stats: SharedStats }
   | { readonly kind: 'audio'; readonly batch: AudioBatch }
   | { readonly kind: 'track-end'; readonly track: number }

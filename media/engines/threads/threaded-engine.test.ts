@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { mediaEngineChecks } from '../conformance.ts';
-import type { EngineSettings } from '../testing/check.ts';
+import { withoutClock } from '../testing/check.ts';
 import { Observed, within } from '../testing/observed.ts';
 import { RtcClient } from '../testing/rtc-client.ts';
 import { assertTones, hear, render, tones, tonesSamples } from '../testing/tones.ts';
@@ -13,12 +13,6 @@ const CONFORMING = mediaEngineChecks.filter(({ name }) => !/idle time|beyond the
 for (const { name, run } of CONFORMING) {
   // Both are measured by a clock that a thread cannot be given.
   test(`threaded engine: ${name}`, () => run((settings) => createThreadedEngine({ threads: 2, ...withoutClock(settings) })));
-}
-
-function withoutClock(settings: EngineSettings): Omit<EngineSettings, 'clock'> {
-  const rest = { ...settings };
-  delete (rest as { clock?: unknown }).clock;
-  return rest;
 }
 
 const portOf = (answer: string): string => /^a=candidate:\S+ 1 udp \d+ \S+ (\d+) /m.exec(answer)?.[1] ?? '';
