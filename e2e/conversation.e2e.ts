@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import type { Browser } from 'playwright-core';
+import { Earshot, type Delta } from '../client/index.ts';
+import { launchBrowser } from './clients/browser.ts';
+import { eventually } from './eventually.ts';
+import { TestServer } from './server.ts';
+import { byFastClock, durationSeconds, inSequence, silence, synthesize, withSilence } from './speech.ts';
+import { MAX_WORD_ERROR_RATE, SENTENCES } from './spoken.ts';
+import { wordErrors } from './wer.ts';
+
+const LEAD_MS = 4000;
+const PAUSE_MS = 1200;
+const FAST_PPM = 200;
+const TURNS = [SENTENCES.brother, SENTENCES.garden, SENTENCES.river, SENTENCES.train] as const;
+
+/** Publishes the microphone to a room. */
+const PUBLISHER = `
+  let stream;
+  globalThis.listen = async () => { stream = await navigator.mediaDevices.getUserMedia({ audio: true }); };
+  globalThis.publish = async (url) => {
+    const pc = globalThis.pc = new RTCPeerConnection();
+    pc.addTransceiver(stream.getAudioTracks()[0], { direction: 'sendonly', streams: [stream] });
+    await pc.setLocalDescription();
+    await new Promise((resolve) => { pc.onicecandidate = ({ candidate }) => candidate === null && resolve(); });
+    const created = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/sdp' }, body: pc.localDescription.sdp });
+    globalThis.resource = created.headers.get('location');
+    await pc.setRemoteDescription({ type: 'answer', sdp: await created.text() });
+    return created.headers.get('link');
+  };
+  globalThis.leave = () => fetch(resource, { method: 'DELETE' });
+`;
+
+/** What the two say, each silent while the other speaks: two recordings of the same length. */
+async function talk(): Promise<readonly [string, string]> {
+  const turns = await Promise.all(TURNS.map(async (text, i) => withSilence(await synthesize(text, i % 2 === 0 ? 'slt' : 'rms'), 0, PAUSE_MS)));
+  const side = async (own: number): Promise<string> => {
+    const parts = turns.map(async (turn, i) => (i % 2 === own ? turn : silence(await durationSeconds(turn), 'digital')));
+    return withSilence(await inSequence(...(await Promise.all(parts))), LEAD_MS, 0);
+  };
+  return [await side(0), await byFastClock(await side(1), FAST_PPM)];
+}
+
+describe('two browsers in one room', () => {
+  let server: TestServer;
+  const browsers: Browser[] = [];
+  before(async () => {
+    server = await TestServer.start();
+  });
+  after(async () => {
+    await Promise.all(browsers.map((browser) => browser.close()));
+    await server.idle();
+    await server.stop();
+  });
+
+  it('make one transcript, in the order in which they spoke, by names; one of them has a fast clock', async () => {
+    const recordings = await talk();
+    const pages = await Promise.all(
+      recordings.map(async (recording) => {
+        const browser = await launchBrowser(recording);
+        browsers.push(browser);
+        const page = await (await browser.newContext({ permissions: ['microphone'] })).newPage();
+        await page.addInitScript(PUBLISHER);
+        await page.goto(server.url);
+        return page;
+      }),
+    );
+    // The recordings begin with the microphones, whoever is connected first.
+    await Promise.all(pages.map((page) => page.evaluate('listen()')));
+    const links = await Promise.all(pages.map((page, i) => page.evaluate<string>(`publish('/whip/kitchen?name=${i === 0 ? 'Alice' : 'Bob'}')`)));
+    const sessionId = /ses_[\w-]+/.exec(links[0] ?? '')?.[0] ?? assert.fail(links[0]);
+    const finals: Delta[] = [];
+    const watching = (async () => {
+      for await (const frame of new Earshot({ url: server.url, key: server.apiKey }).watch(sessionId)) if (frame.type === 'delta' && frame.isFinal) finals.push(frame);
+    })();
+    const merged = (): Delta[] => finals.toSorted((one, other) => one.startSeconds - other.startSeconds);
+    const text = (): string => merged().map((final) => final.text).join(' ');
+    await eventually('all turns are heard, in their order', () => wordErrors(TURNS.join(' '), text()).rate <= MAX_WORD_ERROR_RATE, { timeoutMs: 90_000, seen: text });
+    // Browsers answer what the engine asks them about the round trip, and report their clocks.
+    const metrics = await server.metrics();
+    assert.equal(metrics.get('earshot_media_lanes'), 2);
+    assert.ok((metrics.get('earshot_media_round_trip_seconds{quantile="0.5"}') ?? -1) >= 0, 'a round trip is known');
+    await Promise.all(pages.map((page) => page.evaluate('leave()')));
+    await watching;
+    assert.deepEqual(merged().map(({ speaker }) => speaker), ['Alice', 'Bob', 'Alice', 'Bob']);
+    assert.equal(new Set(merged().map(({ lane }) => lane)).size, 2);
+  });
+});
