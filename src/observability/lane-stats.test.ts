@@ -1,20 +1,29 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { FakeEngine, NO_STATS } from '../../signaling/testing/fake-engine.ts';
-import type { RemoteTrack, TrackStats } from '../core/media-engine.ts';
+import type { MediaEngine, PeerHandlers, RemoteTrack, TrackStats } from '../core/media-engine.ts';
 import { LaneStats } from './lane-stats.ts';
 
+/** Makes peers that the test speaks for. */
+function fakeEngine(): { readonly engine: MediaEngine; readonly peers: PeerHandlers[] } {
+  const peers: PeerHandlers[] = [];
+  const createPeer: MediaEngine['createPeer'] = (handlers) => {
+    peers.push(handlers);
+    return { answer: () => Promise.resolve(''), addCandidate: () => Promise.resolve(), close: () => Promise.resolve(handlers.state('closed')) };
+  };
+  return { engine: { id: 'fake', iceServers: [], peerCount: 0, createPeer, close: () => Promise.resolve() }, peers };
+}
+
 const SILENT: RemoteTrack['source'] = { close: () => undefined, [Symbol.asyncIterator]: () => ({ next: () => Promise.resolve({ done: true, value: undefined }) }) };
-const trackOf = (stats: Partial<TrackStats>): RemoteTrack => ({ label: '0', source: SILENT, stats: () => ({ ...NO_STATS, ...stats }) });
+const trackOf = (stats: Partial<TrackStats>): RemoteTrack => ({ label: '0', source: SILENT, stats: () => stats as TrackStats });
 
 test('lanes are counted while they are there and after, and their times as quantiles of those that are there', async () => {
-  const engine = new FakeEngine();
+  const { engine, peers } = fakeEngine();
   const lanes = new LaneStats();
   const watched = lanes.watch(engine);
   const heard: string[] = [];
   const [first, second] = [1, 2].map(() => watched.createPeer({ track: ({ label }) => heard.push(label), state: (state) => heard.push(state) }));
-  engine.peers[0]?.handlers.track(trackOf({ packetsReceived: 100, recoveredByRed: 3, concealedSamples: 8000, jitterMs: 2, roundTripMs: 10 }));
-  engine.peers[1]?.handlers.track(trackOf({ packetsReceived: 50, recoveredByRed: 1, jitterMs: 8, driftPpm: -200 }));
+  peers[0]?.track(trackOf({ packetsReceived: 100, recoveredByRed: 3, concealedSamples: 8000, jitterMs: 2, roundTripMs: 10 }));
+  peers[1]?.track(trackOf({ packetsReceived: 50, recoveredByRed: 1, jitterMs: 8, driftPpm: -200 }));
   const has = (...expected: string[]): void => {
     const lines = lanes.lines();
     for (const line of expected) assert.ok(lines.includes(line), `${line} in ${lines.join('\n')}`);
