@@ -1,7 +1,7 @@
 import type { LaneStats } from '../../client/browser.ts';
 import { element } from './dom.ts';
 
-const milliseconds = (ms: number): string => `${ms < 10 ? ms.toFixed(1) : String(Math.round(ms))} ms`;
+const milliseconds = (ms: number): string => `${ms > 0 && ms < 10 ? ms.toFixed(1) : String(Math.round(ms))} ms`;
 const unlessUnknown = (value: number | undefined, format: (value: number) => string): string => (value === undefined ? '–' : format(value));
 const signed = (ppm: number): string => `${ppm > 0 ? '+' : ''}${ppm.toFixed(0)} ppm`;
 
