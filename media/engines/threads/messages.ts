@@ -9,8 +9,9 @@ import type { SharedStats } from './shared-stats.ts';
 
 /** Settings that can be sent to another thread. */
 export type Sendable<Options extends EngineOptions> = Omit<Options, 'clock' | 'onWarning' | 'track'> & {
-  readonly track?: Omit<NonNullable<EngineOptions['track']>, 'observe'>;
+  readonly track?: SendableTrack;
 };
+export type SendableTrack = Omit<NonNullable<EngineOptions['track']>, 'observe'>;
 
 /** What the engine of another thread is made of. */
 export type ThreadEngineOptions =

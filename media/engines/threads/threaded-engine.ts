@@ -7,7 +7,7 @@ import { type MediasoupEngineOptions, startMediasoupEngine } from '../mediasoup.
 import { createWeriftEngine } from '../werift.ts';
 import type { WeriftEngineOptions } from '../werift.ts';
 import { MediaThread } from './media-thread-peers.ts';
-import type { Sendable, ThreadEngineOptions } from './messages.ts';
+import type { Sendable, SendableTrack, ThreadEngineOptions } from './messages.ts';
 
 export interface ThreadedWeriftOptions extends Omit<WeriftEngineOptions, 'clock'> {
   /** 0: the engine is in this thread. A range of ports must have one for each. */
@@ -21,12 +21,15 @@ export interface ThreadedMediasoupOptions extends Omit<MediasoupEngineOptions, '
 
 const RETRY_AFTER_SECONDS = 5;
 
+/** The engine of the thread with this number. */
+type EngineOf = (track: SendableTrack, index: number) => ThreadEngineOptions;
+
 /** `threads` is the most: there are no more than ports. Throws `BACKEND_UNAVAILABLE` when libopus is not installed. */
 export function createThreadedEngine({ threads, ...options }: ThreadedWeriftOptions): MediaEngine {
   if (threads === 0) return createWeriftEngine(options);
   opusVersion();
   const [low, high] = options.portRange ?? [0, Infinity];
-  return new ThreadedEngine('werift', options, Math.min(threads, high - low + 1), (settings) => ({ kind: 'werift', settings }));
+  return new ThreadedEngine('werift', options, Math.min(threads, high - low + 1), (track) => ({ kind: 'werift', settings: { ...sendable(options), track } }));
 }
 
 /** As {@link startMediasoupEngine}, and rejects as it does. */
@@ -34,7 +37,7 @@ export async function startThreadedMediasoup({ threads, ...options }: ThreadedMe
   const { workers = 1, port = 0 } = options;
   if (!threads) return startMediasoupEngine(options);
   opusVersion();
-  const engine = new ThreadedEngine('mediasoup', options, workers, (settings, index) => ({ kind: 'mediasoup', settings: { ...settings, workers: 1, port: port === 0 ? 0 : port + index } }));
+  const engine = new ThreadedEngine('mediasoup', options, workers, (track, index) => ({ kind: 'mediasoup', settings: { ...sendable(options), track, workers: 1, port: port === 0 ? 0 : port + index } }));
   try {
     await engine.started();
   } catch (error) {
@@ -49,16 +52,16 @@ export async function startThreadedMediasoup({ threads, ...options }: ThreadedMe
  * the event loop here has nothing to do for a packet. Peers go where the fewest are. A thread that dies ends its peers, as if their connections
  * had been lost, and is replaced when the next peer needs a place.
  */
-class ThreadedEngine<Options extends EngineOptions> implements MediaEngine {
+class ThreadedEngine implements MediaEngine {
   readonly id: string;
   readonly iceServers: readonly IceServer[];
-  readonly #options: Options;
+  readonly #options: EngineOptions;
   readonly #maxThreads: number;
-  readonly #engineOf: (settings: Sendable<Options>, index: number) => ThreadEngineOptions;
+  readonly #engineOf: EngineOf;
   readonly #threads: MediaThread[] = [];
   #closed = false;
 
-  constructor(id: string, options: Options, threads: number, engineOf: (settings: Sendable<Options>, index: number) => ThreadEngineOptions) {
+  constructor(id: string, options: EngineOptions, threads: number, engineOf: EngineOf) {
     this.id = id;
     this.#options = options;
     this.iceServers = options.iceServers ?? [];
@@ -98,12 +101,17 @@ class ThreadedEngine<Options extends EngineOptions> implements MediaEngine {
   }
 
   #startThread(index: number): MediaThread {
-    const { onWarning, track: { observe, ...track } = {}, ...settings } = this.#options;
+    const { onWarning, track: { observe, ...track } = {} } = this.#options;
     return new MediaThread({
-      engine: this.#engineOf({ ...settings, track }, index),
+      engine: this.#engineOf(track, index),
       maxQueueSamples: msToSamples(track.maxQueueMs ?? 10_000),
       observe: observe ?? (() => undefined),
       warn: onWarning ?? (() => undefined),
     });
   }
 }
+
+/** What does not go to another thread; the track's part goes by itself. */
+const STAYS: readonly string[] = ['clock', 'onWarning', 'track'];
+const sendable = <Options extends EngineOptions>(options: Options): Omit<Sendable<Options>, 'track'> =>
+  Object.fromEntries(Object.entries(options).filter(([name]) => !STAYS.includes(name))) as Omit<Sendable<Options>, 'track'>;
