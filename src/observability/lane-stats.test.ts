@@ -8,7 +8,11 @@ function fakeEngine(): { readonly engine: MediaEngine; readonly peers: PeerHandl
   const peers: PeerHandlers[] = [];
   const createPeer: MediaEngine['createPeer'] = (handlers) => {
     peers.push(handlers);
-    return { answer: () => Promise.resolve(''), addCandidate: () => Promise.resolve(), close: () => Promise.resolve(handlers.state('closed')) };
+    const close = (): Promise<void> => {
+      handlers.state('closed');
+      return Promise.resolve();
+    };
+    return { answer: () => Promise.resolve(''), addCandidate: () => Promise.resolve(), close };
   };
   return { engine: { id: 'fake', iceServers: [], peerCount: 0, createPeer, close: () => Promise.resolve() }, peers };
 }
