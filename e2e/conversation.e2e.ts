@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import type { Browser } from 'playwright-core';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Browser, Page } from 'playwright-core';
 import { Earshot, type Delta } from '../client/index.ts';
 import { launchBrowser } from './clients/browser.ts';
 import { eventually } from './eventually.ts';
@@ -9,7 +10,9 @@ import { byFastClock, durationSeconds, inSequence, silence, synthesize, withSile
 import { MAX_WORD_ERROR_RATE, SENTENCES } from './spoken.ts';
 import { wordErrors } from './wer.ts';
 
-const LEAD_MS = 4000;
+const LEAD_MS = 6000;
+/** The second comes into the room so much later: longer than the pauses, so that a lane that counts from its own beginning is noticed. */
+const LATER_MS = 2500;
 const PAUSE_MS = 1200;
 const FAST_PPM = 200;
 const TURNS = [SENTENCES.brother, SENTENCES.garden, SENTENCES.river, SENTENCES.train] as const;
@@ -67,8 +70,11 @@ describe('two browsers in one room', () => {
     );
     // The recordings begin with the microphones, whoever is connected first.
     await Promise.all(pages.map((page) => page.evaluate('listen()')));
-    const links = await Promise.all(pages.map((page, i) => page.evaluate<string>(`publish('/whip/kitchen?name=${i === 0 ? 'Alice' : 'Bob'}')`)));
-    const sessionId = /ses_[\w-]+/.exec(links[0] ?? '')?.[0] ?? assert.fail(links[0]);
+    const [alice, bob] = pages as [Page, Page];
+    const link = await alice.evaluate<string>("publish('/whip/kitchen?name=Alice')");
+    const sessionId = /ses_[\w-]+/.exec(link)?.[0] ?? assert.fail(link);
+    await pause(LATER_MS);
+    await bob.evaluate("publish('/whip/kitchen?name=Bob')");
     const finals: Delta[] = [];
     const watching = (async () => {
       for await (const frame of new Earshot({ url: server.url, key: server.apiKey }).watch(sessionId)) if (frame.type === 'delta' && frame.isFinal) finals.push(frame);
@@ -84,5 +90,6 @@ describe('two browsers in one room', () => {
     await watching;
     assert.deepEqual(merged().map(({ speaker }) => speaker), ['Alice', 'Bob', 'Alice', 'Bob']);
     assert.equal(new Set(merged().map(({ lane }) => lane)).size, 2);
+    for (const [i, turn] of merged().entries()) assert.ok(turn.startSeconds >= (merged()[i - 1]?.endSeconds ?? 0), `turn ${String(i)} begins when the one before it is over`);
   });
 });
