@@ -9,6 +9,7 @@ import { bytesOf } from '../../signaling/testing/raw-decoder.ts';
 import { joined, loud, quiet } from '../core/testing/audio.ts';
 import { ERRORS } from '../core/errors.ts';
 import { eventually } from '../core/testing/eventually.ts';
+import { deleteOrphanBlobs } from '../jobs/orphan-blobs.ts';
 import type { OpenApiDocument } from './openapi.ts';
 import { BASE, KEY, startServer } from './testing/server.ts';
 
@@ -133,8 +134,12 @@ function requestsTo(method: string, path: string, operation: Operation): fc.Arbi
   return fc.tuple(filled, fc.oneof(fc.constant(''), query(queryNames)), body).map(([filledPath, asked, rest]) => ({ method: method.toUpperCase(), path: asked === '' ? filledPath : `${filledPath}?${asked}`, ...rest }));
 }
 
+/** Uploads that were taken: they wait for a job until they are swept. */
+let uploads = 0;
+
 /** A session that waits for its offer would wait for ever on a clock that stands still. */
 async function undo(answer: Answer, sent: Sent): Promise<void> {
+  if (answer.status === 200 && /^\/v2\/upload\b/.test(sent.path)) uploads += 1;
   if (answer.status !== 201 || !sent.path.startsWith(`${BASE}/webrtc/sessions`)) return;
   const { data } = JSON.parse(answer.body) as { readonly data: { readonly session_id: string } };
   await send({ method: 'DELETE', path: `${BASE}/webrtc/sessions/${data.session_id}` });
@@ -164,7 +169,10 @@ test('after all of that nothing is left and nothing was a fault', async () => {
   server.clock.advance(24 * 3600_000);
   await eventually(async () => (await server.store.jobs.countQueued()) === 0);
   await eventually(() => server.sessions.size === 0 && server.engine.peerCount === 0 && server.recognizer.openStreams === 0);
-  await eventually(async () => (await Array.fromAsync(server.blobs.names())).length === 0);
+  const files = async (): Promise<number> => (await Array.fromAsync(server.blobs.names())).length;
+  await eventually(async () => (await files()) === uploads);
+  await deleteOrphanBlobs({ jobs: server.store.jobs, blobs: server.blobs, keepAudio: true, now: () => Date.now() + 2 * 3600_000 });
+  assert.equal(await files(), 0);
   await eventually(async () => (await new Promise<number>((resolve) => server.app.server.getConnections((_error, count) => { resolve(count); }))) <= 1);
   assert.deepEqual(server.logged.filter((line) => line.startsWith('error')), []);
   const left = (await readdir(tmpdir())).filter((name) => !before.includes(name) && name.startsWith('earshot-') && !name.startsWith('earshot-page'));
