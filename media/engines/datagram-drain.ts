@@ -27,10 +27,13 @@ type Receive = (fd: number, headers: bigint, count: number, flags: number, timeo
  * tells of all.
  */
 export function datagramDrain(socket: Socket): ((take: TakeDatagram) => void) | undefined {
-  const fd = fdOf(socket);
+  const state = stateOf(socket);
   const { receive, memory } = (shared ??= bind()) ?? {};
-  if (fd === undefined || !receive || !memory) return undefined;
+  if (!state || fdOf(state) === undefined || !receive || !memory) return undefined;
   return (take) => {
+    // Whoever took the last datagram may have closed the socket, and its number may be another's by now.
+    const fd = fdOf(state);
+    if (fd === undefined) return;
     const count = receive(fd, memory.address, BATCH, MSG_DONTWAIT, null);
     for (let i = 0; i < count; i += 1) {
       const at = i * HEADER_WORDS;
@@ -92,9 +95,18 @@ function allocate(): Memory {
   return { address, bytes, words: new Uint32Array(bytes.buffer, bytes.byteOffset, BATCH * HEADER_WORDS) };
 }
 
+interface SocketState {
+  readonly handle?: { readonly fd?: unknown } | null;
+}
+
 /** Node keeps it behind a symbol. */
-function fdOf(socket: Socket): number | undefined {
-  const state = Object.getOwnPropertySymbols(socket).find(({ description }) => description === 'state symbol');
-  const fd = state && (socket as unknown as Record<symbol, { handle?: { fd?: unknown } } | undefined>)[state]?.handle?.fd;
+function stateOf(socket: Socket): SocketState | undefined {
+  const key = Object.getOwnPropertySymbols(socket).find(({ description }) => description === 'state symbol');
+  return key && (socket as unknown as Record<symbol, SocketState | undefined>)[key];
+}
+
+/** Undefined of a socket that is closed. */
+function fdOf({ handle }: SocketState): number | undefined {
+  const fd = handle?.fd;
   return typeof fd === 'number' && fd >= 0 ? fd : undefined;
 }
