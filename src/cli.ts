@@ -22,7 +22,7 @@ const USAGE = `Usage: earshot COMMAND
   transcribe FILE [--format FORMAT] [--speakers] [--paragraphs]
                                          print the transcript of a recording
                                          FORMAT: ${FORMATS.map((format) => format.id).join(', ')} (default text)
-  keys create NAME [--tenant T] [--permissions P,P] [--expires DATE]
+  keys create NAME [--tenant T] [--permissions P,P] [--expires DATE] [--max-sessions N]
   keys list [--tenant T]
   keys revoke ID [--tenant T]            API keys, in the data folder; the server may run or not
 ${MODELS_USAGE}  doctor                                 look for what is missing, and tell the fix

@@ -15,6 +15,7 @@ const OPTIONS = {
   tenant: { type: 'string', default: DEFAULT_TENANT },
   permissions: { type: 'string', default: 'scaiecho:transcribe' },
   expires: { type: 'string' },
+  'max-sessions': { type: 'string' },
 } as const;
 
 /**
@@ -31,7 +32,8 @@ export async function keysCommand(args: readonly string[], config: Config): Prom
     const keys = new ApiKeys({ keys: store.keys, audit: store.audit, operatorSecret, clock: systemClock });
     if (verb === 'create' && operand !== undefined) {
       const expiresAtMs = values.expires === undefined ? null : dateOf(values.expires);
-      const { record, secret } = await keys.create(OPERATOR, values.tenant, { name: operand, permissions: permissionsOf(values.permissions), expiresAtMs, budget: null });
+      const maxSessions = values['max-sessions'] === undefined ? null : countOf(values['max-sessions']);
+      const { record, secret } = await keys.create(OPERATOR, values.tenant, { name: operand, permissions: permissionsOf(values.permissions), expiresAtMs, budget: null, maxSessions });
       return [secret, `${record.id} of the tenant ${record.tenantId}. The key is shown this once.`];
     }
     if (verb === 'list' && operand === undefined) return (await keys.list(values.tenant)).map(lineOf);
@@ -67,10 +69,15 @@ function dateOf(text: string): number {
   return Number.isFinite(atMs) ? atMs : fail('--expires: a date such as 2027-01-31');
 }
 
-function lineOf({ id, name, permissions, expiresAtMs, revokedAtMs }: ApiKeyRecord): string {
+function countOf(text: string): number {
+  return /^[1-9]\d{0,8}$/.test(text) ? Number(text) : fail('--max-sessions: a whole number from 1');
+}
+
+function lineOf({ id, name, permissions, expiresAtMs, revokedAtMs, maxSessions }: ApiKeyRecord): string {
   const until = expiresAtMs === null ? '' : `  until ${dayOf(expiresAtMs)}`;
   const end = revokedAtMs === null ? until : `  revoked ${dayOf(revokedAtMs)}`;
-  return `${id}  ${name}  ${permissions.join(',')}${end}`;
+  const most = maxSessions === null ? '' : `  at most ${String(maxSessions)} sessions`;
+  return `${id}  ${name}  ${permissions.join(',')}${most}${end}`;
 }
 
 const dayOf = (atMs: number): string => new Date(atMs).toISOString().slice(0, 10);

@@ -175,9 +175,8 @@ test('health is told to everybody, readiness with its phase', async () => {
 });
 
 test('the policy is read, written whole by PUT and in part by PATCH', async () => {
-  for (const [method, body, allowed, first] of [['GET', undefined, 'AB', 'A'], ['PATCH', { default_backend: 'B' }, 'AB', 'B'], ['PUT', { allowed_backends: 'BA' }, 'BA', 'B'], ['PUT', { allowed_backends: 'A', default_backend: 'A' }, 'A', 'A']] as const) {
+  for (const [method, body, allowed, first] of [['GET', undefined, 'AB', 'A'], ['PATCH', { default_backend: 'B' }, 'AB', 'B'], ['PUT', { allowed_backends: 'BA' }, 'BA', 'B'], ['PUT', { allowed_backends: 'A' }, 'A', 'A']] as const) {
     const { http, data } = await ask(method, 'tenant-policy', body);
-    if (method === 'PUT' && allowed === 'BA') continue;
     assert.deepEqual([http, data?.['allowed_backends'], data?.['default_backend']], [200, allowed, first], method);
   }
 });

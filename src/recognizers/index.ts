@@ -1,4 +1,5 @@
 import type { Backend } from '../core/backend.ts';
+import { BatchHold } from './adapters/batch-hold.ts';
 import type { BackendContext, CreateBackend } from './backend-context.ts';
 import { createPocketSphinxBackend } from './pocketsphinx/backend.ts';
 import { createRelayBackends } from './relays/backend.ts';
@@ -9,5 +10,6 @@ const BACKENDS: readonly CreateBackend[] = [createPocketSphinxBackend, createShe
 
 /** The backends that the settings ask for. */
 export function createBackends(context: BackendContext): Backend[] {
-  return BACKENDS.flatMap((create) => create(context) ?? []);
+  const shared = { ...context, hold: new BatchHold() };
+  return BACKENDS.flatMap((create) => create(shared) ?? []);
 }

@@ -12,6 +12,7 @@ import type {
   RecognizerStream,
 } from '../core/recognizer.ts';
 import { BATCH_NICENESS } from '../processes/priority.ts';
+import { BatchHold } from './adapters/batch-hold.ts';
 import { EnginePool, type EnginePoolOptions } from './adapters/engine-pool.ts';
 import { type Engines, ReplayingStream } from './adapters/replaying-stream.ts';
 import type { FromEngine, LaneState, ToEngine } from './pocketsphinx/messages.ts';
@@ -26,6 +27,8 @@ export interface PocketSphinxOptions {
   readonly maxLiveSessions?: number;
   /** Batch sessions at a time. Default: 2 per core. */
   readonly maxBatchSessions?: number;
+  /** Shared by the engines of this machine. Default: its own. */
+  readonly hold?: BatchHold;
   readonly onEngineExit: EnginePoolOptions['onExit'];
   readonly onEngineStartFailed: EnginePoolOptions['onStartFailed'];
 }
@@ -48,8 +51,7 @@ const CAPABILITIES: RecognizerCapabilities = {
 /**
  * PocketSphinx 5prealpha with its US English model: recognition from Debian packages alone.
  * It runs in child processes, because its native code may call `exit` or crash; batch work has processes of its own at
- * a low scheduling priority, so that it takes only what live captions leave, and stands still while one of those waits: two searches
- * on neighbouring cores drive each other's model out of the caches that they share.
+ * a low scheduling priority, so that it takes only what live captions leave, and stands still while one of those waits ({@link BatchHold}).
  */
 export class PocketSphinx implements Recognizer {
   readonly id = 'pocketsphinx';
@@ -58,9 +60,8 @@ export class PocketSphinx implements Recognizer {
   readonly #max: Record<RecognizerPriority, () => number>;
   readonly #cost = new SearchCost();
   readonly #active: Record<RecognizerPriority, number> = { live: 0, batch: 0 };
+  readonly #hold: BatchHold;
   #streams = 0;
-  /** Live lanes that wait for their engine. */
-  #waitingLanes = 0;
 
   constructor(options: PocketSphinxOptions) {
     const cores = availableParallelism();
@@ -86,6 +87,8 @@ export class PocketSphinx implements Recognizer {
       });
     };
     this.#pools = { live: pool('live', 0), batch: pool('batch', BATCH_NICENESS) };
+    this.#hold = options.hold ?? new BatchHold();
+    this.#hold.join(this.#pools.batch);
   }
 
   /** Pids of all engine processes, for the operator and for tests of what happens when one dies. */
@@ -131,13 +134,6 @@ export class PocketSphinx implements Recognizer {
     await Promise.all([this.#pools.live.close(), this.#pools.batch.close()]);
   }
 
-  #laneWaits(change: 1 | -1): void {
-    const before = this.#waitingLanes;
-    this.#waitingLanes += change;
-    if (before === 0) this.#pools.batch.broadcast({ type: 'hold' });
-    else if (this.#waitingLanes === 0) this.#pools.batch.broadcast({ type: 'release' });
-  }
-
   #lease(priority: RecognizerPriority, pool: EnginePool<ToEngine, FromEngine>): RecognizerLease {
     const streams = new Set<RecognizerStream>();
     const engines: Engines<LaneState> = {
@@ -148,7 +144,7 @@ export class PocketSphinx implements Recognizer {
           this.#cost.add(searchMs, speechMs);
         },
         waiting: (change) => {
-          this.#laneWaits(change);
+          this.#hold.laneWaits(change);
         },
       }),
     };

@@ -2,11 +2,13 @@ import assert from 'node:assert/strict';
 import { copyFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { SAMPLE_RATE_HZ } from '../core/audio.ts';
 import type { RecognizerStream } from '../core/recognizer.ts';
 import { joined, quiet } from '../core/testing/audio.ts';
 import { eventually } from '../core/testing/eventually.ts';
 import { textOf, type Word } from '../core/transcript.ts';
+import { BatchHold } from './adapters/batch-hold.ts';
 import { recognizerConformance, SUBJECT_LIVE_SESSIONS, type RecognizerSubject } from './conformance.ts';
 import { SherpaOnnx } from './sherpa-onnx.ts';
 import { installed, recognizerOf, tone, TONES } from './sherpa-onnx/testing/models.ts';
@@ -167,6 +169,33 @@ test('batch work has a process of its own that gives way to live work', async (c
   assert.deepEqual(live, batch);
   assert.equal(new Set(recognizer.pids).size, 2);
 });
+
+for (const name of [STREAMING, SEGMENTS]) {
+  test(`${name}: batch work begins nothing while a live lane of another engine waits, and goes on after`, async (context) => {
+    const hold = new BatchHold();
+    const [live, batch] = [recognizerOf(STREAMING, streamingZipformerCtc(), { hold }), recognizerOf(name, PUBLISHED[name]!(), { hold })];
+    context.after(() => Promise.all([live.close(), batch.close()]));
+    const [liveStream, batchStream] = [live.admit('live').openStream(silent), batch.admit('batch').openStream(silent)];
+    await Promise.all([segment(liveStream, TONES), segment(batchStream, TONES)]);
+    const startMs = performance.now();
+    await segment(batchStream, TONES, TONES.length);
+    const freeMs = performance.now() - startMs;
+
+    // A live engine that is busy for as long as this test likes.
+    const [livePid = 0] = live.pids;
+    process.kill(livePid, 'SIGSTOP');
+    const waiting = segment(liveStream, TONES, TONES.length);
+    let isDone = false;
+    const held = segment(batchStream, TONES, 2 * TONES.length).then((words) => {
+      isDone = true;
+      return words;
+    });
+    await pause(3 * freeMs);
+    assert.equal(isDone, false, 'it would have been, three times over');
+    process.kill(livePid, 'SIGCONT');
+    assert.deepEqual((await Promise.all([waiting, held])).map(textOf), ['low middle high', 'low middle high']);
+  });
+}
 
 /** The languages that a model says it found, segment by segment. */
 async function languagesFound(recognizer: SherpaOnnx, segments: readonly Int16Array[], language?: string): Promise<string[]> {

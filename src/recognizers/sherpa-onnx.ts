@@ -14,8 +14,9 @@ import type {
 } from '../core/recognizer.ts';
 import type { FromEngine, ToEngine } from './adapters/engine-messages.ts';
 import { BATCH_NICENESS } from '../processes/priority.ts';
+import { BatchHold } from './adapters/batch-hold.ts';
 import { EnginePool, type EnginePoolOptions, type EngineProcess } from './adapters/engine-pool.ts';
-import { ReplayingStream } from './adapters/replaying-stream.ts';
+import { type Engines, ReplayingStream } from './adapters/replaying-stream.ts';
 import { takesLanguage } from './sherpa-onnx/engine-config.ts';
 import type { EngineTask } from './sherpa-onnx/engine-task.ts';
 import { FAMILIES } from './sherpa-onnx/families.ts';
@@ -33,6 +34,8 @@ export interface SherpaOnnxOptions {
   readonly maxLiveSessions?: number;
   /** Batch sessions at a time. Default: 2 per core. */
   readonly maxBatchSessions?: number;
+  /** Shared by the engines of this machine. Default: its own. */
+  readonly hold?: BatchHold;
   readonly onEngineExit: EnginePoolOptions['onExit'];
   readonly onEngineStartFailed: EnginePoolOptions['onStartFailed'];
 }
@@ -49,7 +52,8 @@ const RETRY_AFTER_SECONDS = 5;
 
 /**
  * One installed model in sherpa-onnx. It is loaded when it is first needed, in a child process, because a file that is corrupt or of
- * another kind ends the process that loads it; batch work has a process of its own at a low scheduling priority.
+ * another kind ends the process that loads it; batch work has a process of its own at a low scheduling priority,
+ * which begins nothing while a live lane waits ({@link BatchHold}).
  */
 export class SherpaOnnx implements Recognizer {
   readonly id: string;
@@ -58,6 +62,8 @@ export class SherpaOnnx implements Recognizer {
   readonly #pools: Partial<Record<RecognizerPriority, Pool>> = {};
   readonly #max: Record<RecognizerPriority, number>;
   readonly #active: Record<RecognizerPriority, number> = { live: 0, batch: 0 };
+  readonly #hold: BatchHold;
+  #leaveHold = (): void => undefined;
   #streams = 0;
   /** Why the model cannot be loaded, as long as it cannot. */
   #failure: EarshotError | undefined;
@@ -66,6 +72,7 @@ export class SherpaOnnx implements Recognizer {
 
   constructor(options: SherpaOnnxOptions) {
     this.#options = options;
+    this.#hold = options.hold ?? new BatchHold();
     this.id = `sherpa-onnx/${options.model.name}`;
     this.capabilities = capabilitiesOf(options.model);
     const cores = availableParallelism();
@@ -111,16 +118,25 @@ export class SherpaOnnx implements Recognizer {
 
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#leaveHold();
     await Promise.all(Object.values(this.#pools).map((pool) => pool.close()));
   }
 
   #lease(priority: RecognizerPriority, language: string | undefined): RecognizerLease {
     const streams = new Set<RecognizerStream>();
+    const engines: Engines<undefined> = {
+      pick: () => this.#pick(priority),
+      ...(priority === 'live' && {
+        waiting: (change) => {
+          this.#hold.laneWaits(change);
+        },
+      }),
+    };
     let released = false;
     return {
       openStream: (sink: RecognizerSink): RecognizerStream => {
         const expected = takesLanguage(this.#options.model) ? language : undefined;
-        const stream = new ReplayingStream<undefined>(this.#streams, { pick: () => this.#pick(priority) }, sink, expected);
+        const stream = new ReplayingStream<undefined>(this.#streams, engines, sink, expected);
         this.#streams += 1;
         streams.add(stream);
         return stream;
@@ -162,6 +178,7 @@ export class SherpaOnnx implements Recognizer {
       },
     });
     this.#pools[priority] = pool;
+    if (priority === 'batch') this.#leaveHold = this.#hold.join(pool);
     return pool;
   }
 

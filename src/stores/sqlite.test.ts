@@ -23,6 +23,7 @@ const KEY: ApiKeyRecord = {
   expiresAtMs: null,
   revokedAtMs: null,
   budget: { seconds: 60, period: 'day' },
+  maxSessions: 3,
 };
 
 function change(path: string, sql: string): void {

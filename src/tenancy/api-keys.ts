@@ -23,6 +23,8 @@ export interface NewKey {
   readonly permissions: readonly Permission[];
   readonly expiresAtMs: number | null;
   readonly budget: Budget | null;
+  /** Sessions at a time. Default: as many as the tenant may have. */
+  readonly maxSessions?: number | null;
 }
 
 /** How long a key found in the store is believed: another process revokes within this time, this one at once. */
@@ -50,6 +52,7 @@ export class ApiKeys {
       expiresAtMs: null,
       revokedAtMs: null,
       budget: null,
+      maxSessions: null,
     };
   }
 
@@ -68,6 +71,7 @@ export class ApiKeys {
       expiresAtMs: wish.expiresAtMs,
       revokedAtMs: null,
       budget: wish.budget,
+      maxSessions: wish.maxSessions ?? null,
     };
     await this.#options.keys.add(record);
     await this.#tell(by, tenantId, 'key.create', record.id, { name: record.name, permissions: record.permissions.join(' ') });

@@ -9,12 +9,12 @@ import { DEFAULT_TENANT_POLICY } from '../core/tenant-policy.ts';
 import { createSessionLimits } from './session-limits.ts';
 
 const WISH: SessionWish = { transport: 'websocket', priority: 'live' };
-const caller = (tenantId: string, token?: TokenLimits): Principal => ({ tenantId, keyId: 'key_x', permissions: new Set(), ...(token && { token }) });
+const caller = (tenantId: string, token?: TokenLimits, keyId = 'key_x'): Principal => ({ tenantId, keyId, permissions: new Set(), ...(token && { token }) });
 const limited = { code: 'RATE_LIMITED', retryAfterSeconds: 5 };
 
-function rig(maxConcurrentSessions: number | null) {
+function rig(maxConcurrentSessions: number | null, ofKey: Readonly<Record<string, number>> = {}) {
   const clock = new ManualClock();
-  const guard = createSessionLimits({ clock, policyOf: async () => ({ ...DEFAULT_TENANT_POLICY, maxConcurrentSessions }) });
+  const guard = createSessionLimits({ clock, policyOf: async () => ({ ...DEFAULT_TENANT_POLICY, maxConcurrentSessions }), maxSessionsOf: async ({ keyId }) => ofKey[keyId] ?? null });
   return { clock, guard };
 }
 
@@ -62,6 +62,18 @@ test('a token has its own number of sessions, and no place of the tenant is lost
   await assert.rejects(guard(caller('acme', token), WISH), limited);
   await guard(caller('acme', { ...token, id: 'tok_2' }), WISH);
   await assert.rejects(guard(caller('acme'), WISH), limited);
+});
+
+test('a key has its own number of sessions, its tokens’ among them, and other keys have theirs', async () => {
+  const { guard } = rig(4, { key_x: 2 });
+  const first = session();
+  (await guard(caller('acme'), WISH))(first.open);
+  await guard(caller('acme', { id: 'tok_1', maxSessions: null, maxSessionSeconds: null }), WISH);
+  await assert.rejects(guard(caller('acme'), WISH), limited);
+  await guard(caller('acme', undefined, 'key_y'), WISH);
+  first.close();
+  await first.open.closed;
+  await guard(caller('acme'), WISH);
 });
 
 test('a session of a token ends at the token’s longest', async () => {

@@ -53,7 +53,11 @@ export function createTenancy({ store, dataKey, clock, nowMs = Date.now, ...opti
     tokens,
     policies,
     secrets: new TenantSecrets(store.tenants, dataKey.sealer('tenant secrets'), store.audit, nowMs),
-    sessionLimits: createSessionLimits({ policyOf: (tenantId) => policies.of(tenantId), clock }),
+    sessionLimits: createSessionLimits({
+      policyOf: (tenantId) => policies.of(tenantId),
+      maxSessionsOf: async ({ tenantId, keyId }) => (await store.keys.get(tenantId, keyId))?.maxSessions ?? null,
+      clock,
+    }),
     budgets: (caller, atMs) => budgetsOf(store, caller, atMs),
   };
 }

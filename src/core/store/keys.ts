@@ -14,6 +14,8 @@ export interface ApiKeyRecord {
   readonly revokedAtMs: number | null;
   /** Audio seconds that this key may use per period, within its tenant's budget. */
   readonly budget: Budget | null;
+  /** Sessions at a time, those of its tokens included; null: as many as the tenant may have. */
+  readonly maxSessions: number | null;
 }
 
 export interface KeyStore {

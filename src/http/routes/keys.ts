@@ -12,6 +12,7 @@ const createSchema = z.strictObject({
   permissions: z.array(z.enum(PERMISSIONS)).min(1).default(['scaiecho:transcribe']),
   expires_at: z.iso.datetime({ offset: true }).nullish().describe('Default: it does not expire.'),
   budget: budgetSchema.nullish().describe('Audio that this key may use per period, within the budget of its tenant.'),
+  max_sessions: z.number().int().min(1).nullish().describe('Sessions at a time, those of its tokens included. Default: as many as the tenant may have.'),
 });
 
 const keySchema = z.object({
@@ -23,6 +24,7 @@ const keySchema = z.object({
   expires_at: z.iso.datetime().nullable(),
   revoked_at: z.iso.datetime().nullable(),
   budget: budgetSchema.nullable(),
+  max_sessions: z.number().int().nullable(),
 });
 
 const CREATE = route('scaiecho:admin', {
@@ -52,8 +54,8 @@ const REVOKE = route('scaiecho:admin', {
 
 export function keyRoutes(app: Routes, { tenancy: { keys } }: HttpServices): void {
   app.post(`${NATIVE_BASE}/keys`, CREATE, async (request, reply) => {
-    const { name, permissions, expires_at: expiresAt, budget = null } = request.body;
-    const wish = { name, permissions, expiresAtMs: typeof expiresAt === 'string' ? Date.parse(expiresAt) : null, budget };
+    const { name, permissions, expires_at: expiresAt, budget = null, max_sessions: maxSessions = null } = request.body;
+    const wish = { name, permissions, expiresAtMs: typeof expiresAt === 'string' ? Date.parse(expiresAt) : null, budget, maxSessions };
     const { record, secret } = await keys.create(request.caller, tenantOf(request.caller, request.query), wish);
     return reply.status(201).send(okBody({ ...wireKey(record), key: secret }, request.id));
   });
@@ -79,6 +81,7 @@ function wireKey(key: ApiKeyRecord): z.input<typeof keySchema> {
     expires_at: key.expiresAtMs === null ? null : timeOf(key.expiresAtMs),
     revoked_at: key.revokedAtMs === null ? null : timeOf(key.revokedAtMs),
     budget: key.budget,
+    max_sessions: key.maxSessions,
   };
 }
 

@@ -41,11 +41,12 @@ interface Token {
 }
 
 test('a key is made, shown once, listed without its secret, used and revoked', async () => {
-  const made = await ask<Key>('POST', 'keys', { name: 'app', permissions: ['scaiecho:transcribe'], expires_at: '2100-01-01T00:00:00Z', budget: { seconds: 3600, period: 'day' } });
+  const made = await ask<Key>('POST', 'keys', { name: 'app', permissions: ['scaiecho:transcribe'], expires_at: '2100-01-01T00:00:00Z', budget: { seconds: 3600, period: 'day' }, max_sessions: 1 });
   assert.equal(made.status, 201);
   const { key, ...rest } = made.data;
   assert.deepEqual((await ask<Key[]>('GET', 'keys')).data, [rest]);
   assert.equal((await ask('POST', 'webrtc/sessions', {}, key)).status, 201);
+  assert.equal((await ask('POST', 'webrtc/sessions', {}, key)).code, 'RATE_LIMITED');
   assert.equal((await ask('GET', 'keys', undefined, key)).code, 'AUTH_INSUFFICIENT_SCOPE');
   assert.equal((await ask('DELETE', `keys/${rest.id}`)).status, 204);
   assert.equal((await ask('POST', 'webrtc/sessions', {}, key)).code, 'AUTH_TOKEN_INVALID');
@@ -84,6 +85,7 @@ test('a key that cannot be is named', async () => {
     [{ name: 'x', permissions: ['root'] }, 'permissions.0'],
     [{ name: 'x', expires_at: 'tomorrow' }, 'expires_at'],
     [{ name: 'x', budget: { seconds: 0, period: 'day' } }, 'budget.seconds'],
+    [{ name: 'x', max_sessions: 0 }, 'max_sessions'],
     [{ name: 'x', budjet: null }, 'body'],
   ] as const) {
     assert.deepEqual((await ask('POST', 'keys', body)).fields, [field], JSON.stringify(body));
@@ -127,8 +129,10 @@ test('the policy is there before it was ever written; it is replaced, changed, a
   assert.deepEqual((await ask('PATCH', 'tenant-policy?tenant_id=p', { max_concurrent_sessions: 2 })).data, { ...replaced, max_concurrent_sessions: 2 });
   assert.deepEqual((await ask('GET', 'tenant-policy?tenant_id=p')).data, { ...replaced, max_concurrent_sessions: 2 });
   assert.deepEqual((await ask('PUT', 'tenant-policy?tenant_id=p', {})).data, first);
+  // The first of the letters is the default where none is named.
+  assert.deepEqual((await ask('PUT', 'tenant-policy?tenant_id=p', { allowed_backends: 'BA' })).data, { ...first, allowed_backends: 'BA', default_backend: 'B' });
   const { items } = await server.store.audit.list('p', { limit: 10 });
-  assert.deepEqual(items.map(({ action, keyId }) => [action, keyId]), Array.from({ length: 3 }, () => ['policy.update', OPERATOR.keyId]));
+  assert.deepEqual(items.map(({ action, keyId }) => [action, keyId]), Array.from({ length: 4 }, () => ['policy.update', OPERATOR.keyId]));
 });
 
 test('a policy that contradicts itself, or has a field that is none, is refused and changes nothing', async () => {

@@ -10,7 +10,7 @@ export const budgetSchema = z.strictObject({ seconds: z.number().positive(), per
 
 const policySchema = z.strictObject({
   allowed_backends: z.enum(['A', 'B', 'AB', 'BA']).describe('`A` is self-hosted, `B` a relay; of two letters the second takes over where the first is unavailable.'),
-  default_backend: z.enum(['A', 'B']),
+  default_backend: z.enum(['A', 'B']).describe('`PUT` without it: the first of `allowed_backends`.'),
   residency: z.enum(['any', 'self_hosted']).describe('`self_hosted`: no audio and no text ever leaves backend A.'),
   max_concurrent_sessions: z.number().int().min(1).nullable().describe('Null: no limit but the server’s.'),
   max_session_seconds: z.number().min(1).nullable().describe('Null: no limit but the server’s.'),
@@ -34,7 +34,9 @@ export function tenantPolicyRoutes(app: Routes, { tenancy: { policies } }: HttpS
   app.get(path, GET, async (request) => okBody(toWire(await policies.of(tenantOf(request.caller, request.query))), request.id));
 
   app.put(path, PUT, async (request) => {
-    const policy = policySchema.parse({ ...toWire(DEFAULT_TENANT_POLICY), ...request.body });
+    const { allowed_backends: allowed } = request.body;
+    const first = allowed === undefined ? {} : { default_backend: allowed[0] };
+    const policy = policySchema.parse({ ...toWire(DEFAULT_TENANT_POLICY), ...first, ...request.body });
     await policies.set(request.caller, tenantOf(request.caller, request.query), fromWire(policy));
     return okBody(policy, request.id);
   });

@@ -1,5 +1,7 @@
 import type { RecognizerSink, RecognizerStream } from '../../core/recognizer.ts';
+import type { HoldMessage } from './batch-hold.ts';
 import type { FromEngine, ToEngine } from './engine-messages.ts';
+import { SearchTurns } from './search-turns.ts';
 
 /** What a stream in an engine process may tell. */
 export type EngineSink = Required<Pick<RecognizerSink, 'interim' | 'language'>>;
@@ -18,13 +20,18 @@ interface Lane {
 /**
  * The inside of an engine process that keeps no state of lanes: serves streams to the parent over the IPC channel, and tells it
  * that it is ready. What a stream cannot recover from ends the process: the parent then does the work again in another one.
+ * `turns` are held back while live lanes of other processes need the cores.
  */
-export function serveStreams(open: OpenEngineStream): void {
+export function serveStreams(open: OpenEngineStream, turns = new SearchTurns()): void {
   const lanes = new Map<number, Lane>();
   const send = (message: FromEngine<undefined>): void => {
     process.send?.(message);
   };
   process.on('message', (message: ToEngine<undefined>) => {
+    if (message.type === 'hold' || message.type === 'release') {
+      turns[message.type]();
+      return;
+    }
     const { stream: id } = message;
     if (message.type === 'open') {
       send({ type: 'opened', stream: id });
@@ -63,7 +70,7 @@ function openLane(id: number, open: OpenEngineStream, language: string | undefin
   return lane;
 }
 
-function work(lane: Lane, message: Exclude<ToEngine<undefined>, { type: 'open' | 'close' }>, answer: (message: FromEngine<undefined>) => void): void {
+function work(lane: Lane, message: Exclude<ToEngine<undefined>, HoldMessage | { type: 'open' | 'close' }>, answer: (message: FromEngine<undefined>) => void): void {
   const { stream } = message;
   switch (message.type) {
     case 'audio': {

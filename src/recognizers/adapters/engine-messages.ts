@@ -1,4 +1,5 @@
 import type { Word } from '../../core/transcript.ts';
+import type { HoldMessage } from './batch-hold.ts';
 
 /**
  * What the server and an engine process say to each other about lanes, by structured clone over the IPC channel.
@@ -6,6 +7,7 @@ import type { Word } from '../../core/transcript.ts';
  */
 
 export type ToEngine<State> =
+  | HoldMessage
   | { readonly type: 'open'; readonly stream: number; readonly state: State | undefined; readonly language?: string }
   | { readonly type: 'audio'; readonly stream: number; readonly startSample: number; readonly samples: Int16Array }
   | { readonly type: 'begin'; readonly stream: number; readonly segment: number; readonly startSample: number }

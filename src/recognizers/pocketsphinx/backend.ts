@@ -7,9 +7,10 @@ const MODEL = 'pocketsphinx-en-us';
 const RANK = 10;
 
 /** PocketSphinx with its one model. */
-export function createPocketSphinxBackend({ config, log }: BackendContext): Backend {
+export function createPocketSphinxBackend({ config, log, hold }: BackendContext): Backend {
   const recognizer = new PocketSphinx({
     modelFolder: config.modelDir,
+    ...(hold && { hold }),
     ...(config.engineProcesses !== undefined && { processes: config.engineProcesses }),
     ...(config.maxLiveSessions !== undefined && { maxLiveSessions: config.maxLiveSessions }),
     ...(config.maxBatchSessions !== undefined && { maxBatchSessions: config.maxBatchSessions }),

@@ -1,8 +1,8 @@
+import { SearchTurns } from '../adapters/search-turns.ts';
 import { DecoderPool } from './decoder-pool.ts';
 import { LaneSearch } from './lane-search.ts';
 import { modelPaths } from './library.ts';
 import type { FromEngine, ToEngine } from './messages.ts';
-import { SearchTurns } from './search-turns.ts';
 
 /**
  * Entry of an engine process: `engine-process.ts MODEL_FOLDER MAX_DECODERS`, forked with an IPC channel.

@@ -8,7 +8,7 @@ import { spoken } from '../../core/testing/spoken.ts';
 import { CEPSTRUM_SIZE, type DecodedWord, modelPaths } from './library.ts';
 import { LaneSearch, type Decoders } from './lane-search.ts';
 import type { FromEngine, LaneState } from './messages.ts';
-import { SearchTurns } from './search-turns.ts';
+import { SearchTurns } from '../adapters/search-turns.ts';
 import type { SegmentDecoder } from './segment-search.ts';
 
 const MODEL = modelPaths('/usr/share/pocketsphinx/model/en-us');

@@ -4,7 +4,7 @@ import { type DecodedWord, FrontEnd, type ModelPaths, initialMean } from './libr
 import { MeanEstimate } from './mean-estimate.ts';
 import type { FromEngine, LaneState, SettledWord } from './messages.ts';
 import { SampleMemory } from './sample-memory.ts';
-import type { SearchTurns } from './search-turns.ts';
+import type { SearchTurns } from '../adapters/search-turns.ts';
 import { type SegmentDecoder, SegmentSearch } from './segment-search.ts';
 import { Segment } from './segment.ts';
 

@@ -13,6 +13,5 @@ export interface LaneState extends CepstralState {
 }
 
 export type { Word as SettledWord } from '../../core/transcript.ts';
-/** `hold`: others need the cores; search as little as may be until `release`. */
-export type ToEngine = lanes.ToEngine<LaneState> | { readonly type: 'hold' } | { readonly type: 'release' };
+export type ToEngine = lanes.ToEngine<LaneState>;
 export type FromEngine = lanes.FromEngine<LaneState>;

@@ -109,10 +109,11 @@ class SherpaOnnxBackend implements Backend {
   }
 
   #recognizer(model: ModelDescription, folder: string, punctuation: EngineTask['punctuation']): SherpaOnnx {
-    const { config, log } = this.#context;
+    const { config, log, hold } = this.#context;
     return new SherpaOnnx({
       model,
       folder,
+      ...(hold && { hold }),
       ...(punctuation && { punctuation }),
       ...(config.maxLiveSessions !== undefined && { maxLiveSessions: config.maxLiveSessions }),
       ...(config.maxBatchSessions !== undefined && { maxBatchSessions: config.maxBatchSessions }),

@@ -3,6 +3,7 @@ import { runInNewContext } from 'node:vm';
 import { systemClock } from '../../core/clock.ts';
 import type { RecognizerStream } from '../../core/recognizer.ts';
 import { type OpenEngineStream, serveStreams } from '../adapters/engine-host.ts';
+import { SearchTurns } from '../adapters/search-turns.ts';
 import { SegmentingStream } from '../adapters/segmenting.ts';
 import { punctuationConfig, recognizerConfig, tailSamples, takesLanguage } from './engine-config.ts';
 import type { EngineTask } from './engine-task.ts';
@@ -21,6 +22,7 @@ import { wordsOf } from './words.ts';
  */
 const task = JSON.parse(process.argv[2] ?? '') as EngineTask;
 const library = loadSherpaOnnx();
+const turns = new SearchTurns();
 const { mode } = FAMILIES[task.model.family];
 if (mode === 'text') {
   punctuator(library, task);
@@ -30,12 +32,12 @@ if (mode === 'text') {
 } else {
   const open = mode === 'streaming' ? streamingModel(library) : await segmentModel(library);
   const punctuate = task.punctuation && punctuator(library, { ...task.punctuation, threads: 1 });
-  serveStreams(punctuate ? (sink, language) => punctuating(open(sink, language), punctuate) : open);
+  serveStreams(punctuate ? (sink, language) => punctuating(open(sink, language), punctuate) : open, turns);
 }
 
 function streamingModel({ OnlineRecognizer }: SherpaLibrary): OpenEngineStream {
   const recognizer = new OnlineRecognizer(recognizerConfig(task.model, task));
-  const decoder = new OnlineDecoder(recognizer, collector());
+  const decoder = new OnlineDecoder(recognizer, turns, collector());
   // sherpa-onnx counts four frames to each output of any streaming CTC model; NeMo's have eight.
   const stretch = task.model.family === 'streaming-nemo-ctc' ? 2 : 1;
   const words = (result: OnlineResult, lengthSamples: number): ReturnType<typeof wordsOf> =>
@@ -48,6 +50,7 @@ async function segmentModel({ OfflineRecognizer }: SherpaLibrary): Promise<OpenE
   let expected: string | undefined;
   const decoder = new OfflineDecoder({
     recognizer,
+    turns,
     wordsOf: (result: OfflineResult, lengthSamples) => wordsOf({ ...result, logProbs: result.ys_log_probs }, lengthSamples, marks()),
     tailSamples: tailSamples(task.model),
     expect: (_stream, language) => {

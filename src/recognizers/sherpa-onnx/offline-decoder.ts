@@ -1,10 +1,12 @@
 import { SAMPLE_RATE_HZ } from '../../core/audio.ts';
 import type { Word } from '../../core/transcript.ts';
+import type { SearchTurns } from '../adapters/search-turns.ts';
 import type { BatchEngine, Heard } from '../adapters/segmenting.ts';
 import { type OfflineResult, type SherpaOfflineRecognizer, type SherpaStream, toWaveform } from './library.ts';
 
 export interface OfflineDecoderOptions {
   readonly recognizer: SherpaOfflineRecognizer;
+  readonly turns: SearchTurns;
   /** The result of a stretch of so many samples as words at positions from its start. */
   readonly wordsOf: (result: OfflineResult, lengthSamples: number) => readonly Word[];
   /** Silence to add at the end, in samples: some models swallow a last word that ends with the audio. */
@@ -21,7 +23,6 @@ const COLLECT_EVERY_STREAMS = 16;
 /** A model that takes a whole stretch at a time, shared by all lanes: one stretch after the other, on a thread of libuv's. */
 export class OfflineDecoder {
   readonly #options: OfflineDecoderOptions;
-  #tail: Promise<unknown> = Promise.resolve();
   #waiting = 0;
   #streams = 0;
 
@@ -42,12 +43,11 @@ export class OfflineDecoder {
 
   transcribe(samples: Int16Array, language?: string): Promise<Heard> {
     this.#waiting += 1;
-    const heard = this.#tail.then(() => this.#decode(samples, language));
-    this.#tail = heard
-      .catch(() => undefined)
-      .finally(() => {
-        this.#waiting -= 1;
-      });
+    const done = (): void => {
+      this.#waiting -= 1;
+    };
+    const heard = this.#options.turns.take(() => this.#decode(samples, language));
+    heard.then(done, done);
     return heard;
   }
 

@@ -1,4 +1,5 @@
 import { SAMPLE_RATE_HZ } from '../../core/audio.ts';
+import type { SearchTurns } from '../adapters/search-turns.ts';
 import { type OnlineResult, type SherpaOnlineRecognizer, type SherpaStream, toWaveform } from './library.ts';
 
 /** Time within which every known model has had its first look at the audio. */
@@ -15,6 +16,7 @@ interface Waiting {
 /** A streaming model, shared by all lanes: whatever streams have audio for another step are stepped together, as one batch. */
 export class OnlineDecoder {
   readonly #recognizer: SherpaOnlineRecognizer;
+  readonly #turns: SearchTurns;
   /** Silence after which the model has looked at everything before it. */
   readonly #flush: Int16Array;
   readonly #collect: () => void;
@@ -23,8 +25,9 @@ export class OnlineDecoder {
   #isStepping = false;
 
   /** `collect` frees what is no longer referenced. Throws if the model never comes to look at the audio. */
-  constructor(recognizer: SherpaOnlineRecognizer, collect: () => void) {
+  constructor(recognizer: SherpaOnlineRecognizer, turns: SearchTurns, collect: () => void) {
     this.#recognizer = recognizer;
+    this.#turns = turns;
     this.#collect = collect;
     this.#flush = new Int16Array(chunkSamples(recognizer) + 2 * STEP_SAMPLES);
   }
@@ -58,8 +61,11 @@ export class OnlineDecoder {
     if (this.#isStepping) return;
     this.#isStepping = true;
     setImmediate(() => {
-      this.#isStepping = false;
-      this.#step();
+      // A step that fails ends the process, as every fault of the native code does.
+      void this.#turns.take(async () => {
+        this.#isStepping = false;
+        this.#step();
+      });
     });
   }
 

@@ -163,4 +163,7 @@ export const MIGRATIONS: readonly string[] = [
     number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, tenantId TEXT NOT NULL, sessionId TEXT NOT NULL, url TEXT NOT NULL, body TEXT NOT NULL
   ) STRICT;
   `,
+  `
+  ALTER TABLE keys ADD COLUMN maxSessions INTEGER;
+  `,
 ];

@@ -42,7 +42,7 @@ export const recordChecks: readonly StoreCheck[] = [
   {
     name: 'a key is found by its secret, listed newest first, and of one tenant',
     run: async ({ keys }, reopen) => {
-      const [old, young] = [key('key_1', { budget: { seconds: 60, period: 'day' }, expiresAtMs: NOW_MS + 1 }), key('key_2', { createdAtMs: NOW_MS + 1 })];
+      const [old, young] = [key('key_1', { budget: { seconds: 60, period: 'day' }, maxSessions: 2, expiresAtMs: NOW_MS + 1 }), key('key_2', { createdAtMs: NOW_MS + 1 })];
       await keys.add(old);
       await keys.add(young);
       await keys.add(key('key_3', { tenantId: 't2' }));

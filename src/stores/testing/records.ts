@@ -19,6 +19,7 @@ export function key(id: string, overrides: Partial<ApiKeyRecord> = {}): ApiKeyRe
     expiresAtMs: null,
     revokedAtMs: null,
     budget: null,
+    maxSessions: null,
     ...overrides,
   };
 }
