@@ -157,6 +157,9 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
     tenantSecret: (tenantId, name) => tenancy.secrets.read(tenantId, name),
     knownVoices: (tenantId) => enrolment.knownVoices(tenantId),
   });
+  tenancy.policies.onChange((tenantId, policy) => {
+    core.dispatcher.policyChanged(tenantId, policy);
+  });
   const enrolment = new Enrolment({
     store: data.store.speakers,
     blobs: data.speakerBlobs,
@@ -166,6 +169,7 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
     createDetector: core.createDetector,
     clock: systemClock,
     nowMs: () => Date.now(),
+    noteExpiry: ({ tenantId, id }) => data.store.audit.append({ tenantId, keyId: 'expiry', atMs: Date.now(), action: 'speaker.expire', subject: id, details: {} }),
     onFault: (err) => {
       log.error({ err }, 'an enrolment could not be finished');
     },

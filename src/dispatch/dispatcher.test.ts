@@ -219,3 +219,48 @@ test('where all that is allowed is down, the answer says when to come back', asy
   await assert.rejects(open(), (error) => error instanceof EarshotError && error.code === 'BACKEND_UNAVAILABLE' && error.retryAfterSeconds === 8);
   assert.deepEqual(dispatcher.status()[0], { id: 'local', letter: 'A', ready: false, reason: 'it failed again and again, and is given a rest' });
 });
+
+const STAYS: TenantPolicy = { ...DEFAULT_TENANT_POLICY, residency: 'self_hosted' };
+
+test('a policy that forbids B holds for open sessions too: one at B goes on at A, with every word', async () => {
+  const { open, a, b, dispatcher } = rig({ defaultBackend: 'B' });
+  const session = await open();
+  const { texts, events } = await speak(session, () => {
+    dispatcher.policyChanged('another', STAYS);
+    assert.equal(session.backend, 'B');
+    dispatcher.policyChanged('tenant', STAYS);
+    assert.deepEqual([session.backend, a.snapshot().activeSessions], ['A', 1]);
+  });
+  assert.deepEqual([texts, b.openStreams], [['w0 w1 w2'], 0]);
+  assert.deepEqual(events.flatMap((event) => (event.type === 'backend.changed' ? [`${event.from} ${event.to}`] : [])), ['B A']);
+  assert.ok(b.writtenSamples <= 16_000, 'nothing that came later');
+  assert.deepEqual(dispatcher.health().find(({ backend }) => backend === 'relay')?.failures.size ?? 0, 0, 'B did not fail');
+});
+
+test('where A cannot take it, it ends at once', async () => {
+  const { open, dispatcher } = rig({ defaultBackend: 'B' });
+  const [pinned, stranded] = [await open({ backendPreference: 'prefer_self_hosted' }), await open()];
+  dispatcher.policyChanged('tenant', STAYS);
+  await stranded.closed;
+  const last = (await Array.fromAsync(stranded.events())).at(-1);
+  assert.equal(last?.type === 'session.closed' && last.error?.code, 'AUTHZ_PERMISSION_DENIED');
+  assert.deepEqual([pinned.backend, pinned.state], ['A', 'open']);
+  await pinned.close('finished');
+});
+
+test('a session at A is not failed over to what a newer policy forbids', async () => {
+  const { open, a, b, dispatcher } = rig();
+  const { events } = await speak(await open(), () => {
+    dispatcher.policyChanged('tenant', STAYS);
+    a.fail();
+  });
+  const last = events.at(-1);
+  assert.deepEqual([last?.type === 'session.closed' && last.error?.code, b.writtenSamples], ['BACKEND_ERROR', 0]);
+});
+
+test('a policy that changes while a session is opened holds for it', async () => {
+  const { open, b, dispatcher } = rig({ defaultBackend: 'B' });
+  const opening = open();
+  dispatcher.policyChanged('tenant', STAYS);
+  assert.deepEqual([(await opening).backend, b.snapshot().activeSessions], ['A', 0]);
+});

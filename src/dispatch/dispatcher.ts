@@ -1,7 +1,7 @@
 import type { SessionWish } from '../core/admission.ts';
 import type { Backend } from '../core/backend.ts';
 import type { Clock } from '../core/clock.ts';
-import type { ErrorCode } from '../core/errors.ts';
+import { EarshotError, type ErrorCode } from '../core/errors.ts';
 import type { Principal } from '../core/principal.ts';
 import type { RecognitionContext, RecognizerSnapshot } from '../core/recognizer.ts';
 import { SESSION_LIMITS, type Session, type SessionLimits, type SessionPlace } from '../core/session/session.ts';
@@ -11,7 +11,7 @@ import { DEFAULT_TENANT_POLICY } from '../core/tenant-policy.ts';
 import { FailoverLease, type FailoverTarget } from '../recognizers/adapters/failover.ts';
 import { BackendHealth, type HealthReport, type HealthSubject } from './health.ts';
 import { readinessOf, type Readiness } from './readiness.ts';
-import { resolve, type Candidate } from './resolver.ts';
+import { allowedLetters, resolve, type Candidate } from './resolver.ts';
 
 export interface DispatcherOptions {
   readonly backends: readonly Backend[];
@@ -42,12 +42,21 @@ interface Target extends FailoverTarget {
   readonly candidate: Candidate;
 }
 
+/** A session, from before its policy is read, and what that allows it now. */
+interface HeldSession {
+  readonly tenantId: string;
+  allowed?: readonly BackendLetter[];
+  lease?: FailoverLease<Target>;
+  session?: Session;
+}
+
 /** Gives each session to a recognizer that the tenant's policy allows and that can take it. */
 export class Dispatcher {
   readonly #options: DispatcherOptions;
   readonly #health: BackendHealth;
   /** Ids of the backends that have neither come up yet nor failed to. */
   readonly #starting = new Set<string>();
+  readonly #held = new Set<HeldSession>();
   #failovers = 0;
 
   constructor(options: DispatcherOptions) {
@@ -60,14 +69,42 @@ export class Dispatcher {
    * `BACKEND_UNAVAILABLE`, with `retryAfterSeconds`, if no candidate can take it now; `SERVER_STOPPING`.
    */
   async open(caller: Principal, wish: SessionWish): Promise<Session> {
+    const held: HeldSession = { tenantId: caller.tenantId };
+    this.#held.add(held);
+    try {
+      const session = await this.#open(caller, wish, held);
+      held.session = session;
+      holdToPolicy(held);
+      void session.closed.then(() => this.#held.delete(held));
+      return session;
+    } catch (error) {
+      this.#held.delete(held);
+      throw error;
+    }
+  }
+
+  async #open(caller: Principal, wish: SessionWish, held: HeldSession): Promise<Session> {
     const { sessions, policies } = this.#options;
     const policy = (await policies.policy(caller.tenantId)) ?? DEFAULT_TENANT_POLICY;
+    held.allowed ??= allowedLetters(policy);
     const resolution = resolve(policy, wish, await this.#candidates(caller.tenantId));
     if (resolution.type === 'refused') throw resolution.error;
     return sessions.open(caller, wish, {
-      admit: () => this.#admit(resolution.candidates, caller.tenantId, wish),
+      admit: () => this.#admit(resolution.candidates, held, wish),
       limits: limitsOf(policy, wish),
     });
+  }
+
+  /**
+   * The policy of a tenant is another one: sessions that are open go on at a backend that it allows. Where there is none, they end at once with
+   * `AUTHZ_PERMISSION_DENIED`, and nothing more of them is recognized.
+   */
+  policyChanged(tenantId: string, policy: TenantPolicy): void {
+    for (const held of this.#held) {
+      if (held.tenantId !== tenantId) continue;
+      held.allowed = allowedLetters(policy);
+      holdToPolicy(held);
+    }
   }
 
   /** Times that a session went on at another recognizer. */
@@ -146,9 +183,10 @@ export class Dispatcher {
     return (await Promise.all(offers)).flat();
   }
 
-  #admit(candidates: readonly Candidate[], tenantId: string, wish: SessionWish): SessionPlace {
-    const targets = candidates.map((candidate) => this.#target(candidate, tenantId, wish));
+  #admit(candidates: readonly Candidate[], held: HeldSession, wish: SessionWish): SessionPlace {
+    const targets = candidates.map((candidate) => this.#target(candidate, held, wish));
     const lease = new FailoverLease({ targets, clock: this.#options.clock }, wish.priority);
+    held.lease = lease;
     const serving = (): Pick<SessionPlace, 'backend' | 'model' | 'capabilities'> => {
       const { letter, model } = lease.target.candidate;
       return { backend: letter, model, capabilities: lease.capabilities };
@@ -165,8 +203,9 @@ export class Dispatcher {
     };
   }
 
-  #target(candidate: Candidate, tenantId: string, wish: SessionWish): Target {
+  #target(candidate: Candidate, held: HeldSession, wish: SessionWish): Target {
     const health = this.#health;
+    const { tenantId } = held;
     const { backend, letter, model, recognizer } = candidate;
     const subject: HealthSubject = { backend, letter, model, tenantId };
     return {
@@ -174,6 +213,7 @@ export class Dispatcher {
       recognizer,
       context: contextOf(tenantId, model, wish),
       isUp: () => health.downForSeconds(subject) === undefined,
+      isAllowed: () => held.allowed?.includes(letter) ?? true,
       health: {
         used: () => health.used(subject),
         alive: () => {
@@ -189,6 +229,11 @@ export class Dispatcher {
       },
     };
   }
+}
+
+function holdToPolicy({ lease, session }: HeldSession): void {
+  if (!lease || !session || lease.recheck()) return;
+  void session.destroy(new EarshotError('AUTHZ_PERMISSION_DENIED', 'The tenant policy does not allow the backend of this session any more.'));
 }
 
 function contextOf(tenantId: string, model: string, { language, chunkSeconds }: SessionWish): RecognitionContext {

@@ -66,8 +66,13 @@ function languagesOf(offer: Candidate): readonly string[] {
   return offer.languages ?? offer.recognizer.capabilities.languages;
 }
 
+/** What the policy allows, whatever is wished. */
+export function allowedLetters({ allowedBackends, residency }: TenantPolicy): readonly BackendLetter[] {
+  return LETTERS[allowedBackends].filter((letter) => letter === 'A' || residency !== 'self_hosted');
+}
+
 function lettersInOrder(policy: TenantPolicy, wish: DispatchWish): readonly BackendLetter[] {
-  const allowed = LETTERS[policy.allowedBackends].filter((letter) => letter === 'A' || policy.residency !== 'self_hosted');
+  const allowed = allowedLetters(policy);
   const first = [PREFERRED[wish.backendPreference ?? 'any'], policy.defaultBackend].find((letter) => letter !== undefined && allowed.includes(letter));
   return first === undefined ? allowed : [first, ...allowed.filter((letter) => letter !== first)];
 }

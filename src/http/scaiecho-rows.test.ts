@@ -181,7 +181,7 @@ test('the policy is read, written whole by PUT and in part by PATCH', async () =
   }
 });
 
-test('a preference is a hint, the policy has the last word, and the answer says who ran: for files, streams and WebRTC alike', async () => {
+test('a preference is a hint, the policy has the last word, and the answer says who ran: for files, streams, WebRTC and MCP alike', async () => {
   const rows = [
     ['AB', 'A', 'any', 'A'],
     ['AB', 'A', 'prefer_relay', 'B'],
@@ -199,8 +199,16 @@ test('a preference is a hint, the policy has the last word, and the answer says 
     const made = await ask('POST', 'webrtc/sessions', { backend_preference: wish });
     assert.equal(made.data?.['backend_used'], ran);
     await ask('DELETE', `webrtc/sessions/${String(made.data['session_id'])}`);
+    assert.equal(await backendByMcp(wish), ran);
   }
 });
+
+async function backendByMcp(wish: string): Promise<unknown> {
+  const call = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'transcribe', arguments: { audio: SPEECH.toString('base64'), backend_preference: wish } } };
+  const headers = { authorization: `Bearer ${KEY}`, 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
+  const answer = await (await fetch(`${server.url}/mcp`, { method: 'POST', headers, body: JSON.stringify(call) })).text();
+  return /"backend_used":"(\w)"/.exec(answer)?.[1];
+}
 
 test('AB falls through to B when A is down; a tenant pinned to A is told so', async () => {
   const admit = server.recognizer.admit.bind(server.recognizer);
@@ -395,5 +403,5 @@ test('every call is metered, by each transport, with what was heard', async () =
   await eventually(() => server.sessions.size === 0);
   const { data } = await ask('GET', 'usage?group_by=transport');
   const transports = (data?.['usage'] as { readonly transport: string; readonly heard_seconds: number }[]).filter((row) => row.heard_seconds > 0).map(({ transport }) => transport);
-  assert.deepEqual(transports.toSorted(), ['http', 'job', 'websocket']);
+  assert.deepEqual(transports.toSorted(), ['http', 'job', 'mcp', 'websocket']);
 });

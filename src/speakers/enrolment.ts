@@ -34,6 +34,8 @@ export interface EnrolmentOptions {
   readonly clock: Clock;
   /** Milliseconds since 1970. */
   readonly nowMs: () => number;
+  /** Writes down that a speaker's time was over. Default: nobody does. */
+  readonly noteExpiry?: (speaker: Pick<SpeakerRecord, 'tenantId' | 'id'>) => Promise<void>;
   /** Told what kept it from its work; it goes on. */
   readonly onFault: (error: unknown) => void;
 }
@@ -183,9 +185,12 @@ export class Enrolment {
   }
 
   async #sweep(): Promise<void> {
-    const { store, clock, nowMs, onFault } = this.#options;
+    const { store, clock, nowMs, noteExpiry, onFault } = this.#options;
     try {
-      for (const { tenantId, id } of await store.expired(nowMs(), SWEEP_LIMIT)) await this.erase(tenantId, id);
+      for (const { tenantId, id } of await store.expired(nowMs(), SWEEP_LIMIT)) {
+        await this.erase(tenantId, id);
+        await noteExpiry?.({ tenantId, id });
+      }
     } catch (error) {
       onFault(error);
     }

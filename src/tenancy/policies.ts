@@ -9,11 +9,17 @@ export class TenantPolicies {
   readonly #tenants: TenantStore;
   readonly #audit: Pick<AuditStore, 'append'>;
   readonly #nowMs: () => number;
+  #onChange: (tenantId: string, policy: TenantPolicy) => void = () => undefined;
 
   constructor(tenants: TenantStore, audit: Pick<AuditStore, 'append'>, nowMs: () => number = Date.now) {
     this.#tenants = tenants;
     this.#audit = audit;
     this.#nowMs = nowMs;
+  }
+
+  /** Told of each policy that is written, before its writer is answered. One listener. */
+  onChange(listener: (tenantId: string, policy: TenantPolicy) => void): void {
+    this.#onChange = listener;
   }
 
   async of(tenantId: string): Promise<TenantPolicy> {
@@ -24,6 +30,7 @@ export class TenantPolicies {
   async set(by: Principal, tenantId: string, policy: TenantPolicy): Promise<void> {
     checkConsistent(policy);
     await this.#tenants.putPolicy(tenantId, policy, this.#nowMs());
+    this.#onChange(tenantId, policy);
     const { budget, ...details } = policy;
     await this.#audit.append({
       tenantId,

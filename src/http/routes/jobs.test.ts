@@ -30,7 +30,7 @@ const statuses: number[] = [];
 const remote = createServer((request, response) => {
   if (request.method === 'GET') {
     const status = Number(/^\/status\/(\d+)/.exec(request.url ?? '')?.[1] ?? 200);
-    response.writeHead(status).end(status === 200 ? SPEECH : 'no');
+    response.writeHead(status, request.url === '/declared' ? { 'content-length': SPEECH.length } : {}).end(status === 200 ? SPEECH : 'no');
     return;
   }
   let body = '';
@@ -153,7 +153,10 @@ test('jobs are listed newest first, by pages and by status; deleted ones are gon
     after = page.data.next;
   }
   assert.deepEqual([...listed].sort(), [...ids].sort());
-  assert.equal((await call<{ jobs: Job[] }>('GET', 'transcribe/jobs?status=failed', undefined, own)).data.jobs.length, 0);
+  const broken = (await ended(await queued(submit({}, own, Buffer.from('BAD!'))), own)).job_id;
+  const ofStatus = async (status: string): Promise<string[]> => (await call<{ jobs: Job[] }>('GET', `transcribe/jobs?status=${status}`, undefined, own)).data.jobs.map((job) => job.job_id);
+  assert.deepEqual([await ofStatus('failed'), (await ofStatus('completed')).sort(), await ofStatus('queued')], [[broken], [...ids].sort(), []]);
+  assert.equal((await call('GET', 'transcribe/jobs?status=lost', undefined, own)).error.code, 'VALIDATION_ERROR');
   assert.equal((await call('GET', 'transcribe/jobs?limit=201', undefined, own)).error.code, 'VALIDATION_ERROR');
   assert.equal((await call('DELETE', `transcribe/jobs/${ids[0] ?? ''}`, undefined, own)).status, 204);
   for (const path of [`transcribe/jobs/${ids[0] ?? ''}`, 'transcribe/jobs/job_none', 'transcribe/jobs/job_none/transcript', 'transcribe/jobs/job_none/transcript/versions']) {
@@ -203,9 +206,16 @@ test('a file at an address is fetched, as a form field or as JSON', async () => 
   assert.equal((await ended(await queued(fetch(`${server.url}${BASE}/transcribe`, { method: 'POST', body: form })))).transcript, TEXT);
 });
 
-test('an address that has nothing fails the job; one that may not be asked is refused, or fails where only DNS tells', async () => {
+test('an address that has nothing, or too much, fails the job; one that may not be asked is refused, or fails where only DNS tells', async () => {
   const at = async (url: string): Promise<string | undefined> => (await ended((await call<Job>('POST', 'transcribe', { url })).data.job_id)).error?.code;
   assert.equal(await at(`${remoteUrl}/status/404`), 'URL_NOT_FOUND');
+  const small = await startServer({ maxUploadBytes: SPEECH.length - 2 });
+  // With its length told beforehand, and without.
+  for (const path of ['declared', 'a.wav']) {
+    const { data } = await call<Job>('POST', 'transcribe', { url: `${remoteUrl}/${path}` }, small);
+    assert.equal((await ended(data.job_id, small)).error?.code, 'AUDIO_TOO_LARGE', path);
+  }
+  await small.close();
   for (const url of ['http://10.0.0.1/a.wav', 'http://[::1]/a.wav', 'http://2852039166/latest/meta-data', 'file:///etc/passwd', 'http://user:secret@example.com/']) {
     const { status, error } = await call('POST', 'transcribe', { url });
     assert.deepEqual([status, error.code, error.details?.[0]?.field], [422, 'VALIDATION_ERROR', 'url'], url);

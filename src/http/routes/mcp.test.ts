@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { after, test } from 'node:test';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
@@ -79,10 +81,16 @@ test('a recording is transcribed, with progress, and is a job afterwards', async
   assert.deepEqual((found['results'] as { job_id: string }[]).map(({ job_id: each }) => each), [id]);
 });
 
-test('an address becomes a job', async () => {
-  const { data } = await call(client, 'transcribe', { url: 'http://127.0.0.1:9/missing.wav' });
+test('an address becomes a job, whose transcript is read when it is done', async () => {
+  const files = createServer((_request, response) => response.end(SPEECH)).listen(0, '127.0.0.1');
+  await once(files, 'listening');
+  const { port } = files.address() as AddressInfo;
+  const { data } = await call(client, 'transcribe', { url: `http://127.0.0.1:${String(port)}/a.wav` });
   assert.equal(data['status'], 'queued');
-  await eventually(async () => ['queued', 'running', 'failed'].includes(String((await call(client, 'get_job', { job_id: data['job_id'] })).data['status'])));
+  let job: Told | undefined;
+  await eventually(async () => (job = await call(client, 'get_job', { job_id: data['job_id'] })).data['status'] === 'completed');
+  assert.equal(job?.text, 'w1 w2 w5\n');
+  files.close();
 });
 
 test('a live session is read while it goes on', async () => {

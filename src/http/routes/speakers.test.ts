@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, before, mock, test } from 'node:test';
 import fc from 'fast-check';
 import { joined, quiet } from '../../core/testing/audio.ts';
+import { eventually } from '../../core/testing/eventually.ts';
 import { babble, HIGH, LOW } from '../../speakers/testing/voices.ts';
 import { BASE, type ErrorAnswer, KEY, startServer, type TestServer } from '../testing/server.ts';
 
@@ -66,6 +67,23 @@ test('a speaker is pending, then ready, listed, and after erasure a receipt', as
   assert.deepEqual(items.map(({ action, subject }) => [action, subject]), ['speaker.erase', 'speaker.erase', 'speaker.enrol'].map((action) => [action, created.speaker_id]));
 });
 
+test('a speaker whose time is over is known no more, and is erased by itself, which the audit log tells', async () => {
+  const made = await settled({ ...whole(), expires_at: new Date(Date.now() + 3600_000).toISOString() });
+  assert.deepEqual([made.status, (await server.enrolment.knownVoices('default')).length], ['ready', 1]);
+  await server.enrolment.start();
+  assert.equal((await dataOf(await ask('GET', `/${made.speaker_id}`))).status, 'ready', 'not before its time');
+  mock.timers.enable({ apis: ['Date'], now: Date.now() + 3600_000 });
+  try {
+    assert.deepEqual(await server.enrolment.knownVoices('default'), []);
+    server.clock.advance(60_000);
+    await eventually(async () => (await dataOf(await ask('GET', `/${made.speaker_id}`))).status === 'erased');
+  } finally {
+    mock.timers.reset();
+  }
+  const [{ keyId, action, subject } = assert.fail()] = (await server.store.audit.list('default', { limit: 1 })).items;
+  assert.deepEqual([keyId, action, subject], ['expiry', 'speaker.expire', made.speaker_id]);
+});
+
 test('a reference that will not do fails with its reason', async () => {
   const random = (amplitude: number) => (_: unknown, index: number) => Math.sin(index * index) * amplitude;
   for (const [voice, reason] of [
@@ -91,7 +109,7 @@ test('every missing part is named, the parts of the consent too', async () => {
   }
   const nothing = (await (await ask('POST', '', form({ other: 'x' }))).json()) as ErrorAnswer;
   assert.equal(nothing.error.details?.length, 7);
-  for (const [field, value] of [['language_primary', 'english'], ['expires_at', 'soon'], ['display_name', '  ']] as const) {
+  for (const [field, value] of [['language_primary', 'english'], ['expires_at', 'soon'], ['expires_at', '2020-01-01T00:00:00Z'], ['display_name', '  ']] as const) {
     const { error } = (await (await ask('POST', '', form({ ...whole(), [field]: value }))).json()) as ErrorAnswer;
     assert.deepEqual(error.details?.map((detail) => detail.field), [field]);
   }

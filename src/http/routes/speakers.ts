@@ -19,7 +19,11 @@ const fieldsSchema = z.object({
   consent_stated_purpose: required(2000).describe('To what.'),
   consent_text: required(8000).describe('In which words.'),
   description: z.string().max(2000).optional(),
-  expires_at: z.iso.datetime({ offset: true }).optional().describe('When the speaker is erased by itself; default never.'),
+  expires_at: z.iso
+    .datetime({ offset: true })
+    .refine((text) => !(Date.parse(text) <= Date.now()), 'in the future')
+    .optional()
+    .describe('When the speaker is erased by itself; default never.'),
 });
 const formSchema = fieldsSchema.extend({
   reference: file('The voice: 5 to 60 s of speech by one person, at 16 kHz or more.'),

@@ -107,6 +107,9 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     clock,
   });
   const dispatcher = new Dispatcher({ backends: [backendOf(recognizer), ...(options.relay ? [backendOf(options.relay, { id: 'relay', letter: 'B', model: 'relay-model' })] : [])], sessions, clock, policies: store.tenants });
+  tenancy.policies.onChange((tenantId, policy) => {
+    dispatcher.policyChanged(tenantId, policy);
+  });
   const speakerEngine = createSpeakerEngine();
   const enrolment = new Enrolment({
     store: store.speakers,
@@ -117,6 +120,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     createDetector: new FakeDetectors().create,
     clock,
     nowMs: () => Date.now(),
+    noteExpiry: ({ tenantId, id }) => store.audit.append({ tenantId, keyId: 'expiry', atMs: Date.now(), action: 'speaker.expire', subject: id, details: {} }),
     onFault: () => undefined,
   });
   const webrtc = new WebRtcSessions({ engine, clock });

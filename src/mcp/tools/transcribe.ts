@@ -17,13 +17,14 @@ export const transcribeTool = tool({
     url: z.string().max(2000).optional().describe('http or https address of the file.'),
     language: z.string().regex(/^[a-zA-Z]{2}$/).optional().describe('Language that is spoken, ISO 639-1, if it is known.'),
     model: z.string().max(200).optional().describe('Name of an installed model; default the best fitting.'),
+    backend_preference: z.enum(['any', 'prefer_self_hosted', 'prefer_relay']).default('any').describe('A wish: the policy of the tenant has the last word.'),
     diarize: z.boolean().default(false).describe('Tell speakers apart by their voices.'),
     format: formatField,
   }),
-  run: async ({ audio, url, language, model, diarize, format }, { services, caller, signal, progress }) => {
+  run: async ({ audio, url, language, model, backend_preference: backendPreference, diarize, format }, { services, caller, signal, progress }) => {
     if ((audio === undefined) === (url === undefined)) throw invalid([{ field: 'audio', message: 'either audio or url' }]);
     if (diarize && !caller.permissions.has('scaiecho:diarize')) throw new EarshotError('AUTH_INSUFFICIENT_SCOPE', 'diarize needs the permission scaiecho:diarize.');
-    const wanted = { ...(language !== undefined && { language: language.toLowerCase() }), ...(model !== undefined && { model }), ...(diarize && { diarize }) };
+    const wanted = { backendPreference, ...(language !== undefined && { language: language.toLowerCase() }), ...(model !== undefined && { model }), ...(diarize && { diarize }) };
     if (url !== undefined) {
       const refusal = services.jobs.addressRefusal(url);
       if (refusal !== undefined) throw invalid([{ field: 'url', message: refusal }]);

@@ -16,6 +16,8 @@ export interface FailoverTarget {
   readonly recognizer: Recognizer;
   /** May it be tried now? Asked again whenever one is looked for. */
   readonly isUp: () => boolean;
+  /** May it be used at all? Asked again with `isUp`, and by `recheck`. Default: yes. */
+  readonly isAllowed?: () => boolean;
   readonly context?: RecognitionContext;
   /** Told of what happens in use. */
   readonly health?: TargetHealth;
@@ -111,6 +113,15 @@ export class FailoverLease<Target extends FailoverTarget> implements RecognizerL
     return stream;
   }
 
+  /** What is allowed has changed: goes on at another recognizer if the present one is not among it. False where there is none that can take the session. */
+  recheck(): boolean {
+    const { target } = this.#present;
+    if (this.#released || isAllowed(target)) return true;
+    const next = this.#admitNext(this.#options.targets.filter((other) => other !== target));
+    if (next) this.#goOn(next);
+    return next !== undefined;
+  }
+
   release(): Promise<void> {
     this.#released ??= this.#releaseAll();
     return this.#released;
@@ -126,20 +137,24 @@ export class FailoverLease<Target extends FailoverTarget> implements RecognizerL
   /** The present recognizer failed a stream. All streams go on at another one, if there is one. */
   #leave(error: EarshotError, isSilent: boolean, failed: Set<Target>): boolean {
     if (this.#released) return false;
-    const { target, lease, unused } = this.#present;
+    const { target } = this.#present;
     target.health?.failed(error, isSilent);
     failed.add(target);
     // Who is only silent may be asked again after all others were.
     if (isSilent && failed.size === this.#options.targets.length) failed.clear();
     const next = this.#admitNext(this.#options.targets.filter((other) => other !== target && !failed.has(other)));
-    if (!next) return false;
+    if (next) this.#goOn(next);
+    return next !== undefined;
+  }
+
+  #goOn(next: Present<Target>): void {
+    const { lease, unused } = this.#present;
     unused();
     this.#present = next;
     this.#onChange?.(next.target);
     for (const stream of this.#streams.keys()) attach(stream, next.lease);
     // It is lost anyway, and may take its time.
     this.#left.push(lease.release().catch(() => undefined));
-    return true;
   }
 
   #admitNext(targets: readonly Target[]): Present<Target> | undefined {
@@ -152,7 +167,7 @@ export class FailoverLease<Target extends FailoverTarget> implements RecognizerL
 
   #admit(targets: readonly Target[], refusals: EarshotError[]): Present<Target> | undefined {
     for (const target of targets) {
-      if (!target.isUp()) continue;
+      if (!isAllowed(target) || !target.isUp()) continue;
       try {
         const lease = target.recognizer.admit(this.#priority, target.context);
         return { target, lease, unused: target.health?.used() ?? (() => undefined) };
@@ -164,6 +179,8 @@ export class FailoverLease<Target extends FailoverTarget> implements RecognizerL
     return undefined;
   }
 }
+
+const isAllowed = (target: FailoverTarget): boolean => target.isAllowed?.() ?? true;
 
 function attach(stream: FailoverStream, lease: RecognizerLease): void {
   try {
