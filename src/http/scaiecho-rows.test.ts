@@ -58,6 +58,11 @@ function form(fields: Readonly<Record<string, string | Buffer>>): FormData {
 }
 
 const transcribe = (fields: Readonly<Record<string, string | Buffer>> = {}, headers?: Record<string, string>) => ask('POST', 'transcribe', form({ file: SPEECH, ...fields }), headers);
+async function mcp(method: string, params: object): Promise<string> {
+  const headers = { authorization: `Bearer ${KEY}`, 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
+  return (await fetch(`${server.url}/mcp`, { method: 'POST', headers, body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }) })).text();
+}
+
 const policy = (change: object) => server.store.tenants.putPolicy('default', { ...DEFAULT_TENANT_POLICY, ...change }, 0);
 /** The job, once it is so. */
 async function jobThat(status: string, path: string): Promise<Answer> {
@@ -148,9 +153,7 @@ test('a key or a token, as bearer or on a socket as token=, and the envelope aro
 test('the sibling one-shot endpoint answers in OpenAI’s shape, and the tools of MCP are at /mcp', async () => {
   const answer = await fetch(`${server.url}/oai/v1/audio/transcriptions`, { method: 'POST', headers: { authorization: `Bearer ${KEY}` }, body: form({ file: SPEECH, model: 'whisper-1' }) });
   assert.equal(((await answer.json()) as { readonly text: string }).text, TEXT);
-  const rpc = { jsonrpc: '2.0', id: 1, method: 'tools/list', params: {} };
-  const listed = await fetch(`${server.url}/mcp`, { method: 'POST', headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json', accept: 'application/json, text/event-stream' }, body: JSON.stringify(rpc) });
-  assert.match(await listed.text(), /"name":"transcribe"/);
+  assert.match(await mcp('tools/list', {}), /"name":"transcribe"/);
 });
 
 // ---- permissions
@@ -199,16 +202,10 @@ test('a preference is a hint, the policy has the last word, and the answer says 
     const made = await ask('POST', 'webrtc/sessions', { backend_preference: wish });
     assert.equal(made.data?.['backend_used'], ran);
     await ask('DELETE', `webrtc/sessions/${String(made.data['session_id'])}`);
-    assert.equal(await backendByMcp(wish), ran);
+    const told = await mcp('tools/call', { name: 'transcribe', arguments: { audio: SPEECH.toString('base64'), backend_preference: wish } });
+    assert.equal(/"backend_used":"(\w)"/.exec(told)?.[1], ran);
   }
 });
-
-async function backendByMcp(wish: string): Promise<unknown> {
-  const call = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'transcribe', arguments: { audio: SPEECH.toString('base64'), backend_preference: wish } } };
-  const headers = { authorization: `Bearer ${KEY}`, 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
-  const answer = await (await fetch(`${server.url}/mcp`, { method: 'POST', headers, body: JSON.stringify(call) })).text();
-  return /"backend_used":"(\w)"/.exec(answer)?.[1];
-}
 
 test('AB falls through to B when A is down; a tenant pinned to A is told so', async () => {
   const admit = server.recognizer.admit.bind(server.recognizer);
