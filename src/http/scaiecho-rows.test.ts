@@ -33,10 +33,7 @@ interface Envelope {
   readonly meta?: { readonly request_id: string };
 }
 
-interface Answer extends Envelope {
-  readonly http: number;
-  readonly headers: Headers;
-}
+type Answer = Envelope & { readonly http: number; readonly headers: Headers };
 
 async function ask(method: string, path: string, body?: FormData | object | string, headers: Record<string, string> = { authorization: `Bearer ${KEY}` }): Promise<Answer> {
   const isText = typeof body === 'string';
@@ -159,14 +156,12 @@ test('the sibling one-shot endpoint answers in OpenAI’s shape, and the tools o
 // ---- permissions
 
 test('each permission opens what it is for, and nothing else; other tenants’ records are absent', async () => {
-  const forms = { transcribe: () => form({ file: SPEECH }), diarize: () => form({ file: SPEECH, diarize: 'true' }) };
   const only = await keyWith(['scaiecho:transcribe']);
-  assert.equal((await ask('POST', 'transcribe', forms.transcribe(), only)).http, 200);
-  for (const [method, path, body] of [['POST', 'transcribe', forms.diarize()], ['GET', 'tenant-policy', undefined], ['GET', 'speakers', undefined], ['POST', 'speakers', form({ display_name: 'x' })]] as const) {
+  assert.equal((await transcribe({}, only)).http, 200);
+  for (const [method, path, body] of [['POST', 'transcribe', form({ file: SPEECH, diarize: 'true' })], ['GET', 'tenant-policy', undefined], ['GET', 'speakers', undefined], ['POST', 'speakers', form({ display_name: 'x' })]] as const) {
     assertCode(await ask(method, path, body, only), 'AUTH_INSUFFICIENT_SCOPE', path);
   }
-  assert.equal((await ask('GET', 'speakers', undefined, await keyWith(['scaiecho:enroll']))).http, 200);
-  assert.equal((await ask('GET', 'tenant-policy', undefined, await keyWith(['scaiecho:admin']))).http, 200);
+  for (const [path, permission] of [['speakers', 'scaiecho:enroll'], ['tenant-policy', 'scaiecho:admin']] as const) assert.equal((await ask('GET', path, undefined, await keyWith([permission]))).http, 200);
   const { data } = await transcribe();
   assertCode(await ask('GET', `transcribe/jobs/${String(data?.['job_id'])}`, undefined, await keyWith(PERMISSIONS, 'other')), 'NOT_FOUND');
 });
@@ -398,7 +393,7 @@ test('speakers: each part that is missing is named; what is there is listed, rea
 
 test('every call is metered, by each transport, with what was heard', async () => {
   await eventually(() => server.sessions.size === 0);
-  const { data } = await ask('GET', 'usage?group_by=transport');
-  const transports = (data?.['usage'] as { readonly transport: string; readonly heard_seconds: number }[]).filter((row) => row.heard_seconds > 0).map(({ transport }) => transport);
+  const rows = (await ask('GET', 'usage?group_by=transport')).data?.['usage'] as { readonly transport: string; readonly heard_seconds: number }[];
+  const transports = rows.filter((row) => row.heard_seconds > 0).map(({ transport }) => transport);
   assert.deepEqual(transports.toSorted(), ['http', 'job', 'mcp', 'websocket']);
 });
