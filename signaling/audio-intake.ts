@@ -30,8 +30,8 @@ const WISH_WEIGHT = 1024;
 export class AudioIntake {
   readonly #options: AudioIntakeOptions;
   readonly #queue = new BoundedQueue<Arrived>({ maxWeight: MAX_QUEUED_AUDIO_BYTES, weigh: (item) => (item.type === 'audio' ? item.bytes.length : WISH_WEIGHT) });
+  readonly #over = Promise.withResolvers<CloseReason>();
   #hasLanes = false;
-  #reason: CloseReason = 'finished';
 
   constructor(options: AudioIntakeOptions) {
     this.#options = options;
@@ -53,22 +53,23 @@ export class AudioIntake {
 
   /** No more audio: what came is heard, and the session closed for this reason. The first call counts. */
   end(reason: CloseReason): void {
-    if (!this.#queue.ended) this.#reason = reason;
+    this.#over.resolve(reason);
     this.#queue.end();
   }
 
   discard(): void {
+    this.end('abandoned');
     this.#queue.discard();
   }
 
-  /** Hears all there is and closes the session. `addLanes` takes what it is decoded to, by default as new lanes. Never rejects: a failure destroys the session. */
+  /** Hears all there is and closes the session once the client is at its end: that of a recording which tells its length may come before, and is not the client's. `addLanes` takes what it is decoded to, by default as new lanes. Never rejects: a failure destroys the session. */
   async feed(session: Session, format: AudioFormat, addLanes = lanesOf(session)): Promise<void> {
     try {
       const audio = await this.#options.decode(this.#take(session), format, this.#options.signal);
       addLanes(audio.lanes);
       this.#hasLanes = true;
       await session.settled();
-      await session.close(this.#reason);
+      await session.close(await this.#over.promise);
     } catch (error) {
       await session.destroy(toEarshotError(error));
     }

@@ -77,6 +77,31 @@ test('audio that comes before ready is heard', async () => {
   assert.deepEqual(texts(connection), ['w0 w1']);
 });
 
+test('a recording that tells its length ends before its client does: the session is open until then, and what comes in between is no audio', async () => {
+  const speech = bytesOf(joined(loud(1000), quiet(1000)));
+  async function* recording(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
+    for await (const chunk of bytes) {
+      yield chunk;
+      return;
+    }
+  }
+  const { connection, opened, over } = rig({ decode: (bytes, ...rest) => rawDecoder(recording(bytes), ...rest) });
+  connection.say(OPEN, speech);
+  await opened[0]?.settled();
+  await settle();
+  assert.deepEqual([texts(connection), opened[0]?.state, connection.closeCode], [['w0 w1'], 'open', undefined]);
+  connection.say(Buffer.from('LIST of tags'), CLOSE);
+  const last = await over();
+  assert.deepEqual([connection.closeCode, last?.type === 'session.closed' && last.reason], [1000, 'finished']);
+
+  const gone = rig({ decode: (bytes, ...rest) => rawDecoder(recording(bytes), ...rest) });
+  gone.connection.say(OPEN, speech);
+  await gone.connection.received('delta');
+  gone.connection.leave();
+  const end = await gone.over();
+  assert.equal(end?.type === 'session.closed' && end.reason, 'abandoned');
+});
+
 test('a client that vanishes in the middle of a word is heard to its last sample, and leaves nothing behind', async () => {
   const { connection, over } = rig();
   connection.say(OPEN, bytesOf(loud(1000)));
