@@ -11,12 +11,15 @@ import { textOf, type Word } from '../core/transcript.ts';
 import { BatchHold } from './adapters/batch-hold.ts';
 import { recognizerConformance, SUBJECT_LIVE_SESSIONS, type RecognizerSubject } from './conformance.ts';
 import { SherpaOnnx } from './sherpa-onnx.ts';
+import { moonshine } from './sherpa-onnx/testing/tiny-moonshine.ts';
+import { streamingParaformer } from './sherpa-onnx/testing/tiny-paraformer.ts';
 import { installed, recognizerOf, tone, TONES } from './sherpa-onnx/testing/models.ts';
 import {
   type ModelFiles,
   nemoCtc,
   nemoTdt,
   senseVoice,
+  streamingNemoCtc,
   streamingZipformerCtc,
   streamingZipformerTransducer,
   whisper,
@@ -26,11 +29,14 @@ import {
 const PUBLISHED: Readonly<Record<string, () => ModelFiles>> = {
   'sherpa-onnx-streaming-zipformer-ctc-small-2024-03-18': streamingZipformerCtc,
   'sherpa-onnx-streaming-zipformer-en-2023-06-26': streamingZipformerTransducer,
+  'sherpa-onnx-nemo-streaming-fast-conformer-ctc-en-80ms': streamingNemoCtc,
+  'sherpa-onnx-streaming-paraformer-bilingual-zh-en': streamingParaformer,
   'sherpa-onnx-nemo-fast-conformer-ctc-en-24500': nemoCtc,
   'sherpa-onnx-nemo-parakeet-tdt-0.6b-v2-int8': nemoTdt,
   'sherpa-onnx-zipformer-en-2023-06-26': zipformerTransducer,
   'sherpa-onnx-sense-voice-zh-en-ja-ko-yue-2024-07-17': senseVoice,
   'sherpa-onnx-whisper-tiny': whisper,
+  'sherpa-onnx-moonshine-tiny-en-int8': moonshine,
 };
 const STREAMING = 'sherpa-onnx-streaming-zipformer-ctc-small-2024-03-18';
 const SEGMENTS = 'sherpa-onnx-nemo-fast-conformer-ctc-en-24500';
@@ -74,6 +80,18 @@ async function write(stream: RecognizerStream, samples: Int16Array, startSample:
   for (let offset = 0; offset < samples.length; offset += 512) {
     await stream.write({ kind: 'pcm', startSample: startSample + offset, samples: samples.subarray(offset, offset + 512) });
   }
+}
+
+for (const [name, files] of Object.entries(PUBLISHED).filter(([each]) => each.includes('streaming'))) {
+  test(`${name} hears a word to the end of its segment, wherever that lies in a chunk`, async (context) => {
+    const recognizer = recognizerOf(name, files());
+    context.after(() => recognizer.close());
+    const lease = recognizer.admit('live');
+    const pausesMs = Array.from({ length: 16 }, (_, index) => 200 + 40 * index);
+    const heard = await Promise.all(pausesMs.map((pauseMs) => segment(lease.openStream(silent), joined(quiet(pauseMs), tone(0, 250), quiet(200), tone(3, 120)))));
+    assert.deepEqual(heard.map(textOf), pausesMs.map(() => 'low high'));
+    await lease.release();
+  });
 }
 
 for (const name of [STREAMING, SEGMENTS]) {

@@ -62,8 +62,10 @@ export function takesLanguage(model: ModelDescription): boolean {
   return ['whisper', 'canary'].includes(model.family) && model.languages.length > 1;
 }
 
-/** Silence that the model wants after the speech, in samples. */
+/** Silence that the model wants after the speech, in samples; of a streaming model beyond that which fills its last chunk. */
 export function tailSamples(model: ModelDescription): number {
+  // The last three frames of 60 ms of a chunk are only heard with the next.
+  if (model.family === 'streaming-paraformer') return 3200;
   return ['transducer', 'nemo-transducer', 'zipformer-ctc'].includes(model.family) ? 8000 : 0;
 }
 

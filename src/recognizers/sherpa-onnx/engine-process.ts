@@ -37,7 +37,7 @@ if (mode === 'text') {
 
 function streamingModel({ OnlineRecognizer }: SherpaLibrary): OpenEngineStream {
   const recognizer = new OnlineRecognizer(recognizerConfig(task.model, task));
-  const decoder = new OnlineDecoder(recognizer, turns, collector());
+  const decoder = new OnlineDecoder(recognizer, turns, tailSamples(task.model), collector());
   // sherpa-onnx counts four frames to each output of any streaming CTC model; NeMo's have eight.
   const stretch = task.model.family === 'streaming-nemo-ctc' ? 2 : 1;
   const words = (result: OnlineResult, lengthSamples: number): ReturnType<typeof wordsOf> =>

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -125,6 +126,25 @@ test('a download that breaks off is gone on with', async (context) => {
   });
   await installModel(store, url, { onProgress: () => arrived?.() });
   assert.deepEqual([ranges, left(store)], [[undefined, 'bytes=400-'], [NAME]]);
+});
+
+test('what an earlier call left is gone on with, also after a kill', async (context) => {
+  const store = storeIn(context);
+  const bytes = readFileSync(archive(context, 'tar.bz2'));
+  const { url, ranges } = await served(context, bytes, (request, response) => {
+    if (request.headers.range !== undefined) return false;
+    response.writeHead(200, { etag: ETAG, 'content-length': bytes.length });
+    response.write(bytes.subarray(0, 500));
+    return true;
+  });
+  const script = `import { installModel } from ${JSON.stringify(join(import.meta.dirname, 'install.ts'))};
+    import { ModelStore } from ${JSON.stringify(join(import.meta.dirname, 'model-store.ts'))};
+    await installModel(new ModelStore(${JSON.stringify(store.folder)}), ${JSON.stringify(url)}, { onProgress: () => process.kill(process.pid, 'SIGKILL') });`;
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', script], { stdio: 'ignore' });
+  assert.deepEqual(await once(child, 'exit'), [null, 'SIGKILL']);
+  assert.deepEqual(await store.list(), [], 'no half model is there');
+  await installModel(store, url, { sha256: createHash('sha256').update(bytes).digest('hex') });
+  assert.deepEqual([ranges, left(store)], [[undefined, 'bytes=500-'], [NAME]]);
 });
 
 test('a file that changed in between is fetched anew', async (context) => {

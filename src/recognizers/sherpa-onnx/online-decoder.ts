@@ -24,12 +24,12 @@ export class OnlineDecoder {
   #streams = 0;
   #isStepping = false;
 
-  /** `collect` frees what is no longer referenced. Throws if the model never comes to look at the audio. */
-  constructor(recognizer: SherpaOnlineRecognizer, turns: SearchTurns, collect: () => void) {
+  /** `tail`: samples of silence that the model wants after the speech, beyond a chunk. `collect` frees what is no longer referenced. Throws if the model never comes to look at the audio. */
+  constructor(recognizer: SherpaOnlineRecognizer, turns: SearchTurns, tail: number, collect: () => void) {
     this.#recognizer = recognizer;
     this.#turns = turns;
     this.#collect = collect;
-    this.#flush = new Int16Array(chunkSamples(recognizer) + 2 * STEP_SAMPLES);
+    this.#flush = new Int16Array(chunkSamples(recognizer) + 2 * STEP_SAMPLES + tail);
   }
 
   open(): SherpaStream {

@@ -12,21 +12,21 @@ export type ModelFiles = Readonly<Record<string, Buffer | string>>;
 export const TONES_HZ = [440, 1000, 2000, 4000] as const;
 
 /** First and last mel bin of each token's band, blank excluded. */
-const BANDS: readonly (readonly [number, number])[] = [
+export const BANDS: readonly (readonly [number, number])[] = [
   [9, 16],
   [24, 31],
   [40, 47],
   [58, 65],
 ];
-const TOKENS = ['<blk>', '▁low', '▁mid', 'dle', '▁high', '<unk>'];
-const MEL_BINS = 80;
+export const TOKENS = ['<blk>', '▁low', '▁mid', 'dle', '▁high', '<unk>'];
+export const MEL_BINS = 80;
 /** Mean log energy of a band from which it is loud. */
-const LOUD = -6;
+export const LOUD = -6;
 /** NeMo's filters for high tones are wider, and each hears less of them. */
 const NEMO_LOUD = -11;
 const SUBSAMPLING = 4;
 
-const tokensTxt = (tokens: readonly string[] = TOKENS): string => tokens.map((token, id) => `${token} ${String(id)}\n`).join('');
+export const tokensTxt = (tokens: readonly string[] = TOKENS): string => tokens.map((token, id) => `${token} ${String(id)}\n`).join('');
 
 export function writeModel(folder: string, files: ModelFiles): string {
   for (const [name, content] of Object.entries(files)) {
@@ -38,7 +38,7 @@ export function writeModel(folder: string, files: ModelFiles): string {
 }
 
 /** `features` [N, T, bins x stacked] to logits [N, T / pooled, tokens]: the loudness of each token's band, blank where none is loud. */
-function hear(model: OnnxModel, features: string, pooled: number, tokens: readonly string[] = TOKENS, stacked = 1, loud = LOUD): string {
+export function hear(model: OnnxModel, features: string, pooled: number, tokens: readonly string[] = TOKENS, stacked = 1, loud = LOUD): string {
   const bins = MEL_BINS * stacked;
   const grouped = model.node('Reshape', [features, model.constant('int64', [4], [0, -1, pooled, bins])]);
   const mean = model.node('ReduceMean', [grouped], { axes: [2], keepdims: 0 });
@@ -168,6 +168,41 @@ export function nemoCtc(): ModelFiles {
   return { 'model.onnx': model.bytes({ model_type: 'EncDecCTCModelBPE', ...NEMO_METADATA }), 'tokens.txt': tokensTxt(NEMO_TOKENS) };
 }
 
+const NEMO_CHUNK_FRAMES = 16;
+const NEMO_WINDOW_FRAMES = 24;
+/** Twice that of the models that take whole stretches. */
+const NEMO_STREAMING_SUBSAMPLING = 8;
+
+/** As `sherpa-onnx-nemo-streaming-fast-conformer-ctc-en-80ms`: its caches are only passed on. */
+export function streamingNemoCtc(): ModelFiles {
+  const model = new OnnxModel();
+  const signal = model.input('audio_signal', 'float', ['N', MEL_BINS, NEMO_WINDOW_FRAMES]);
+  model.input('length', 'int64', ['N']);
+  const caches = [['cache_last_channel', 'float', ['N', 1, 2, 3]], ['cache_last_time', 'float', ['N', 1, 3, 2]], ['cache_last_channel_len', 'int64', ['N']]] as const;
+  for (const [name, type, shape] of caches) model.input(name, type, shape);
+  const frames = model.node('Transpose', [signal], { perm: [0, 2, 1] });
+  const present = model.node('Slice', [frames, model.constant('int64', [1], [0]), model.constant('int64', [1], [NEMO_CHUNK_FRAMES]), model.constant('int64', [1], [1])]);
+  const logits = hear(model, present, NEMO_STREAMING_SUBSAMPLING, NEMO_TOKENS, 1, NEMO_LOUD);
+  model.output('logprobs', 'float', ['N', NEMO_CHUNK_FRAMES / NEMO_STREAMING_SUBSAMPLING, NEMO_TOKENS.length], logSoftmax(model, logits));
+  model.output('encoded_lengths', 'int64', ['N'], 'length');
+  for (const [name, type, shape] of caches) model.output(`${name}_next`, type, shape, name);
+  const metadata = {
+    vocab_size: NEMO_TOKENS.length - 1,
+    window_size: NEMO_WINDOW_FRAMES,
+    chunk_shift: NEMO_CHUNK_FRAMES,
+    subsampling_factor: NEMO_STREAMING_SUBSAMPLING,
+    cache_last_channel_dim1: 1,
+    cache_last_channel_dim2: 2,
+    cache_last_channel_dim3: 3,
+    cache_last_time_dim1: 1,
+    cache_last_time_dim2: 3,
+    cache_last_time_dim3: 2,
+    model_type: 'EncDecCTCModelBPE',
+    normalize_type: 'NA',
+  };
+  return { 'model.onnx': model.bytes(metadata), 'tokens.txt': tokensTxt(NEMO_TOKENS) };
+}
+
 /** As `sherpa-onnx-nemo-parakeet-tdt-0.6b-v2-int8`: a transducer that tells the duration of each token too, here always one frame. */
 export function nemoTdt(): ModelFiles {
   const encoder = new OnnxModel();
@@ -197,9 +232,9 @@ export function nemoTdt(): ModelFiles {
 }
 
 const SENSE_VOICE_TOKENS = [...TOKENS, '<|en|>', '<|NEUTRAL|>', '<|Speech|>', '<|withitn|>'];
-const STACKED = 7;
+export const STACKED = 7;
 /** Natural logarithm of the energy by which samples of 16 bits exceed those from -1 to 1. */
-const INT16_LOG_ENERGY = 2 * Math.log(32_768);
+export const INT16_LOG_ENERGY = 2 * Math.log(32_768);
 
 /** As `sherpa-onnx-sense-voice-zh-en-ja-ko-yue-2024-07-17`: four tags ahead of the text, of which the first is the language. */
 export function senseVoice(): ModelFiles {
@@ -309,7 +344,7 @@ function whisperDecoder(): Buffer {
 }
 
 /** Leaves out the frames after the last whole group. */
-function wholeGroups(model: OnnxModel, frames: string, size: number): string {
+export function wholeGroups(model: OnnxModel, frames: string, size: number): string {
   const one = model.constant('int64', [1], [1]);
   const group = model.constant('int64', [1], [size]);
   const count = model.node('Slice', [model.node('Shape', [frames]), one, model.constant('int64', [1], [2])]);
