@@ -153,7 +153,7 @@ export const FEATURES = {
     'files: bytes and addresses': works,
     'files: pulse-pro': differs('the same recognizer; without speakers and utterances, as the vendor has it'),
     'files: `webhook_url`, `webhook_extra`': differs('POST only'),
-    '`x-expire-content`': notOffered('the operator decides how long texts are kept'),
+    '`x-expire-content`': differs('answered with `unavailable`: the operator decides how long texts are kept'),
   },
   vosk: {
     '`config`, audio, partials, results, `eof`': works,

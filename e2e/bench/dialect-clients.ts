@@ -6,8 +6,6 @@ import { API, type TestServer } from '../server.ts';
 /** How one protocol's clients stream audio, at its plainest. */
 export interface Dialect {
   readonly name: string;
-  /** Of the native stream with the same audio, which it is held against. */
-  readonly against: string;
   readonly rateHz: 16_000 | 24_000;
   /** The socket's address, after what has to be asked for first. */
   readonly url: (server: TestServer) => Promise<string> | string;
@@ -22,45 +20,48 @@ export interface Dialect {
 /** A tenth of a second. */
 const CHUNKS_PER_SECOND = 10;
 
-const native = (rateHz: 16_000 | 24_000): Dialect => ({
-  name: `native, ${rateHz / 1000} kHz`,
-  against: `native, ${rateHz / 1000} kHz`,
+const native = (rateHz: Dialect['rateHz']): Dialect => ({
+  name: 'native',
   rateHz,
   url: () => `${API}/stream/transcribe`,
   hello: { type: 'open', media_type: `audio/pcm;rate=${rateHz}` },
   goodbye: { type: 'close' },
 });
-const AGAINST = { against: 'native, 16 kHz', rateHz: 16_000 } as const;
+
+/** What dialects are held against: the native stream with the same audio. */
+export const NATIVE: Readonly<Record<Dialect['rateHz'], Dialect>> = { 16_000: native(16_000), 24_000: native(24_000) };
+
+const gladia = (name: string, wrap?: Dialect['wrap']): Dialect => ({
+  name,
+  rateHz: 16_000,
+  url: async (server) => {
+    const body = JSON.stringify({ encoding: 'wav/pcm', sample_rate: 16_000, bit_depth: 16, channels: 1, endpointing: 0.7, maximum_duration_without_endpointing: 30, messages_config: { receive_partial_transcripts: true } });
+    const created = await fetch(`${server.url}/v2/live`, { method: 'POST', headers: { 'x-gladia-key': server.apiKey, 'content-type': 'application/json' }, body });
+    return new URL(((await created.json()) as { url: string }).url).href.replace(/^\w+:\/\/[^/]+/, '');
+  },
+  ...(wrap && { wrap }),
+  goodbye: { type: 'stop_recording' },
+});
+const base64 = (pcm: Uint8Array): string => Buffer.from(pcm.buffer, pcm.byteOffset, pcm.length).toString('base64');
 
 export const DIALECTS: readonly Dialect[] = [
-  native(16_000),
-  { name: 'audiopod', ...AGAINST, url: () => '/api/v1/transcription/stream', hello: { type: 'start', language: 'en', sample_rate: 16_000, channels: 1 }, goodbye: { type: 'end' } },
+  { name: 'audiopod', rateHz: 16_000, url: () => '/api/v1/transcription/stream', hello: { type: 'start', language: 'en', sample_rate: 16_000, channels: 1 }, goodbye: { type: 'end' } },
   {
     name: 'deepgram',
-    ...AGAINST,
+    rateHz: 16_000,
     url: () => '/v1/listen?model=nova-3&encoding=linear16&sample_rate=16000&endpointing=700&interim_results=true&vad_events=true&utterance_end_ms=1000',
     goodbye: { type: 'CloseStream' },
   },
-  {
-    name: 'gladia',
-    ...AGAINST,
-    url: async (server) => {
-      const body = JSON.stringify({ encoding: 'wav/pcm', sample_rate: 16_000, bit_depth: 16, channels: 1, endpointing: 0.7, messages_config: { receive_partial_transcripts: true } });
-      const created = await fetch(`${server.url}/v2/live`, { method: 'POST', headers: { 'x-gladia-key': server.apiKey, 'content-type': 'application/json' }, body });
-      return new URL(((await created.json()) as { url: string }).url).href.replace(/^\w+:\/\/[^/]+/, '');
-    },
-    goodbye: { type: 'stop_recording' },
-  },
-  { name: 'pulse', ...AGAINST, url: () => '/waves/v1/stt/live?model=pulse&eou_timeout_ms=700&word_timestamps=true&vad_events=true', goodbye: { type: 'close_stream' } },
-  { name: 'vosk', ...AGAINST, url: () => '/vosk', hello: { config: { sample_rate: 16_000 } }, goodbye: { eof: 1 } },
-  native(24_000),
+  gladia('gladia'),
+  gladia('gladia in JSON', (pcm) => JSON.stringify({ type: 'audio_chunk', data: { chunk: base64(pcm) } })),
+  { name: 'pulse', rateHz: 16_000, url: () => '/waves/v1/stt/live?model=pulse&eou_timeout_ms=700&word_timestamps=true&vad_events=true', goodbye: { type: 'close_stream' } },
+  { name: 'vosk', rateHz: 16_000, url: () => '/vosk', hello: { config: { sample_rate: 16_000 } }, goodbye: { eof: 1 } },
   {
     name: 'openai realtime',
-    against: 'native, 24 kHz',
     rateHz: 24_000,
     url: () => '/v1/realtime?intent=transcription',
     hello: { type: 'session.update', session: { type: 'transcription', audio: { input: { turn_detection: { type: 'server_vad', silence_duration_ms: 700 } } } } },
-    wrap: (pcm) => JSON.stringify({ type: 'input_audio_buffer.append', audio: Buffer.from(pcm).toString('base64') }),
+    wrap: (pcm) => JSON.stringify({ type: 'input_audio_buffer.append', audio: base64(pcm) }),
     goodbye: { type: 'input_audio_buffer.commit', event_id: 'last' },
     isLast: ({ type, error }) => (type === 'error' && (error as { event_id?: unknown }).event_id === 'last') || type === 'conversation.item.input_audio_transcription.completed',
   },

@@ -45,13 +45,14 @@ test('channels are mixed into one lane where that is asked for', async () => {
   assert.deepEqual(lanes, [Int16Array.from({ length: 4000 }, (_, n) => 10_000 + n)]);
 });
 
-test('raw 16-bit audio may begin with a WAV header, which is then believed', async () => {
+test('raw audio may begin with a WAV header, which is then believed', async () => {
   const file = wavOf(ramp(500, 2), 2);
   assert.equal((await decodeAll(inChunks(file, 5), { container: 'raw' })).length, 2);
   const riffNoise = Buffer.from('RIFFnoise of a raw stream!');
   assert.deepEqual((await decodeAll(inChunks(riffNoise, 3), { container: 'raw' })).map((lane) => lane.length), [13]);
-  const encoded: AudioFormat = { container: 'raw', encoding: 'u8' };
-  assert.deepEqual((await decodeAll(inChunks(file), encoded)).map((lane) => lane.length), [file.length]);
+  const otherwise: AudioFormat = { container: 'raw', encoding: 'u8' };
+  assert.deepEqual((await decodeAll(inChunks(file, 3), otherwise)).map((lane) => lane.length), [500, 500]);
+  assert.deepEqual((await decodeAll(inChunks(riffNoise, 3), otherwise)).map((lane) => lane.length), [26]);
 });
 
 test('real bytes win over the declared container', async () => {

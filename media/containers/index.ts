@@ -113,7 +113,7 @@ function mixed(block: readonly Int16Array[]): readonly Int16Array[] {
 
 async function openSource(input: ByteReader, format: AudioFormat, settings: Settings, stop: AbortSignal): Promise<OpenedSource> {
   if (format.container === 'opus-packets') return here(opusPacketSource(input));
-  const container = format.container === 'raw' ? await sniffRaw(input, format) : await sniff(input);
+  const container = format.container === 'raw' ? await sniffRaw(input) : await sniff(input);
   if (container === 'raw') return here(openRaw(input, format, settings.maxChannels));
   if (container === 'wav') return here(await openWavSource(input, settings.maxChannels));
   if (container === 'mp4' && (await mp4Decision(input)) !== 'stream') return openSpooled(input, settings, stop);
@@ -153,9 +153,8 @@ async function sniff(input: ByteReader): Promise<Container> {
   return detection;
 }
 
-/** Clients that announce raw 16-bit samples and then send a WAV file are common, and a header is no sound. */
-async function sniffRaw(input: ByteReader, format: AudioFormat): Promise<'raw' | 'wav'> {
-  if ((format.encoding ?? 's16') !== 's16') return 'raw';
+/** Clients that announce raw samples and then send a WAV file are common, and a header is no sound: it says itself what follows it. */
+async function sniffRaw(input: ByteReader): Promise<'raw' | 'wav'> {
   const text = (head: Uint8Array, from: number, to: number): string => String.fromCharCode(...head.subarray(from, to));
   const head = await input.peek((bytes) => bytes.length >= SNIFF_BYTES || !'RIFF'.startsWith(text(bytes, 0, 4)));
   return text(head, 0, 4) === 'RIFF' && text(head, 8, 12) === 'WAVE' ? 'wav' : 'raw';

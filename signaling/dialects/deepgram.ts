@@ -10,6 +10,8 @@ import type { Command, Conversation, DialectAddress, Farewell, StreamDialect, St
 import { authorization, jsonObject, QueryReader, seconds, SpeakerNumbers } from './fields.ts';
 
 const DEFAULT_ENDPOINTING_MS = 10;
+/** What is less becomes this. */
+const MIN_ENDPOINTING_MS = 10;
 /** The vendor's limit for a stream that sends neither audio nor a KeepAlive. */
 const MAX_IDLE_MS = 10_000;
 /** How exactly the end of an utterance is told. */
@@ -38,7 +40,7 @@ export const DEEPGRAM: StreamDialect = {
     return authorization(headers, 'Token', 'Bearer') ?? (scheme < 0 ? undefined : (protocols[scheme + 1] ?? ''));
   },
   subprotocol: (offered) => offered.find((protocol) => protocol === 'token' || protocol === 'bearer'),
-  upgradeHeaders: (requestId) => ({ 'dg-request-id': requestId }),
+  upgradeHeaders: ({ requestId }) => ({ 'dg-request-id': requestId }),
   converse: (address) => new DeepgramConversation(address),
   refuse: deepgramError,
 };
@@ -222,7 +224,7 @@ function endpointing(reader: QueryReader): number {
   const value = reader.text('endpointing');
   if (value === undefined || value === 'true') return DEFAULT_ENDPOINTING_MS;
   if (value === 'false') return Infinity;
-  return reader.integer('endpointing', 10, 10_000) ?? DEFAULT_ENDPOINTING_MS;
+  return Math.max(MIN_ENDPOINTING_MS, reader.integer('endpointing', 0, 10_000) ?? DEFAULT_ENDPOINTING_MS);
 }
 
 /** The vendor's close code and the code in its reason. */

@@ -115,5 +115,5 @@ export interface StreamDialect {
   /** Which of the offered subprotocols is spoken. Default: none is named. */
   subprotocol?(offered: readonly string[]): string | undefined;
   /** Further headers of the accepted upgrade. */
-  upgradeHeaders?(requestId: string): Readonly<Record<string, string>>;
+  upgradeHeaders?(address: DialectAddress): Readonly<Record<string, string>>;
 }

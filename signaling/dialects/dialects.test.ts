@@ -75,10 +75,14 @@ for (const dialect of STREAM_DIALECTS) {
   });
 
   test(`${dialect.id}: an address is accepted or refused with a validation error`, () => {
-    const value = fc.oneof(fc.constantFrom('true', 'false', '', '16000', 'linear16', '-1', 'NaN'), fc.string());
+    const vectors = VECTORS[dialect.id] ?? [];
+    const queries = vectors.map(({ query }) => [...new URLSearchParams(query)]).flat();
+    const names = [...new Set(['encoding', 'sample_rate', 'language', 'model', ...queries.map(([name]) => name)])];
+    const value = fc.oneof(fc.constantFrom('true', 'false', '', '16000', 'linear16', '-1', 'NaN', 'a:b', ':', ',', 'a:1e99,:', ...queries.map(([, each]) => each)), fc.string());
+    const where = fc.constantFrom({}, ...vectors.map(({ path, params }) => ({ ...(path !== undefined && { path }), ...(params && { params }) })));
     fc.assert(
-      fc.property(fc.array(fc.tuple(fc.constantFrom('encoding', 'sample_rate', 'channels', 'language', 'endpointing', 'model'), value)), (query) => {
-        onlyOwnErrors(() => dialect.converse(address(dialect, { query: new URLSearchParams(query).toString() })), ['VALIDATION_ERROR', 'AUTH_TOKEN_INVALID', 'NOT_FOUND', 'MODEL_NOT_FOUND']);
+      fc.property(where, fc.array(fc.tuple(fc.constantFrom(...names), value)), (at, query) => {
+        onlyOwnErrors(() => dialect.converse(address(dialect, { ...at, query: new URLSearchParams(query).toString() })), ['VALIDATION_ERROR', 'AUTH_TOKEN_INVALID', 'NOT_FOUND', 'MODEL_NOT_FOUND']);
       }),
     );
   });

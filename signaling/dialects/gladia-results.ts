@@ -80,14 +80,15 @@ export function gladiaError(error: EarshotError, requestId: string, path: string
   const statusCode = STATUSES[httpStatus] ?? httpStatus;
   return {
     status: statusCode,
-    headers: error.retryAfterSeconds === undefined ? {} : { 'retry-after': String(error.retryAfterSeconds) },
+    // The vendor's packages put this header into their errors.
+    headers: { 'x-aipi-call-id': requestId, ...(error.retryAfterSeconds !== undefined && { 'retry-after': String(error.retryAfterSeconds) }) },
     body: {
       timestamp: new Date().toISOString(),
       path,
       request_id: requestId,
       statusCode,
       message: error.code === 'VALIDATION_ERROR' ? 'Validation error' : error.message,
-      ...(error.details.length > 0 && { validation_errors: error.details.map(({ field, message }) => `${field}: ${message}`) }),
+      ...(error.details.length > 0 && { validation_errors: error.details.map(({ field, message }) => `${field === 'language' ? 'language_config.languages' : field}: ${message}`) }),
     },
   };
 }

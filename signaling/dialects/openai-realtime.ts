@@ -33,7 +33,7 @@ export const OPENAI_REALTIME: StreamDialect = {
   credential: openaiCredential,
   // A browser drops the connection if its key comes back, or if nothing does.
   subprotocol: (offered) => offered.find((protocol) => protocol === 'realtime'),
-  upgradeHeaders: (requestId) => ({ 'x-request-id': requestId }),
+  upgradeHeaders: ({ requestId }) => ({ 'x-request-id': requestId }),
   converse: (address) => {
     // Sockets beside a call do not come here.
     if (address.query.has('call_id')) throw new EarshotError('NOT_FOUND', 'There is no such call.');

@@ -1,6 +1,6 @@
 import type { EarshotError } from '../../src/core/errors.ts';
 import type { Utterance, Word } from '../../src/core/transcript.ts';
-import type { HttpRefusal } from './dialect.ts';
+import type { DialectAddress, HttpRefusal } from './dialect.ts';
 import { roundedTo, seconds, type SpeakerNumbers } from './fields.ts';
 
 /** A refusal in the vendor's shape; `message` is what some clients read instead of `error`. */
@@ -13,6 +13,9 @@ export function pulseError(error: EarshotError, requestId: string): HttpRefusal 
     body: { error: error.message, message: error.message, request_id: requestId },
   };
 }
+
+/** What is answered to who asks that nothing be kept: how long texts are kept is the operator's to say. */
+export const contentExpiry = (headers: DialectAddress['headers']): Readonly<Record<string, string>> => (headers['x-expire-content'] === undefined ? {} : { 'x-content-expiry': 'unavailable' });
 
 /** `speakers`: undefined where they were not asked for. */
 export function pulseWord(word: Word, speakers: SpeakerNumbers | undefined): object {

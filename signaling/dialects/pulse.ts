@@ -5,7 +5,7 @@ import type { WireMessage } from '../connection.ts';
 import type { Command, Conversation, DialectAddress, Farewell, StreamDialect, StreamRequest } from './dialect.ts';
 import { authorization, invalid, jsonObject, QueryReader, seconds, SpeakerNumbers } from './fields.ts';
 import { pulseOptions } from './pulse-options.ts';
-import { pulseError, pulseUtterance, pulseWord, redactedEntities } from './pulse-results.ts';
+import { contentExpiry, pulseError, pulseUtterance, pulseWord, redactedEntities } from './pulse-results.ts';
 
 const UNIFIED_PATH = '/waves/v1/stt/live';
 /** Where a model has to be named in the path, or need not be named at all. */
@@ -38,7 +38,7 @@ export const PULSE: StreamDialect = {
   paths: [UNIFIED_PATH, ...OLDER_PATHS],
   credential: ({ headers, query }) => authorization(headers, 'Bearer') ?? query.get('token') ?? query.get('api_key') ?? undefined,
   converse: (address) => new PulseConversation(address),
-  upgradeHeaders: (requestId) => ({ 'x-request-id': requestId }),
+  upgradeHeaders: ({ requestId, headers }) => ({ 'x-request-id': requestId, ...contentExpiry(headers) }),
   refuse: pulseError,
 };
 

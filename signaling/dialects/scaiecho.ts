@@ -103,7 +103,7 @@ export class ScaiEchoConversation implements NumberedConversation {
       code: error.code,
       message: error.message,
       ...(error.retryAfterSeconds !== undefined && { retry_after: error.retryAfterSeconds }),
-      ...(error.details.length > 0 && { details: error.details }),
+      ...(error.details.length > 0 && { details: nativeDetails(error.details) }),
     };
     return { messages: [JSON.stringify(frame)], closeCode: error.rule.closeCode };
   }
@@ -285,6 +285,9 @@ function streamRequest(open: Record<string, unknown>): Extract<Command, { readon
     ...(typeof endpointMs === 'number' && { endpointing: { endpointMs } }),
   };
 }
+
+/** What was not accepted, by its names in this protocol. */
+export const nativeDetails = (details: readonly ErrorDetail[]): readonly ErrorDetail[] => details.map((detail) => (detail.field === 'language' ? { ...detail, field: 'language_hint' } : detail));
 
 /** Checks a `language_hint`: two letters, or nothing. */
 export function languageHint(value: unknown, details: ErrorDetail[]): string | undefined {

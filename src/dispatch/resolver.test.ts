@@ -81,7 +81,7 @@ describe('models', () => {
     assert.deepEqual(outcome(policy({ defaultBackend: 'B' }), live({ language: 'en' }), offered), ['both', 'english']);
     const refused = resolve(policy({ allowedBackends: 'B' }), live({ language: 'fr' }), offered);
     assert.ok(refused.type === 'refused');
-    assert.deepEqual([refused.error.code, refused.error.details], ['VALIDATION_ERROR', [{ field: 'language_hint', message: 'one of de, en' }]]);
+    assert.deepEqual([refused.error.code, refused.error.details], ['VALIDATION_ERROR', [{ field: 'language', message: 'one of de, en' }]]);
   });
 });
 

@@ -86,7 +86,7 @@ function refuseModel({ model = '', priority }: DispatchWish, letters: readonly B
 function refuseLanguage(language: string, named: readonly Candidate[]): Resolution {
   const known = [...new Set(named.flatMap(languagesOf))].sort();
   const error = new EarshotError('VALIDATION_ERROR', `No recognizer here understands "${language}".`, {
-    details: [{ field: 'language_hint', message: `one of ${known.join(', ')}` }],
+    details: [{ field: 'language', message: `one of ${known.join(', ')}` }],
   });
   return { type: 'refused', error };
 }

@@ -1,3 +1,4 @@
+import { nativeDetails } from '../../signaling/dialects/scaiecho.ts';
 import { EarshotError, toEarshotError } from '../core/errors.ts';
 
 /** ScaiEcho's answer to what went well. */
@@ -13,7 +14,7 @@ export function errorBody(error: EarshotError, requestId: string): object {
       code: error.code,
       message: error.message,
       retry_after: error.retryAfterSeconds ?? null,
-      ...(error.details.length > 0 && { details: error.details }),
+      ...(error.details.length > 0 && { details: nativeDetails(error.details) }),
     },
     meta: { request_id: requestId },
   };

@@ -161,6 +161,7 @@ export const DEEPGRAM_VECTORS: readonly DialectVector[] = [
     ],
   },
   { name: 'endpointing is a number, a default, or off', proves: ['live: `endpointing`', '`language`'], query: `${LINEAR}&endpointing=false&language=en-GB`, opening: { ...request({ language: 'en' }), endpointing: { endpointMs: Infinity } } },
+  { name: 'a pause of nothing is the shortest', proves: ['live: `endpointing`'], query: `${LINEAR}&endpointing=0`, opening: request() },
   { name: 'every wrong parameter is named', proves: ['refusals: `dg-error`, `err_code`'], query: 'encoding=linear16&channels=9&interim_results=perhaps&utterance_end_ms=5&language=*', refused: { code: 'VALIDATION_ERROR', fields: ['channels', 'sample_rate', 'language', 'interim_results', 'utterance_end_ms'] } },
   {
     name: 'how the text is to be written, and what is echoed',

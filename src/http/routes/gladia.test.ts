@@ -137,8 +137,11 @@ test(
     assert.equal((refused['validation_errors'] as string[]).length, 2);
     assert.match(String(refused['request_id']), /^G-/);
     for (const callback_config of [undefined, { url: 'http://10.0.0.1/' }, { url: 'ftp://example.org/' }]) assert.equal((await ask('POST', '/v2/live', { callback: true, callback_config }))[0], 400);
+    const [, german] = await ask('POST', '/v2/live', { language_config: { languages: ['de'] } });
+    assert.deepEqual(german['validation_errors'], ['language_config.languages: one of en']);
     const wrong = await fetch(`${server.url}/v2/live`, { headers: { 'x-gladia-key': 'sgk_wrong' } });
-    assert.deepEqual([wrong.status, ((await wrong.json()) as Json)['statusCode']], [401, 401]);
+    const { statusCode, request_id: requestId } = (await wrong.json()) as Json;
+    assert.deepEqual([wrong.status, statusCode, wrong.headers.get('x-aipi-call-id')], [401, 401, requestId]);
     assert.equal((await ask('GET', '/v2/live/unknown'))[0], 404);
     const socket = new WebSocket(`${server.url.replace('http', 'ws')}/v2/live?token=unknown`);
     const [, response] = (await once(socket, 'unexpected-response')) as [unknown, IncomingMessage];

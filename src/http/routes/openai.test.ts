@@ -172,7 +172,7 @@ test(
     assert.deepEqual(await refused(create({ chunking_strategy: 'some' })), [400, ...wrong, 'chunking_strategy']);
     assert.deepEqual(await refused(create({ stream: true, response_format: 'srt' })), [400, ...wrong, 'response_format']);
     assert.deepEqual(await refused(create({ known_speaker_names: ['Alice'] })), [400, ...wrong, 'known_speaker_names']);
-    assert.deepEqual(await refused(create({ language: 'de' })), [400, ...wrong, 'language_hint']);
+    assert.deepEqual(await refused(create({ language: 'de' })), [400, ...wrong, 'language']);
     assert.deepEqual(await refused(create({ file: speech(new Uint8Array(0)) })), [400, 'invalid_request_error', 'audio_empty', null]);
     assert.deepEqual(await refused(create({ file: speech(new Uint8Array(3 * 1024 * 1024)) })), [413, 'invalid_request_error', 'audio_too_large', null]);
     assert.deepEqual(await refused(client(`${server.url}/v1`, 'sgk_wrong').audio.transcriptions.create(ask)), [401, 'invalid_request_error', 'invalid_api_key', null]);

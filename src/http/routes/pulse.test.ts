@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
 import { after, test } from 'node:test';
+import { WebSocket } from 'ws';
 import { proving } from '../../../compatibility/proving.ts';
 import { bytesOf } from '../../../signaling/testing/raw-decoder.ts';
 import { joined, loud, quiet } from '../../core/testing/audio.ts';
@@ -27,6 +30,20 @@ test(
       assert.equal(typeof id, 'string');
       assert.deepEqual(rest, { status: 'success', transcription: 'w1 w2 w5', words: [], utterances: [], language: 'en', metadata: { duration: 3, fileSize: SPEECH.length } }, path);
     }
+  }),
+);
+
+test(
+  'who asks that nothing be kept is told that this cannot be had',
+  proving('pulse', ['`x-expire-content`'], async () => {
+    const asking = { 'x-expire-content': '60', authorization: `Bearer ${KEY}` };
+    assert.equal((await post('/waves/v1/stt/?model=pulse', SPEECH, { 'content-type': 'audio/wav', ...asking })).headers.get('x-content-expiry'), 'unavailable');
+    assert.equal((await post('/waves/v1/stt/?model=pulse', SPEECH)).headers.get('x-content-expiry'), null);
+    const socket = new WebSocket(`${server.url.replace('http', 'ws')}/waves/v1/stt/live?model=pulse`, { headers: asking });
+    const [response] = (await once(socket, 'upgrade')) as [IncomingMessage];
+    assert.equal(response.headers['x-content-expiry'], 'unavailable');
+    socket.close();
+    await once(socket, 'close');
   }),
 );
 

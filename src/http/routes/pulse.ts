@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { PULSE } from '../../../signaling/dialects/pulse.ts';
 import { pulseRecording, type PulseRecordingOptions, pulseRecordingOptions } from '../../../signaling/dialects/pulse-recording.ts';
-import { pulseError } from '../../../signaling/dialects/pulse-results.ts';
+import { contentExpiry, pulseError } from '../../../signaling/dialects/pulse-results.ts';
 import { authorization } from '../../../signaling/dialects/fields.ts';
 import { EarshotError } from '../../core/errors.ts';
 import type { DescribeJob } from '../../jobs/job-description.ts';
@@ -46,6 +46,7 @@ async function answer(services: HttpServices, request: FastifyRequest, reply: Fa
   const query = queryOf(request);
   const options = pulseRecordingOptions(query, model);
   const audio = sentAudio(services, request);
+  void reply.headers(contentExpiry(request.headers));
   const wish = wishOf(options);
   if (options.webhook !== undefined) {
     checkAddress(services, 'webhook_url', options.webhook);

@@ -60,7 +60,7 @@ function dialectRoute(services: HttpServices, dialect: StreamDialect, path: stri
     refuse: (error, requestId) => dialect.refuse(error, requestId),
     open: async ({ caller, ...address }) => {
       const protocol = dialect.subprotocol?.(address.protocols);
-      const headers = dialect.upgradeHeaders?.(address.requestId);
+      const headers = dialect.upgradeHeaders?.(address);
       const callId = dialect === OPENAI_REALTIME ? address.query.get('call_id') : null;
       const accepted = callId === null ? await stream(services, caller, dialect.converse(address)) : besideCall(services, caller, callId);
       return { ...accepted, greeting: { ...(protocol !== undefined && { protocol }), ...(headers && { headers }) } };
