@@ -146,7 +146,7 @@ export const FEATURES = {
     '`itn_normalize`, `numerals`': works,
     '`redact_pii`, `redact_pci`': differs('by form; a name only after "my name is" and the like'),
     '`keywords`': differs('correct what sounds like them, after recognition'),
-    '`finalize_on_words`, `max_words`': notOffered('without effect: utterances end by silence'),
+    '`finalize_on_words`, `max_words`': differs('utterances are cut after `max_words`, once a pause of 250 ms has settled them; without it they end by silence'),
     '`external_session_id`': works,
     'a leading WAV header': works,
     'emotions, gender': notOffered('no model for them: nothing of them is in the answers'),

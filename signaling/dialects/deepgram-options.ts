@@ -48,19 +48,20 @@ export function deepgramOptions(reader: QueryReader): DeepgramOptions {
   const channels = reader.integer('channels', 1, 8) ?? 1;
   const multichannel = reader.flag('multichannel');
   if (encoding?.container === 'raw' && sampleRateHz === undefined) reader.refuse('sample_rate', 'required with this encoding');
+  const punctuated = ['punctuate', 'smart_format', 'paragraphs'].map((name) => reader.flag(name)).includes(true);
   if (reader.all('search').length > 0) reader.refuse('search', 'not offered by this server');
   return {
     format: { container: 'auto', ...encoding, channels, ...(sampleRateHz !== undefined && { sampleRateHz }), ...(!multichannel && { mixdown: true }) },
     multichannel,
     diarize: reader.flag('diarize') || reader.text('diarize_model') !== undefined,
-    punctuated: reader.flag('punctuate') || reader.flag('smart_format'),
+    punctuated,
     language: reader.language('language', ['multi']),
-    text: textOptions(reader),
+    text: textOptions(reader, punctuated),
     echoed: echoed(reader),
   };
 }
 
-function textOptions(reader: QueryReader): TextOptions | undefined {
+function textOptions(reader: QueryReader, punctuated: boolean): TextOptions | undefined {
   const redact = [...new Set(reader.all('redact').flatMap((list) => list.split(',')).flatMap((name) => redaction(reader, name.trim())))];
   const vocabulary = terms(reader);
   const spelling = reader.all('replace').flatMap((entry) => {
@@ -75,6 +76,7 @@ function textOptions(reader: QueryReader): TextOptions | undefined {
     ...(vocabulary.length > 0 && { vocabulary }),
     ...(spelling.length > 0 && { spelling }),
     ...(reader.flag('profanity_filter') && { profanityFilter: true }),
+    ...(!punctuated && { withoutPunctuation: true, lowerCase: true }),
   };
   return Object.keys(options).length > 0 ? options : undefined;
 }

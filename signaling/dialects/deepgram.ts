@@ -58,6 +58,7 @@ class DeepgramConversation implements Conversation {
   /** Per channel, in samples. */
   readonly #windowStart: number[];
   readonly #lastWordEnd: (number | undefined)[];
+  #language: () => string | undefined = () => undefined;
   #finalizing = 0;
   #held: object[] = [];
   #finished = false;
@@ -68,6 +69,10 @@ class DeepgramConversation implements Conversation {
     this.opening = this.#options.request;
     this.#windowStart = Array.from({ length: this.#options.channels }, () => 0);
     this.#lastWordEnd = Array.from({ length: this.#options.channels }, () => undefined);
+  }
+
+  hears(language: () => string | undefined): void {
+    this.#language = language;
   }
 
   decode(message: WireMessage): readonly Command[] {
@@ -147,6 +152,8 @@ class DeepgramConversation implements Conversation {
   #results(utterance: Utterance, state: { readonly isFinal: boolean; readonly speechFinal: boolean }): object {
     const startSample = Math.min(this.#windowStart[utterance.laneIndex] ?? 0, utterance.startSample);
     const { extra } = this.#options.echoed;
+    // Of one that was named there is nothing to tell.
+    const language = state.isFinal && this.#options.request.language === undefined ? this.#language() : undefined;
     return {
       type: 'Results',
       channel_index: this.#channel(utterance.laneIndex),
@@ -155,7 +162,7 @@ class DeepgramConversation implements Conversation {
       is_final: state.isFinal,
       speech_final: state.speechFinal,
       from_finalize: false,
-      channel: { alternatives: [alternative(utterance.words, this.#options)] },
+      channel: { alternatives: [{ ...alternative(utterance.words, this.#options), ...(language !== undefined && { languages: [language] }) }] },
       metadata: { request_id: this.#requestId, model_info: modelInfo(), model_uuid: MODEL_UUID, ...(extra && { extra }) },
     };
   }

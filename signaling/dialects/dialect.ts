@@ -73,6 +73,8 @@ export interface Conversation {
   begin?(): readonly Command[];
   /** Called once the session is open, before any of its events; where it is absent, none of this is looked up. */
   opened?(session: OpenedSession): void;
+  /** Called once the session is open: what asks for the language that is spoken in it, as far as that is known then. */
+  hears?(language: () => string | undefined): void;
   decode(message: WireMessage): readonly Command[];
   encode(event: NumberedEvent): readonly string[];
   fail(error: EarshotError): Farewell;

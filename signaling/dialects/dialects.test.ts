@@ -151,6 +151,7 @@ function replay(dialect: StreamDialect, vector: DialectVector): void {
   const conversation = dialect.converse(address(dialect, vector));
   if (vector.begins) assert.deepEqual(shown(conversation.begin?.() ?? []), vector.begins);
   if (vector.opening) assert.deepEqual(conversation.opening, vector.opening);
+  conversation.hears?.(() => vector.language);
   for (const [index, step] of (vector.steps ?? []).entries()) {
     if ('opened' in step) {
       conversation.opened?.(step.opened);

@@ -101,6 +101,14 @@ export function jsonObject(text: string): Record<string, unknown> | undefined {
   }
 }
 
+/** The bytes of audio in a JSON message; undefined where the text is not base64. */
+export function base64Bytes(text: string): Buffer | undefined {
+  const characters = text.length - (text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0);
+  // What is not of the alphabet is skipped by the decoder: then there are too few bytes.
+  const bytes = Buffer.from(text, 'base64');
+  return characters % 4 !== 1 && bytes.length === Math.floor((characters * 3) / 4) ? bytes : undefined;
+}
+
 /** Seconds to the millisecond. */
 export const seconds = (samples: number): number => roundedTo(samplesToSeconds(samples), 3);
 

@@ -6,7 +6,7 @@ import type { ByteRange } from '../audio-ledger.ts';
 import type { WireMessage } from '../connection.ts';
 import type { ResumableConversation } from '../resumable-conversation.ts';
 import type { Command, Farewell } from './dialect.ts';
-import { jsonObject, roundedTo, seconds } from './fields.ts';
+import { base64Bytes, jsonObject, roundedTo, seconds } from './fields.ts';
 import { addOnBlocks, gladiaEntity, gladiaSentiment, translatedUtterance } from './gladia-addons.ts';
 import { analysisOf, callbackOf, flagsOf, frameBytesOf, type GladiaInit, type MessageFlags } from './gladia-init.ts';
 import { gladiaMetadata, gladiaTranscription, gladiaUtterance } from './gladia-results.ts';
@@ -25,8 +25,6 @@ export interface GladiaConversationOptions {
 
 /** Messages kept of a session for its record; later ones only go to the client. */
 const MAX_KEPT_MESSAGES = 20_000;
-/** Binary audio in JSON. */
-const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
 
 /**
  * Gladia's live session (v2), over all of its connections.
@@ -80,8 +78,8 @@ export class GladiaConversation implements ResumableConversation {
     if (control?.['type'] === 'stop_recording') return this.#stop();
     if (control?.['type'] !== 'audio_chunk') return this.#send(this.#refused('The message is not one that is known here.'));
     const { chunk } = (control['data'] ?? {}) as { readonly chunk?: unknown };
-    if (typeof chunk !== 'string' || !BASE64.test(chunk)) return this.#send(this.#refused('data.chunk is not audio in base64.'));
-    return this.#audio(Buffer.from(chunk, 'base64'));
+    const audio = typeof chunk === 'string' ? base64Bytes(chunk) : undefined;
+    return audio ? this.#audio(audio) : this.#send(this.#refused('data.chunk is not audio in base64.'));
   }
 
   acknowledge([from, to]: ByteRange): readonly string[] {

@@ -3,7 +3,7 @@ import { samplesToMs } from '../../src/core/audio.ts';
 import type { NumberedEvent } from '../../src/core/transcript.ts';
 import type { WireMessage } from '../connection.ts';
 import type { Command, Conversation, DialectAddress, Farewell, StreamDialect } from './dialect.ts';
-import { jsonObject } from './fields.ts';
+import { base64Bytes, jsonObject } from './fields.ts';
 import { openaiError, openaiRefusal } from './openai-error.ts';
 import {
   endpointingOf,
@@ -153,8 +153,8 @@ export class RealtimeConversation implements Conversation {
   #append(event: Record<string, unknown>): readonly Command[] {
     const { audio } = event;
     if (this.#heardMs) return this.#refuse(event, invalid('invalid_value', 'The audio of a call comes by its track.', 'type'));
-    if (typeof audio !== 'string' || !/^[A-Za-z0-9+/]*={0,2}$/.test(audio)) return this.#refuse(event, invalid('invalid_value', 'audio is not base64.', 'audio'));
-    const bytes = Buffer.from(audio, 'base64');
+    const bytes = typeof audio === 'string' ? base64Bytes(audio) : undefined;
+    if (!bytes) return this.#refuse(event, invalid('invalid_value', 'audio is not base64.', 'audio'));
     if (bytes.length === 0) return [];
     this.#sentMs += msOfBytes(this.#settings.format, bytes.length);
     const commands: Command[] = this.#opened ? [] : [{ type: 'open', request: requestOf(this.#settings) }];

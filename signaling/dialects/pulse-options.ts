@@ -24,6 +24,8 @@ export function pulseOptions(reader: QueryReader): PulseOptions {
 
 function textOptions(reader: QueryReader): TextOptions | undefined {
   const isFormatted = reader.flag('format', true);
+  const withoutPunctuation = !reader.flag('punctuate', true) || !isFormatted;
+  const lowerCase = !reader.flag('capitalize', true) || !isFormatted;
   const numerals = isFormatted && (reader.flag('itn_normalize') || reader.text('numerals') === 'true');
   const redact: Redaction[] = [];
   if (isAsked(reader.text('redact_pii'))) redact.push('pii');
@@ -33,6 +35,8 @@ function textOptions(reader: QueryReader): TextOptions | undefined {
     ...(numerals && { numerals }),
     ...(redact.length > 0 && { redact }),
     ...(keywords !== undefined && { vocabulary: vocabularyTerms(keywords, DEFAULT_BOOST) }),
+    ...(withoutPunctuation && { withoutPunctuation }),
+    ...(lowerCase && { lowerCase }),
   };
   return Object.keys(options).length > 0 ? options : undefined;
 }

@@ -1,9 +1,11 @@
 import type { AudioFormat } from '../../src/core/audio.ts';
 import type { EarshotError } from '../../src/core/errors.ts';
+import type { TextOptions } from '../../src/core/text-options.ts';
 import type { NumberedEvent, Utterance } from '../../src/core/transcript.ts';
 import type { WireMessage } from '../connection.ts';
 import type { Command, Conversation, DialectAddress, Farewell, StreamDialect, StreamRequest } from './dialect.ts';
 import { authorization, invalid, jsonObject, QueryReader, seconds, SpeakerNumbers } from './fields.ts';
+import { WordCuts } from './pulse-cuts.ts';
 import { pulseOptions } from './pulse-options.ts';
 import { contentExpiry, pulseError, pulseUtterance, pulseWord, redactedEntities } from './pulse-results.ts';
 
@@ -30,6 +32,8 @@ interface StreamOptions {
   readonly speakers: SpeakerNumbers | undefined;
   readonly vadEvents: boolean;
   readonly fullTranscript: boolean;
+  /** Undefined: utterances are as long as they are. */
+  readonly cuts: WordCuts | undefined;
 }
 
 /** smallest.ai's Pulse, live (`/waves/v1/stt/live` and the paths before it). */
@@ -50,6 +54,7 @@ class PulseConversation implements Conversation {
   readonly opening: StreamRequest;
   readonly #options: StreamOptions;
   readonly #sessionId: string;
+  #language: () => string | undefined = () => undefined;
   #fullTranscript = '';
   #finalizing = 0;
   #held: Utterance[] = [];
@@ -59,6 +64,10 @@ class PulseConversation implements Conversation {
     this.#options = streamOptions(address);
     this.#sessionId = address.requestId;
     this.opening = this.#options.request;
+  }
+
+  hears(language: () => string | undefined): void {
+    this.#language = language;
   }
 
   decode(message: WireMessage): readonly Command[] {
@@ -91,12 +100,9 @@ class PulseConversation implements Conversation {
         if (!this.#options.vadEvents) return [];
         return [{ type: event.type === 'speech.started' ? 'speech_started' : 'speech_ended', session_id: this.#sessionId, timestamp: seconds(event.atSample) }];
       case 'utterance.interim':
-        return [this.#transcription(event.utterance.text, { isFinal: false })];
+        return this.#interim(event.utterance);
       case 'utterance.final':
-        // Once the client has closed, what is left belongs into the one last message; so does what a finalize brings out.
-        if (this.#finished || this.#finalizing > 0) this.#held.push(event.utterance);
-        else return [this.#final([event.utterance])];
-        return [];
+        return this.#settled(event.utterance);
       case 'session.flushed':
         this.#finalizing -= 1;
         return [{ ...this.#final(this.#held.splice(0)), from_finalize: true }];
@@ -107,10 +113,27 @@ class PulseConversation implements Conversation {
     }
   }
 
+  /** Once the client has closed, what is left belongs into the one last message; so does what a finalize brings out. */
+  get #holds(): boolean {
+    return this.#finished || this.#finalizing > 0;
+  }
+
+  #interim(utterance: Utterance): readonly object[] {
+    const { pieces, rest } = this.#options.cuts?.interim(utterance, this.#holds) ?? { pieces: [], rest: utterance };
+    return [...pieces.map((piece) => this.#final([piece])), this.#transcription(rest.text, { isFinal: false })];
+  }
+
+  #settled(utterance: Utterance): readonly object[] {
+    const { pieces, rest } = this.#options.cuts?.final(utterance) ?? { pieces: [], rest: utterance };
+    if (!this.#holds) return [...pieces, rest].map((piece) => this.#final([piece]));
+    this.#held.push(...pieces, rest);
+    return [];
+  }
+
   #final(utterances: readonly Utterance[]): object {
     const text = utterances.map((utterance) => utterance.text).join(' ').trim();
     this.#fullTranscript = `${this.#fullTranscript} ${text}`.trim();
-    const { language } = this.#options.request;
+    const language = this.#options.request.language ?? this.#language();
     const { speakers } = this.#options;
     return {
       ...this.#transcription(text, { isFinal: true }),
@@ -150,6 +173,7 @@ function streamOptions({ path, query, params }: DialectAddress): StreamOptions {
     speakers: diarize ? new SpeakerNumbers() : undefined,
     vadEvents: query.has('vad_events') ? reader.flag('vad_events') : reader.flag('vad'),
     fullTranscript: reader.flag('full_transcript'),
+    cuts: wordCuts(reader, text),
   };
   reader.check();
   return {
@@ -162,6 +186,12 @@ function streamOptions({ path, query, params }: DialectAddress): StreamOptions {
       ...(text && { text }),
     },
   };
+}
+
+/** Numbers and what is blacked out are only known at the end, so then interims are not cut. */
+function wordCuts(reader: QueryReader, text: TextOptions | undefined): WordCuts | undefined {
+  const maxWords = reader.integer('max_words', 1, 10_000);
+  return maxWords !== undefined && reader.flag('finalize_on_words', true) ? new WordCuts(maxWords, text === undefined) : undefined;
 }
 
 /** The unified path needs a model that streams; the older ones have it in the path, or do not look. */

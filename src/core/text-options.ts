@@ -11,7 +11,7 @@ export interface VocabularyTerm {
   readonly boost: number;
 }
 
-/** How a final is written. Nothing of it touches interims but `spelling` and `profanityFilter`. */
+/** How text is written. Interims keep their numbers as they are said. */
 export interface TextOptions {
   /** Spoken numbers as digits: `twenty three` becomes `23`. Default false. */
   readonly numerals?: boolean;
@@ -21,6 +21,10 @@ export interface TextOptions {
   readonly spelling?: readonly { readonly from: readonly string[]; readonly to: string }[];
   /** Default false. */
   readonly profanityFilter?: boolean;
+  /** Without the punctuation that some engines set. What stands inside a word stays. Default false. */
+  readonly withoutPunctuation?: boolean;
+  /** Without the capitals that some engines write. Default false. */
+  readonly lowerCase?: boolean;
 }
 
 /** From heard words to written ones, for one session; times, speakers and order stay. Never throws. */

@@ -54,6 +54,24 @@ test('numerals: interims keep the words', () => {
   assert.equal(write('there are twenty three', { numerals: true }, false), 'there are twenty three');
 });
 
+for (const [heard, expected] of [
+  ['Hello, “World”. It’s 3.5 percent (about)!', 'hello world it’s 3.5 percent about'],
+  ['Well ... yes?', 'well yes'],
+  ['plain already', 'plain already'],
+] as const) {
+  test(`plain: ${heard}`, () => {
+    assert.equal(write(heard, { withoutPunctuation: true, lowerCase: true }, false), expected);
+  });
+}
+
+test('plain: one without the other; ways of writing that were asked for stay', () => {
+  assert.equal(write('Hello, World.', { withoutPunctuation: true }), 'Hello World');
+  assert.equal(write('Hello, World.', { lowerCase: true }), 'hello, world.');
+  assert.equal(write('Hello, World.', { withoutPunctuation: true, lowerCase: true, spelling: [{ from: ['world'], to: 'WORLD!' }] }), 'hello WORLD!');
+  const utterance = utteranceOf('as it was');
+  assert.equal(createWriting({ withoutPunctuation: true, lowerCase: true })(utterance, true), utterance);
+});
+
 test('redaction: a card number is found by its check digit, however it is said', () => {
   const card = 'four one one one one one one one one one one one one one one one';
   assert.equal(write(`my card is ${card} thanks`, { redact: ['pci'] }), 'my card is [ACCOUNTNUMBER_1] thanks');

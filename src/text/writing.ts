@@ -1,6 +1,7 @@
 import type { TextOptions, Writing } from '../core/text-options.ts';
 import { textOf, type Word } from '../core/transcript.ts';
 import { withNumerals } from './numerals.ts';
+import { plainly } from './plain.ts';
 import { Redactor } from './redaction.ts';
 import { spelledAs } from './spelling.ts';
 import { bare } from './token.ts';
@@ -14,11 +15,13 @@ const PROFANITIES = new Set(['arse', 'arsehole', 'asshole', 'bastard', 'bitch', 
  * an interim's last number may not be whole yet.
  */
 export function createWriting(options: TextOptions): Writing {
+  const plain = options.withoutPunctuation === true || options.lowerCase === true ? plainly(options) : undefined;
   const prefer = options.vocabulary && options.vocabulary.length > 0 ? preferring(options.vocabulary) : undefined;
   const spell = options.spelling && options.spelling.length > 0 ? spelledAs(options.spelling) : undefined;
   const redactor = options.redact && options.redact.length > 0 ? new Redactor(options.redact) : undefined;
   return (utterance, isFinal) => {
     let { words } = utterance;
+    if (plain) words = plain(words);
     if (prefer) words = prefer(words);
     if (spell) words = spell(words);
     if (redactor) words = redactor.redact(words, isFinal);

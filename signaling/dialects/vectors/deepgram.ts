@@ -4,7 +4,9 @@ const MODEL = { name: 'earshot', version: '1', arch: 'earshot' };
 const MODEL_UUID = '00000000-0000-4000-8000-000000000001';
 const metadata = { request_id: REQUEST_ID, model_info: MODEL, model_uuid: MODEL_UUID };
 const raw = { container: 'raw', encoding: 's16', sampleRateHz: 16_000, channels: 1, mixdown: true };
-const request = (more: object = {}): object => ({ format: raw, endpointing: { endpointMs: 10 }, limits: { maxIdleMs: 10_000 }, ...more });
+/** Punctuation and capitals are for who asks for them. */
+const PLAIN = { withoutPunctuation: true, lowerCase: true };
+const request = (more: object = {}): object => ({ format: raw, endpointing: { endpointMs: 10 }, limits: { maxIdleMs: 10_000 }, text: PLAIN, ...more });
 const LINEAR = 'model=nova-3&encoding=linear16&sample_rate=16000';
 
 const words = [
@@ -106,7 +108,7 @@ export const DEEPGRAM_VECTORS: readonly DialectVector[] = [
     name: 'each channel has results of its own',
     proves: ['`multichannel`, `channels`', '`punctuate`'],
     query: `${LINEAR}&channels=2&multichannel=true&punctuate=true`,
-    opening: { ...request(), format: { container: 'raw', encoding: 's16', sampleRateHz: 16_000, channels: 2 } },
+    opening: { format: { container: 'raw', encoding: 's16', sampleRateHz: 16_000, channels: 2 }, endpointing: { endpointMs: 10 }, limits: { maxIdleMs: 10_000 } },
     steps: [
       {
         event: { type: 'utterance.final', utterance: { ...HELLO_WORLD, laneIndex: 1 }, endedBy: 'silence' },
@@ -161,6 +163,20 @@ export const DEEPGRAM_VECTORS: readonly DialectVector[] = [
     ],
   },
   { name: 'endpointing is a number, a default, or off', proves: ['live: `endpointing`', '`language`'], query: `${LINEAR}&endpointing=false&language=en-GB`, opening: { ...request({ language: 'en' }), endpointing: { endpointMs: Infinity } } },
+  {
+    name: 'the language is told where none was named, of what is final',
+    proves: ['`language`'],
+    query: `${LINEAR}&language=multi&interim_results=true`,
+    language: 'en',
+    opening: request(),
+    steps: [
+      { event: { type: 'utterance.interim', utterance: HELLO_WORLD }, frames: [results({ is_final: false, speech_final: false })] },
+      {
+        event: { type: 'utterance.final', utterance: HELLO_WORLD, endedBy: 'silence' },
+        frames: [results({ channel: { alternatives: [{ transcript: 'hello World', confidence: 0.8, words, languages: ['en'] }] } })],
+      },
+    ],
+  },
   { name: 'a pause of nothing is the shortest', proves: ['live: `endpointing`'], query: `${LINEAR}&endpointing=0`, opening: request() },
   { name: 'every wrong parameter is named', proves: ['refusals: `dg-error`, `err_code`'], query: 'encoding=linear16&channels=9&interim_results=perhaps&utterance_end_ms=5&language=*', refused: { code: 'VALIDATION_ERROR', fields: ['channels', 'sample_rate', 'language', 'interim_results', 'utterance_end_ms'] } },
   {

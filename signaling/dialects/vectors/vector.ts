@@ -34,6 +34,8 @@ export interface DialectVector {
   readonly opening?: object;
   /** What the address is refused with, and the fields named. */
   readonly refused?: { readonly code: ErrorCode; readonly fields: readonly string[] };
+  /** What is spoken, as it was found out. */
+  readonly language?: string;
   readonly steps?: readonly Step[];
 }
 
