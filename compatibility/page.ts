@@ -23,7 +23,7 @@ export function faults(proofs: Proofs): readonly string[] {
 /** `docs/dialects/compatibility.md` after its heading. */
 export function compatibilityTables(proofs: Proofs): string {
   return Object.entries(TITLES)
-    .map(([vendor, [title, page]]) => `## [${title}](${page})\n\n| feature | | | shown by |\n|---|---|---|---|\n${rows().filter((row) => row.vendor === vendor).map((row) => line(row, proofs)).join('')}`)
+    .map(([vendor, [title, page]]) => `## [${title}](${page})\n\n${tally(vendor)}\n\n| feature | here | how, or why not | shown by |\n|---|---|---|---|\n${rows().filter((row) => row.vendor === vendor).map((row) => line(row, proofs)).join('')}`)
     .join('\n');
 }
 
@@ -40,6 +40,12 @@ function line({ vendor, feature, claim }: TableRow, proofs: Proofs): string {
   const files = Object.entries(proofs).filter(([, shown]) => shown.includes(`${vendor}\t${feature}`)).map(([file]) => `[${shortened(file)}](../../${file})`);
   const remark = claim.state === 'works' ? '' : claim.state === 'differs' ? claim.how : claim.why;
   return `| ${[feature, claim.state, remark, files.join(', ')].map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |\n`;
+}
+
+/** `10 work, 3 differ, 2 are not offered.` */
+function tally(vendor: string): string {
+  const count = (state: Feature['state']): number => rows().filter((row) => row.vendor === vendor && row.claim.state === state).length;
+  return `${String(count('works'))} work, ${String(count('differs'))} differ, ${String(count('not offered'))} are not offered.`;
 }
 
 const shortened = (file: string): string => file.replace(/^.*\//, '').replace(/\.ts$/, '');

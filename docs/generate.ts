@@ -58,6 +58,15 @@ function compatibilityPage(): string {
 
 <!-- Written by \`npm run docs\` from compatibility/features.ts and from the tests that ran: change it there. -->
 
+What to know before you move a program here:
+
+* **The text is that of this server's engine.** As installed it is PocketSphinx: US English only, about one word in five wrong on clean speech, lower case without punctuation. With [models of your own](../models.md)
+  or [relays](../relays.md) it is theirs. Any model's name is taken; a session in a language that nobody here understands is refused.
+* **What takes understanding** (summaries, translations, entities, sentiments) is done by a language model if the operator has set one up ([configuration](../configuration.md): \`languageModelUrl\`); else it is refused the
+  vendor's way, or its place in the result says so. Nothing is made up.
+* **Limits are this server's**: as many live sessions as its cores have room for (a few per core), budgets and rates by [policy](../protocol.md). Who is refused gets the vendor's code for it, and may try again.
+* Some clients speak only \`wss\`: \`npm start -- --tls\`. Keys are this server's.
+
 Vendor by vendor, feature by feature. *works*: as the vendor has it. *differs*: can be used, and how it is not quite that. *not offered*: and why, or what is answered instead. The tests in the last column passed
 and show the line; a run of all tests fails if one of the first two kinds has none.
 

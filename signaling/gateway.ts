@@ -3,6 +3,8 @@ import { EarshotError, toEarshotError } from '../src/core/errors.ts';
 import type { ObserveStage } from '../src/core/stages.ts';
 import type { Session } from '../src/core/session/session.ts';
 import { AudioIntake } from './audio-intake.ts';
+import type { Analysis } from '../src/core/text-analysis.ts';
+import type { Utterance } from '../src/core/transcript.ts';
 import type { Connection } from './connection.ts';
 import type { Command, Conversation, StreamRequest } from './dialects/dialect.ts';
 
@@ -12,6 +14,8 @@ export interface GatewayServices {
   /** The session that the conversation's `opening` asked for, where there is one. */
   readonly session?: Session;
   readonly decode: AudioDecoder;
+  /** Answers what the conversation's `analysis` asks of each final. Never rejects. */
+  readonly analyse?: (utterance: Utterance) => Promise<Analysis>;
   /** Told of what ended a stream before its time; the client has been told already. */
   readonly onFault: (error: EarshotError) => void;
   /** Time a client has to send `open`. Default 30 s. */
@@ -62,7 +66,7 @@ export async function serveControl(
     }
   })();
   try {
-    await Promise.race([reading, deliver(connection, conversation, session, afterSeq, gone.signal)]);
+    await Promise.race([reading, deliver(connection, conversation, session, { afterSeq, signal: gone.signal })]);
   } catch (error) {
     await sayFarewell(connection, conversation, toEarshotError(error));
   }
@@ -150,7 +154,8 @@ class Stream {
       return;
     }
     this.#session = session;
-    deliver(this.#connection, this.#conversation, session, 0, this.#stop.signal).catch(this.#failure.reject);
+    const { analyse } = this.#services;
+    deliver(this.#connection, this.#conversation, session, { afterSeq: 0, signal: this.#stop.signal, ...(analyse && { analyse }) }).catch(this.#failure.reject);
     void this.#audio.feed(session, request.format);
   }
 
@@ -161,16 +166,16 @@ class Stream {
   }
 }
 
+interface Delivery extends Pick<GatewayServices, 'analyse'> {
+  readonly afterSeq: number;
+  readonly signal: AbortSignal;
+}
+
 /** Sends every event; closes the connection after the last. Rejects with the error that ended the session. */
-async function deliver(
-  connection: Connection,
-  conversation: Conversation,
-  session: Session,
-  afterSeq: number,
-  signal: AbortSignal,
-): Promise<void> {
+async function deliver(connection: Connection, conversation: Conversation, session: Session, { afterSeq, signal, analyse }: Delivery): Promise<void> {
   for await (const event of session.events(afterSeq, signal)) {
-    for (const text of conversation.encode(event)) await connection.send(text);
+    const found = analyse && event.type === 'utterance.final' && event.utterance.words.length > 0 ? await analyse(event.utterance) : undefined;
+    for (const text of conversation.encode(event, found)) await connection.send(text);
     if (event.type !== 'session.closed') continue;
     if (event.error) throw new EarshotError(event.error.code, event.error.message);
     connection.close(1000, 'finished');

@@ -28,9 +28,11 @@ export function deepgramAnalysis(reader: QueryReader): AnalysisRequest | undefin
   return Object.keys(request).length > 0 ? request : undefined;
 }
 
-/** Of a stream, which the vendor's clients are not given any of: asking for it is refused. */
-export function refuseAnalysis(reader: QueryReader): void {
-  for (const { field, message } of refused('not offered for live audio', (name) => reader.all(name).some((value) => value !== 'false'))) reader.refuse(field, message);
+/** Of a stream, whose clients are given entities only: asking for what is of the whole is refused. */
+export function deepgramLiveAnalysis(reader: QueryReader): AnalysisRequest | undefined {
+  const isAsked = (name: Parameter): boolean => name !== 'detect_entities' && reader.all(name).some((value) => value !== 'false');
+  for (const { field, message } of refused('not offered for live audio', isAsked)) reader.refuse(field, message);
+  return reader.flag('detect_entities') ? { entities: true } : undefined;
 }
 
 /** What a client is told who asks for it where it cannot be had: of the tenant's policy as it is, else that the parameters are not accepted. */

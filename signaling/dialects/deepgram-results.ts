@@ -46,7 +46,8 @@ const REFUSALS: Readonly<Record<number, readonly [number, string]>> = {
 
 /** A refusal in the vendor's shape, before the upgrade or in answer to a request. */
 export function deepgramError(error: EarshotError, requestId: string): HttpRefusal {
-  const [status, code] = error.code.startsWith('AUDIO_') && error.rule.httpStatus !== 413 ? [400, 'PAYLOAD_ERROR'] : (REFUSALS[error.rule.httpStatus] ?? [500, 'INTERNAL_SERVER_ERROR']);
+  const isUnknown = error.code === 'FEATURE_NOT_ENABLED';
+  const [status, code] = isUnknown ? [400, 'INVALID_QUERY_PARAMETER'] : error.code.startsWith('AUDIO_') && error.rule.httpStatus !== 413 ? [400, 'PAYLOAD_ERROR'] : (REFUSALS[error.rule.httpStatus] ?? [500, 'INTERNAL_SERVER_ERROR']);
   return {
     status,
     headers: {

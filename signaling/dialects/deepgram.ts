@@ -1,9 +1,10 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { msToSamples } from '../../src/core/audio.ts';
 import type { EarshotError } from '../../src/core/errors.ts';
-import type { NumberedEvent, Utterance } from '../../src/core/transcript.ts';
+import type { Analysis, AnalysisRequest } from '../../src/core/text-analysis.ts';
+import type { NumberedEvent, Utterance, Word } from '../../src/core/transcript.ts';
 import type { WireMessage } from '../connection.ts';
-import { refuseAnalysis } from './deepgram-analysis.ts';
+import { DeepgramFindings, deepgramLiveAnalysis } from './deepgram-analysis.ts';
 import { type DeepgramOptions, deepgramOptions } from './deepgram-options.ts';
 import { alternative, deepgramError, modelInfo, MODEL_UUID } from './deepgram-results.ts';
 import type { Command, Conversation, DialectAddress, Farewell, StreamDialect, StreamRequest } from './dialect.ts';
@@ -20,6 +21,7 @@ const PROGRESS_MS = 100;
 /** What the address of a stream asks for. */
 interface StreamOptions {
   readonly request: StreamRequest;
+  readonly analysis: AnalysisRequest | undefined;
   readonly channels: number;
   readonly interimResults: boolean;
   readonly vadEvents: boolean;
@@ -29,6 +31,13 @@ interface StreamOptions {
   /** Undefined: UtteranceEnd is not wanted. */
   readonly utteranceEndSamples: number | undefined;
   readonly echoed: DeepgramOptions['echoed'];
+}
+
+interface ResultState {
+  readonly isFinal: boolean;
+  readonly speechFinal: boolean;
+  /** What a language model found in it, where that was asked for. */
+  readonly found?: Analysis | undefined;
 }
 
 /** Deepgram's live transcription (`/v1/listen`). */
@@ -51,6 +60,7 @@ export const DEEPGRAM: StreamDialect = {
  */
 class DeepgramConversation implements Conversation {
   readonly opening: StreamRequest;
+  readonly analysis: AnalysisRequest | undefined;
   readonly #options: StreamOptions;
   readonly #requestId: string;
   readonly #createdAt = new Date();
@@ -67,6 +77,7 @@ class DeepgramConversation implements Conversation {
     this.#options = streamOptions(address.query);
     this.#requestId = address.requestId;
     this.opening = this.#options.request;
+    this.analysis = this.#options.analysis;
     this.#windowStart = Array.from({ length: this.#options.channels }, () => 0);
     this.#lastWordEnd = Array.from({ length: this.#options.channels }, () => undefined);
   }
@@ -96,8 +107,8 @@ class DeepgramConversation implements Conversation {
     }
   }
 
-  encode(event: NumberedEvent): readonly string[] {
-    return this.#messages(event).map((message) => JSON.stringify(message));
+  encode(event: NumberedEvent, found?: Analysis): readonly string[] {
+    return this.#messages(event, found).map((message) => JSON.stringify(message));
   }
 
   fail(error: EarshotError): Farewell {
@@ -111,7 +122,7 @@ class DeepgramConversation implements Conversation {
     return [{ type: 'finish' }];
   }
 
-  #messages(event: NumberedEvent): readonly object[] {
+  #messages(event: NumberedEvent, found?: Analysis): readonly object[] {
     switch (event.type) {
       case 'speech.started':
         this.#lastWordEnd[event.laneIndex] = undefined;
@@ -120,7 +131,7 @@ class DeepgramConversation implements Conversation {
       case 'utterance.interim':
         return this.#options.interimResults ? [this.#results(event.utterance, { isFinal: false, speechFinal: false })] : [];
       case 'utterance.final':
-        return this.#final(event.utterance, event.endedBy === 'silence');
+        return this.#final(event.utterance, { isFinal: true, speechFinal: event.endedBy === 'silence', found });
       case 'lane.progress':
         return this.#utteranceEnd(event.laneIndex, event.heardSamples);
       case 'session.flushed':
@@ -132,8 +143,8 @@ class DeepgramConversation implements Conversation {
     }
   }
 
-  #final(utterance: Utterance, speechFinal: boolean): readonly object[] {
-    const results = this.#results(utterance, { isFinal: true, speechFinal });
+  #final(utterance: Utterance, state: ResultState): readonly object[] {
+    const results = this.#results(utterance, state);
     this.#windowStart[utterance.laneIndex] = Math.max(this.#windowStart[utterance.laneIndex] ?? 0, utterance.endSample);
     this.#lastWordEnd[utterance.laneIndex] = utterance.words.at(-1)?.endSample;
     if (this.#finalizing === 0) return [results];
@@ -149,11 +160,14 @@ class DeepgramConversation implements Conversation {
     return [...results, { ...last, from_finalize: true }];
   }
 
-  #results(utterance: Utterance, state: { readonly isFinal: boolean; readonly speechFinal: boolean }): object {
+  #results(utterance: Utterance, state: ResultState): object {
     const startSample = Math.min(this.#windowStart[utterance.laneIndex] ?? 0, utterance.startSample);
     const { extra } = this.#options.echoed;
     // Of one that was named there is nothing to tell.
     const language = state.isFinal && this.#options.request.language === undefined ? this.#language() : undefined;
+    const lanes: (readonly Word[])[] = [];
+    lanes[utterance.laneIndex] = utterance.words;
+    const findings = state.found && new DeepgramFindings(state.found, lanes);
     return {
       type: 'Results',
       channel_index: this.#channel(utterance.laneIndex),
@@ -162,8 +176,8 @@ class DeepgramConversation implements Conversation {
       is_final: state.isFinal,
       speech_final: state.speechFinal,
       from_finalize: false,
-      channel: { alternatives: [{ ...alternative(utterance.words, this.#options), ...(language !== undefined && { languages: [language] }) }] },
-      metadata: { request_id: this.#requestId, model_info: modelInfo(), model_uuid: MODEL_UUID, ...(extra && { extra }) },
+      channel: { alternatives: [{ ...alternative(utterance.words, this.#options), ...(language !== undefined && { languages: [language] }), ...findings?.entities(utterance.laneIndex) }] },
+      metadata: { request_id: this.#requestId, model_info: modelInfo(), model_uuid: MODEL_UUID, ...(extra && { extra }), ...findings?.warnings() },
     };
   }
 
@@ -203,10 +217,11 @@ function streamOptions(query: URLSearchParams): StreamOptions {
   const vadEvents = reader.flag('vad_events');
   if (utteranceEndMs !== undefined && !interimResults) reader.refuse('utterance_end_ms', 'needs interim_results=true');
   if (reader.text('callback') !== undefined) reader.refuse('callback', 'not offered for live audio: results come on the socket');
-  refuseAnalysis(reader);
+  const analysis = deepgramLiveAnalysis(reader);
   const endpointMs = endpointing(reader);
   reader.check();
   return {
+    analysis,
     channels: multichannel ? (format.channels ?? 1) : 1,
     interimResults,
     vadEvents,

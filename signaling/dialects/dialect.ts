@@ -2,6 +2,7 @@ import type { SessionWish } from '../../src/core/admission.ts';
 import type { AudioFormat } from '../../src/core/audio.ts';
 import type { EarshotError } from '../../src/core/errors.ts';
 import type { EndpointingOptions } from '../../src/core/session/endpointing.ts';
+import type { Analysis, AnalysisRequest } from '../../src/core/text-analysis.ts';
 import type { NumberedEvent } from '../../src/core/transcript.ts';
 import type { WireMessage } from '../connection.ts';
 
@@ -67,6 +68,8 @@ export interface OpenedSession {
 export interface Conversation {
   /** What the address asks for already: the session is then opened before the upgrade, so that a refusal can still be plain HTTP. */
   readonly opening?: StreamRequest;
+  /** What a language model is asked of each utterance: its final waits for the answer, and is encoded with it. With `opening` only. */
+  readonly analysis?: AnalysisRequest | undefined;
   /** Time that a client has until it asks for its session, in ms. Default: the gateway's. */
   readonly openTimeoutMs?: number;
   /** What is done before the first message. */
@@ -76,7 +79,8 @@ export interface Conversation {
   /** Called once the session is open: what asks for the language that is spoken in it, as far as that is known then. */
   hears?(language: () => string | undefined): void;
   decode(message: WireMessage): readonly Command[];
-  encode(event: NumberedEvent): readonly string[];
+  /** `found`: of a final, where `analysis` asks for it. */
+  encode(event: NumberedEvent, found?: Analysis): readonly string[];
   fail(error: EarshotError): Farewell;
 }
 

@@ -165,7 +165,7 @@ function replay(dialect: StreamDialect, vector: DialectVector): void {
       const message = typeof step.client === 'string' ? step.client : binary(step.client.binary);
       assert.deepEqual(shown(conversation.decode(message)), step.commands, `step ${String(index)}`);
     } else {
-      const frames = conversation.encode({ ...step.event, seq: index + 1 }).map((text) => steady(JSON.parse(text)));
+      const frames = conversation.encode({ ...step.event, seq: index + 1 }, step.found).map((text) => steady(JSON.parse(text)));
       assert.deepEqual(frames, step.frames, `step ${String(index)}`);
     }
   }

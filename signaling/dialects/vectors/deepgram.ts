@@ -164,6 +164,31 @@ export const DEEPGRAM_VECTORS: readonly DialectVector[] = [
   },
   { name: 'endpointing is a number, a default, or off', proves: ['live: `endpointing`', '`language`'], query: `${LINEAR}&endpointing=false&language=en-GB`, opening: { ...request({ language: 'en' }), endpointing: { endpointMs: Infinity } } },
   {
+    name: 'entities are in the final that a language model found them in; what it failed of is named',
+    proves: ['live: `detect_entities`'],
+    query: `${LINEAR}&detect_entities=true`,
+    opening: request(),
+    steps: [
+      {
+        event: { type: 'utterance.final', utterance: HELLO_WORLD, endedBy: 'silence' },
+        found: { entities: { value: [{ type: 'PLANET', text: 'World', laneIndex: 0, startSample: 20_800, endSample: 28_800 }], tookMs: 5 } },
+        frames: [results({ channel: { alternatives: [{ transcript: 'hello World', confidence: 0.8, words, entities: [{ label: 'PLANET', value: 'World', confidence: 0, start_word: 1, end_word: 1 }] }] } })],
+      },
+      {
+        event: { type: 'utterance.final', utterance: HELLO_WORLD, endedBy: 'silence' },
+        found: { entities: { error: { code: 'BACKEND_TIMEOUT', message: 'x' }, tookMs: 5 } },
+        frames: [
+          results({
+            start: 1,
+            duration: 0.8,
+            channel: { alternatives: [{ transcript: 'hello World', confidence: 0.8, words, entities: [] }] },
+            metadata: { ...metadata, warnings: [{ parameter: 'detect_entities', type: 'backend_timeout', message: 'x' }] },
+          }),
+        ],
+      },
+    ],
+  },
+  {
     name: 'the language is told where none was named, of what is final',
     proves: ['`language`'],
     query: `${LINEAR}&language=multi&interim_results=true`,
@@ -223,9 +248,9 @@ export const DEEPGRAM_VECTORS: readonly DialectVector[] = [
   },
   {
     name: 'what would have to be made up is refused',
-    proves: ['live: `summarize`, `topics`, `intents`, `sentiment`, `detect_entities`', '`search`', 'live: `callback`'],
-    query: `${LINEAR}&detect_entities=true&sentiment=false&search=hello&redact=organization&replace=hello&extra=plain&callback=https%3A%2F%2Fexample.com`,
-    refused: { code: 'VALIDATION_ERROR', fields: ['search', 'redact', 'replace', 'extra', 'callback', 'detect_entities'] },
+    proves: ['live: `summarize`, `topics`, `intents`, `sentiment`', '`search`', 'live: `callback`'],
+    query: `${LINEAR}&summarize=v2&sentiment=false&search=hello&redact=organization&replace=hello&extra=plain&callback=https%3A%2F%2Fexample.com`,
+    refused: { code: 'VALIDATION_ERROR', fields: ['search', 'redact', 'replace', 'extra', 'callback', 'summarize'] },
   },
   { name: 'an encoding that cannot be decoded is refused', proves: ['live: encodings and containers'], query: 'encoding=speex&sample_rate=16000', refused: { code: 'VALIDATION_ERROR', fields: ['encoding'] } },
 ];

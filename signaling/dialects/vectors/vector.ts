@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../../../src/core/errors.ts';
+import type { Analysis } from '../../../src/core/text-analysis.ts';
 import type { TranscriptEvent } from '../../../src/core/transcript.ts';
 import type { DialectAddress, OpenedSession, StreamDialect } from '../dialect.ts';
 
@@ -15,7 +16,8 @@ export type Step =
   | { readonly opened: OpenedSession }
   /** The last words over this error. */
   | { readonly error: ErrorCode; readonly frames: readonly object[]; readonly closeCode: number }
-  | { readonly event: TranscriptEvent; readonly frames: readonly object[] };
+  /** `found`: by a language model, in a final. */
+  | { readonly event: TranscriptEvent; readonly found?: Analysis; readonly frames: readonly object[] };
 
 /** One recorded conversation of a dialect. */
 export interface DialectVector {

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import { json as jsonOf } from 'node:stream/consumers';
 import { after, test } from 'node:test';
+import { WebSocket } from 'ws';
 import { proving } from '../../../compatibility/proving.ts';
 import { bytesOf } from '../../../signaling/testing/raw-decoder.ts';
 import { joined, loud, quiet } from '../../core/testing/audio.ts';
@@ -176,6 +180,31 @@ test(
     const { metadata, results } = (await (await listen(ALL, SPEECH)).json()) as { metadata: { warnings: { parameter: string; type: string }[] }; results: Record<string, unknown> };
     assert.deepEqual([results['summary'], results['topics'], results['sentiments']], [{ result: 'failure', short: '' }, { segments: [] }, { segments: [] }]);
     assert.deepEqual(metadata.warnings.map(({ parameter, type }) => `${parameter} ${type}`), ['summarize', 'topics', 'intents', 'sentiment', 'detect_entities'].map((each) => `${each} backend_timeout`));
+  }),
+);
+
+test(
+  'live, entities are in each final; without a language model the stream is refused before it begins',
+  proving('deepgram', ['live: `detect_entities`'], async () => {
+    const knock = (): WebSocket => new WebSocket(`${server.url.replace('http', 'ws')}/v1/listen?encoding=linear16&sample_rate=16000&endpointing=500&detect_entities=true`, { headers: { authorization: `Token ${KEY}` } });
+    for (const [fault, status, code] of [['FEATURE_NOT_ENABLED', 400, 'INVALID_QUERY_PARAMETER'], ['AUTHZ_PERMISSION_DENIED', 403, 'INSUFFICIENT_PERMISSIONS']] as const) {
+      server.analyst.fault = fault;
+      const [, response] = (await once(knock(), 'unexpected-response')) as [unknown, IncomingMessage];
+      assert.deepEqual([response.statusCode, ((await jsonOf(response)) as { err_code: string }).err_code], [status, code]);
+    }
+    server.analyst.fault = undefined;
+    const socket = knock();
+    const entities: object[][] = [];
+    socket.on('message', (data: Buffer) => {
+      const message = JSON.parse(data.toString()) as { type: string; channel: { alternatives: { entities: object[] }[] } };
+      if (message.type === 'Results') entities.push(message.channel.alternatives[0]?.entities ?? []);
+    });
+    await once(socket, 'open');
+    socket.send(SPEECH);
+    socket.send('{"type":"CloseStream"}');
+    await once(socket, 'close');
+    const person = (value: string): object => ({ label: 'PERSON', value, confidence: 0, start_word: 0, end_word: 0 });
+    assert.deepEqual(entities, [[person('w1')], [person('w5')]]);
   }),
 );
 

@@ -99,12 +99,17 @@ function noteFault({ log }: HttpServices, error: EarshotError): void {
 async function stream(services: HttpServices, caller: Principal, conversation: Conversation): Promise<AcceptedSocket> {
   const openSession = (request: StreamRequest): Promise<Session> =>
     openIntroduced(services, caller, conversation, { ...request, transport: 'websocket', priority: 'live' });
+  const { analysis } = conversation;
+  const refusal = analysis && (await services.analyst.refusal(caller.tenantId));
+  if (refusal) throw refusal;
   const session = conversation.opening && (await openSession(conversation.opening));
+  const language = (): { readonly language?: string } => (session?.language === undefined ? {} : { language: session.language });
   return {
     serve: (connection) =>
       serveStream(connection, conversation, {
         openSession,
         ...(session && { session }),
+        ...(analysis && { analyse: (utterance) => services.analyst.analyse(caller.tenantId, [utterance], analysis, { priority: 'live', ...language() }) }),
         decode: services.decode,
         observe: services.stages.observe,
         onFault: (error) => {
