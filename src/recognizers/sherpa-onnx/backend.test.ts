@@ -5,7 +5,10 @@ import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { loadConfig } from '../../config/config.ts';
 import type { Backend } from '../../core/backend.ts';
+import { textOf } from '../../core/transcript.ts';
 import { createSherpaOnnxBackend } from './backend.ts';
+import { TONES } from './testing/models.ts';
+import { ctTransformer } from './testing/tiny-punctuation.ts';
 import { nemoCtc, streamingZipformerCtc, streamingZipformerTransducer, writeModel } from './testing/tiny-models.ts';
 
 const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
@@ -49,6 +52,27 @@ test('a manifest may rank its model', async (context) => {
   writeModel(join(models, SEGMENTS), { ...nemoCtc(), 'manifest.json': '{"rank": {"live": 99}}' });
   const [offer] = await backend.offers('t');
   assert.deepEqual([offer?.rank.live, offer?.recognizer.capabilities.languages], [99, ['en']]);
+});
+
+test('finals get the marks of an installed punctuation model that knows the language, interims none; a punctuation model is no offer', async (context) => {
+  const { backend, models } = rig(context);
+  writeModel(join(models, STREAMING), streamingZipformerTransducer());
+  writeModel(join(models, SEGMENTS), nemoCtc());
+  writeModel(join(models, 'somebody-parakeet'), { ...nemoCtc(), 'manifest.json': '{"languages": ["en", "de"]}' });
+  writeModel(join(models, 'sherpa-onnx-punct-ct-transformer-zh-en-vocab272727-2024-04-12'), ctTransformer());
+  const offers = await backend.offers('t');
+  const heard = await Promise.all(
+    offers.map(async ({ model, recognizer }) => {
+      const interims: string[] = [];
+      const stream = recognizer.admit('batch').openStream({ interim: (words) => interims.push(textOf(words)), recovered: () => undefined });
+      stream.beginSegment(0);
+      await stream.write({ kind: 'pcm', startSample: 0, samples: TONES });
+      const words = await stream.endSegment(TONES.length);
+      assert.doesNotMatch(interims.join(), /[，。]/);
+      return [model, textOf(words)];
+    }),
+  );
+  assert.deepEqual(Object.fromEntries(heard), { [STREAMING]: 'low middle， high。', [SEGMENTS]: 'low middle， high。', 'somebody-parakeet': 'low middle high' });
 });
 
 test('what is installed or removed while it runs is noticed', async (context) => {
