@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -84,6 +85,8 @@ export interface TestServerOptions {
   /** Default: bytes are samples. */
   readonly decode?: AudioDecoder;
   readonly services?: Partial<HttpServices>;
+  /** Where it keeps its records, and takes up what a killed one left. Default: in memory. */
+  readonly dataDir?: string;
 }
 
 /** Listening on a free port of loopback. */
@@ -95,8 +98,10 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
   const recognizer = new FakeRecognizer({ maxSessions: options.maxSessions ?? 4 });
   const engine = new FakeEngine();
   let ids = 0;
-  const sessions = new Sessions({ clock, createId: () => `ses_${String((ids += 1))}`, ...(options.keepTranscripts !== false && { createJobId: () => `job_live${String(ids)}` }), createDetector: new FakeDetectors().create });
-  const { store, blobs, webhookSecrets } = await openTestStore(pageDir);
+  // One life of several has ids of its own.
+  const life = options.dataDir === undefined ? '' : `${randomUUID()}_`;
+  const sessions = new Sessions({ clock, createId: () => `ses_${life}${String((ids += 1))}`, ...(options.keepTranscripts !== false && { createJobId: () => `job_live${life}${String(ids)}` }), createDetector: new FakeDetectors().create });
+  const { store, blobs, webhookSecrets } = await openTestStore(pageDir, options.dataDir);
   const tenancy = createTenancy({
     store,
     dataKey: new DataKey(new Uint8Array(32)),
@@ -199,6 +204,10 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     ...options.services,
   });
   demandTruthfulAnswers(app);
+  if (options.dataDir !== undefined) {
+    await recorder.recover();
+    await metering.recover();
+  }
   system.start();
   await app.listen({ host: '127.0.0.1', port: 0 });
   const { port } = app.server.address() as AddressInfo;

@@ -3,6 +3,7 @@ import type { Sealer } from '../../core/sealer.ts';
 import type { Store } from '../../core/store.ts';
 import type { BlobStore } from '../../core/store/blobs.ts';
 import { openFolderBlobs } from '../../stores/blobs.ts';
+import { openDataFolder } from '../../stores/data-folder.ts';
 import { openSqliteStore } from '../../stores/sqlite.ts';
 import { WebhookSecrets } from '../webhook-secrets.ts';
 
@@ -16,9 +17,8 @@ const openSealer: Sealer = {
   },
 };
 
-/** The embedded store in memory, with blobs in a folder below `dir`. */
-export async function openTestStore(dir: string): Promise<{ readonly store: Store; readonly blobs: BlobStore; readonly webhookSecrets: WebhookSecrets }> {
-  const store = await openSqliteStore(':memory:');
-  const blobs = await openFolderBlobs(join(dir, 'blobs'));
+/** The embedded store in memory, with blobs in a folder below `dir`; or in the data folder `dataDir`, as a server that may be killed has it. */
+export async function openTestStore(dir: string, dataDir?: string): Promise<{ readonly store: Store; readonly blobs: BlobStore; readonly webhookSecrets: WebhookSecrets }> {
+  const { store, blobs } = dataDir === undefined ? { store: await openSqliteStore(':memory:'), blobs: await openFolderBlobs(join(dir, 'blobs')) } : await openDataFolder(dataDir);
   return { store, blobs, webhookSecrets: new WebhookSecrets(store.tenants, openSealer) };
 }
