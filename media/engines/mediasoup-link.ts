@@ -55,9 +55,9 @@ const MAX_MESSAGE_BYTES = 262_144;
 const MID_EXTENSION = 'urn:ietf:params:rtp-hdrext:sdes:mid';
 
 /**
- * One client's connection to one worker: a WebRTC transport, a producer with a direct consumer per section, data channels.
+ * One client's connection to one worker: a WebRTC transport, a producer with a consumer per section, data channels.
  *
- *     client -- SRTP --> transport -> producer -> direct consumer -- pipe --> packet()
+ *     client -- SRTP --> transport -> producer -> consumer -- UDP --> packet()       ({@link WorkerPackets})
  */
 export class MediasoupLink {
   readonly #options: LinkOptions;
@@ -145,9 +145,9 @@ export class MediasoupLink {
     const producer = await this.#transport.produce({ kind: 'audio', rtpParameters: producerParameters(section, formats, ssrc, firstPayloadType) });
     const reception: Reception = { ...wanted, producer, firstPayloadType, signature, lastPacketMs: -1, lookAtMs: clock.nowMs() + SILENT_AFTER_MS, pauseMs: LOOK_EVERY_MS };
     this.#receptions.set(section.mid, reception);
-    const consumer = await worker.direct.consume({ producerId: producer.id, rtpCapabilities: worker.router.rtpCapabilities });
-    const original = originalPayloadTypes(consumer.rtpParameters.codecs, formats);
-    consumer.on('rtp', (bytes) => {
+    // The worker gives all producers the payload types of its router.
+    const original = originalPayloadTypes(worker.router.rtpCapabilities, formats);
+    await worker.packets.receive(producer, (bytes) => {
       const packet = parseRtpPacket(bytes);
       const payloadType = packet && original.get(packet.payloadType);
       if (!packet || payloadType === undefined) return;
@@ -244,12 +244,12 @@ function producerParameters(section: OfferedSection, { opus, red, nack }: RtpFor
   };
 }
 
-/** Packets come with the payload types of the router: what they were before. */
-function originalPayloadTypes(codecs: readonly types.RtpCodecParameters[], { opus, red }: RtpFormats): Map<number, number> {
+/** What the router's payload types, with which packets come, were before. */
+function originalPayloadTypes({ codecs = [] }: types.RtpCapabilities, { opus, red }: RtpFormats): Map<number, number> {
   return new Map(
-    codecs.flatMap(({ mimeType, payloadType }) => {
+    codecs.flatMap(({ mimeType, preferredPayloadType }) => {
       const [original] = mimeType.toLowerCase() === OPUS.mimeType ? opus : red;
-      return original === undefined ? [] : [[payloadType, original] as const];
+      return original === undefined ? [] : [[preferredPayloadType, original] as const];
     }),
   );
 }

@@ -3,6 +3,7 @@ import type { types } from 'mediasoup';
 import type { Clock } from '../../src/core/clock.ts';
 import { EarshotError } from '../../src/core/errors.ts';
 import type { ListeningPort } from './local-candidates.ts';
+import { WorkerPackets } from './mediasoup-packets.ts';
 
 /** The part of the package that is used. It is optional, and imported only where an engine is made. */
 export interface Mediasoup {
@@ -24,7 +25,9 @@ export interface MediaWorker {
   readonly pid: number;
   readonly router: types.Router;
   readonly server: types.WebRtcServer;
-  /** The way of packets and messages to this process. */
+  /** The way of packets to this process. */
+  readonly packets: WorkerPackets;
+  /** The way of messages on data channels to this process. */
   readonly direct: types.DirectTransport;
   /** Sends nothing: what channels to clients hang on. */
   readonly silence: types.DataProducer;
@@ -131,7 +134,7 @@ export class MediaWorkers {
   }
 
   async #launch(place: Place): Promise<MediaWorker> {
-    const { mediasoup, port, clock } = this.#options;
+    const { mediasoup, port, clock, warn } = this.#options;
     const child = await withoutSignalHandlers(() => mediasoup.createWorker({ logLevel: 'error' })).catch((cause: unknown) => {
       throw new EarshotError('BACKEND_UNAVAILABLE', 'The worker of mediasoup is not installed, or does not start.', { cause });
     });
@@ -146,12 +149,12 @@ export class MediaWorkers {
         { kind: 'audio', ...REDUNDANT },
       ],
     });
-    const [server, direct] = await Promise.all([createServer(child, port === 0 ? 0 : port + place.index), router.createDirectTransport()]);
+    const [server, direct, packets] = await Promise.all([createServer(child, port === 0 ? 0 : port + place.index), router.createDirectTransport(), WorkerPackets.open(router, warn)]);
     const silence = await direct.produceData({ label: '', protocol: '' });
     const { udpSockets, tcpServers } = await server.dump();
     const socketsOf = (protocol: 'udp' | 'tcp', bound: readonly { ip: string; port: number }[]): ListeningPort[] =>
       bound.map((each) => ({ protocol, family: each.ip.includes(':') ? 6 : 4, port: each.port }));
-    return { pid: child.pid, router, server, direct, silence, sockets: [...socketsOf('udp', udpSockets), ...socketsOf('tcp', tcpServers)], links: new Set() };
+    return { pid: child.pid, router, server, packets, direct, silence, sockets: [...socketsOf('udp', udpSockets), ...socketsOf('tcp', tcpServers)], links: new Set() };
   }
 
   #onDeath(place: Place, cause: Error): void {
