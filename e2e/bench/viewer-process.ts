@@ -48,8 +48,7 @@ async function join({ host, port, path, kind, count }: OpenViewers): Promise<voi
   socket.on('error', () => undefined).once('close', () => {
     ended += 1;
     if (ended < count) return;
-    process.send?.({ type: 'seen', events: [...arrivals], ended } satisfies ViewerReport);
-    process.disconnect?.();
+    process.send?.({ type: 'seen', events: [...arrivals], ended } satisfies ViewerReport, () => process.disconnect?.());
   });
 }
 

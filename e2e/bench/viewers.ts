@@ -97,8 +97,9 @@ class Crowd {
 
   async #report<T extends ViewerReport['type']>(type: T): Promise<Extract<ViewerReport, { readonly type: T }>> {
     for (;;) {
-      const exited = once(this.#process, 'exit').then(([code]) => {
-        throw new Error(`viewers ended with ${String(code)} before they ${type}`);
+      // After its last message; its exit may be told before that.
+      const exited = once(this.#process, 'disconnect').then(() => {
+        throw new Error(`viewers ended before they ${type}`);
       });
       const [report] = (await Promise.race([once(this.#process, 'message'), exited])) as [ViewerReport];
       if (report.type === type) return report as Extract<ViewerReport, { readonly type: T }>;

@@ -17,12 +17,16 @@ const MAX_SSRCS = 256;
 export class Demultiplexer {
   #sections: readonly RtpSection[] = [];
   readonly #midOfSsrc = new Map<number, string>();
+  /** By mid. */
+  readonly #known = new Map<string, RtpSection>();
 
   /** The sections after a negotiation. What was learned about sections that stay is kept. */
   setSections(sections: readonly RtpSection[]): void {
     this.#sections = sections;
+    this.#known.clear();
+    for (const section of sections) this.#known.set(section.mid, section);
     for (const [ssrc, mid] of this.#midOfSsrc) {
-      if (!sections.some((section) => section.mid === mid)) this.#midOfSsrc.delete(ssrc);
+      if (!this.#known.has(mid)) this.#midOfSsrc.delete(ssrc);
     }
     for (const section of sections) {
       for (const ssrc of section.ssrcs) this.#bind(ssrc, section.mid);
@@ -44,7 +48,7 @@ export class Demultiplexer {
 
   #find(ssrc: number, payloadType: number, mid: string | undefined): RtpSection | undefined {
     const known = mid ?? this.#midOfSsrc.get(ssrc);
-    if (known !== undefined) return this.#sections.find((section) => section.mid === known);
+    if (known !== undefined) return this.#known.get(known);
     const takers = this.#sections.filter((section) => section.payloadTypes.includes(payloadType));
     return takers.length === 1 ? takers[0] : undefined;
   }

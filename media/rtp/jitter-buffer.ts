@@ -43,11 +43,16 @@ const MAX_LOST_REMEMBERED = 512;
 /** Missing numbers that are told; of a longer hole the last. */
 const MAX_MISSING_TOLD = 64;
 
+/** A packet as it will go out; whether the stream begins anew with it is known then. */
 interface Held {
+  readonly kind: 'packet';
   readonly packet: RtpPacket;
   readonly arrivalMs: number;
   readonly isCopy: boolean;
+  restart: boolean;
 }
+
+const NOTHING: readonly JitterBufferItem[] = [];
 
 /**
  * Puts the packets of one track in order. Pure: time comes in as `nowMs`, nothing waits or fires.
@@ -67,7 +72,7 @@ export class JitterBuffer {
   readonly #maxPackets: number;
   readonly #held = new Map<number, Held>();
   readonly #lostNumbers = new Set<number>();
-  #ready: JitterBufferItem[] = [];
+  #ready: readonly JitterBufferItem[] = NOTHING;
   #ssrc = 0;
   #streams = 0;
   /** Extended (unwrapped) sequence number that goes out next; undefined before the first packet. */
@@ -101,7 +106,7 @@ export class JitterBuffer {
    * Answers its extended sequence number if it came in time, for the first time.
    */
   push(packet: RtpPacket, nowMs: number): number | undefined {
-    const held = { packet, arrivalMs: nowMs, isCopy: false };
+    const held: Held = { kind: 'packet', packet, arrivalMs: nowMs, isCopy: false, restart: false };
     if (this.#next === undefined) return this.#start(held, false);
     const ahead = sequenceDifference(packet.sequenceNumber, this.#next & 0xffff);
     if (packet.ssrc !== this.#ssrc || ahead > MAX_DROPOUT || ahead < -MAX_MISORDER) {
@@ -117,7 +122,7 @@ export class JitterBuffer {
     const ahead = sequenceDifference(packet.sequenceNumber, this.#next & 0xffff);
     const extended = this.#next + ahead;
     if (ahead < 0 || ahead > MAX_DROPOUT || this.#held.has(extended)) return;
-    this.#held.set(extended, { packet, arrivalMs: nowMs, isCopy: true });
+    this.#held.set(extended, { kind: 'packet', packet, arrivalMs: nowMs, isCopy: true, restart: false });
   }
 
   /** Is nothing missing? */
@@ -137,7 +142,7 @@ export class JitterBuffer {
   }
 
   /** Everything that may go out now, in sequence order. */
-  pop(nowMs: number): JitterBufferItem[] {
+  pop(nowMs: number): readonly JitterBufferItem[] {
     while (this.#held.size > 0) {
       if (this.#takeNext()) continue;
       if (this.#held.size <= this.#maxPackets && nowMs < this.#holeDueMs()) break;
@@ -147,7 +152,7 @@ export class JitterBuffer {
   }
 
   /** Everything that is held, with its holes declared lost: for the end of the stream. */
-  flush(): JitterBufferItem[] {
+  flush(): readonly JitterBufferItem[] {
     this.#drainHeld();
     return this.#takeReady();
   }
@@ -236,7 +241,8 @@ export class JitterBuffer {
   /** The packet with the number that is next goes out. */
   #letOut(next: number, held: Held): void {
     this.#next = next + 1;
-    this.#ready.push({ kind: 'packet', packet: held.packet, arrivalMs: held.arrivalMs, isCopy: held.isCopy, restart: this.#restarted });
+    held.restart = this.#restarted;
+    this.#add(held);
     if (held.isCopy) {
       this.#lost += 1;
       this.#copied += 1;
@@ -256,7 +262,7 @@ export class JitterBuffer {
     const from = this.#next ?? 0;
     const to = Math.min(...this.#held.keys());
     this.#lost += to - from;
-    this.#ready.push({ kind: 'lost', count: to - from });
+    this.#add({ kind: 'lost', count: to - from });
     for (let number = Math.max(from, to - MAX_LOST_REMEMBERED); number < to; number += 1) this.#rememberLost(number);
     this.#next = to;
   }
@@ -276,9 +282,14 @@ export class JitterBuffer {
     }
   }
 
-  #takeReady(): JitterBufferItem[] {
+  /** Mostly there is nothing before it, and nothing comes behind it. */
+  #add(item: JitterBufferItem): void {
+    this.#ready = this.#ready.length === 0 ? [item] : [...this.#ready, item];
+  }
+
+  #takeReady(): readonly JitterBufferItem[] {
     const ready = this.#ready;
-    if (ready.length > 0) this.#ready = [];
+    this.#ready = NOTHING;
     return ready;
   }
 }

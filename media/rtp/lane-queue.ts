@@ -30,7 +30,8 @@ export class LaneQueue implements AsyncIterable<LaneAudio> {
   #droppedSamples = 0;
   #ended = false;
   #isDiscarded = false;
-  #wake: (() => void) | undefined;
+  /** The consumer waits, and is given the next item. */
+  #waiting: ((result: IteratorResult<LaneAudio, void>) => void) | undefined;
   readonly #handlers: LaneQueueHandlers;
 
   constructor(maxSamples: number, handlers: LaneQueueHandlers) {
@@ -46,6 +47,14 @@ export class LaneQueue implements AsyncIterable<LaneAudio> {
   /** `nowMs` is told again when the item is taken. */
   push(item: LaneAudio, nowMs = 0): void {
     if (this.#ended) return;
+    // Most frames are waited for, and pass by. Gaps do not: another may be joined to them before the consumer's turn.
+    const waiting = this.#waiting;
+    if (waiting && item.kind === 'pcm' && this.#head === this.#items.length && !this.#overflow && item.samples.length <= this.#maxSamples) {
+      this.#waiting = undefined;
+      this.#handlers.taken(item, nowMs);
+      waiting({ done: false, value: item });
+      return;
+    }
     if (!this.#joinTail(item)) {
       this.#items.push(item);
       this.#queuedMs.push(nowMs);
@@ -66,7 +75,7 @@ export class LaneQueue implements AsyncIterable<LaneAudio> {
     return {
       next: () => {
         const result = this.#next();
-        return result ? Promise.resolve(result) : this.#wait();
+        return result ? Promise.resolve(result) : new Promise((resolve) => (this.#waiting = resolve));
       },
       return: () => {
         this.#discard();
@@ -85,14 +94,6 @@ export class LaneQueue implements AsyncIterable<LaneAudio> {
     if (!this.#ended) return undefined;
     this.#discard();
     return DONE;
-  }
-
-  async #wait(): Promise<IteratorResult<LaneAudio, void>> {
-    for (;;) {
-      await new Promise<void>((resolve) => (this.#wake = resolve));
-      const result = this.#next();
-      if (result) return result;
-    }
   }
 
   /** The consumer has all that it wanted. */
@@ -149,7 +150,13 @@ export class LaneQueue implements AsyncIterable<LaneAudio> {
   }
 
   #wakeConsumer(): void {
-    this.#wake?.();
-    this.#wake = undefined;
+    if (this.#waiting) queueMicrotask(this.#deliver);
   }
+
+  readonly #deliver = (): void => {
+    const result = this.#waiting && this.#next();
+    if (!result) return;
+    this.#waiting?.(result);
+    this.#waiting = undefined;
+  };
 }

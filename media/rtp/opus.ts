@@ -10,6 +10,8 @@ const MAX_PACKET_SAMPLES = 120 * (SAMPLE_RATE_HZ / 1000);
 /** Concealment and FEC come in steps of 2.5 ms. */
 export const CONCEALMENT_STEP_SAMPLES = 2.5 * (SAMPLE_RATE_HZ / 1000);
 const CHANNELS = 1;
+/** Frames of one stream share memory, of so many samples: 160 ms. Memory of its own costs each of them as much as a lesser packet's decoding. */
+const SLAB_SAMPLES = 160 * (SAMPLE_RATE_HZ / 1000);
 const OPUS_OK = 0;
 
 /** The calls of libopus that are used; see opus_decoder.h. */
@@ -71,6 +73,8 @@ export function opusVersion(): string {
 export class OpusDecoder {
   readonly #library: LibOpus;
   readonly #state: Uint8Array;
+  #slab = new ArrayBuffer(0);
+  #slabUsedBytes = 0;
 
   /** Throws `BACKEND_UNAVAILABLE` when libopus is not installed. */
   constructor() {
@@ -107,8 +111,20 @@ export class OpusDecoder {
 
   #decode(packet: Uint8Array | null, samples: number, decodeFec: 0 | 1): Int16Array | undefined {
     if (samples <= 0 || samples > MAX_PACKET_SAMPLES) return undefined;
-    const pcm = new Int16Array(samples);
+    const pcm = this.#room(samples);
     const decoded = this.#library.decode(this.#state, packet, packet?.length ?? 0, pcm, samples, decodeFec);
-    return decoded === samples ? pcm : undefined;
+    if (decoded !== samples) return undefined;
+    this.#slabUsedBytes += pcm.byteLength;
+    return pcm;
+  }
+
+  /** The next part of the slab, or of a new one: what was given out stays as it is. */
+  #room(samples: number): Int16Array {
+    const bytes = samples * Int16Array.BYTES_PER_ELEMENT;
+    if (this.#slabUsedBytes + bytes > this.#slab.byteLength) {
+      this.#slab = new ArrayBuffer(SLAB_SAMPLES * Int16Array.BYTES_PER_ELEMENT);
+      this.#slabUsedBytes = 0;
+    }
+    return new Int16Array(this.#slab, this.#slabUsedBytes, samples);
   }
 }

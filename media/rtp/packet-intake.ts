@@ -113,12 +113,12 @@ export class PacketIntake {
   }
 
   /** Everything that may go out now, in sequence order. */
-  pop(nowMs: number): JitterBufferItem[] {
+  pop(nowMs: number): readonly JitterBufferItem[] {
     this.#ask(nowMs);
     return this.#buffer.pop(nowMs);
   }
 
-  flush(): JitterBufferItem[] {
+  flush(): readonly JitterBufferItem[] {
     return this.#buffer.flush();
   }
 

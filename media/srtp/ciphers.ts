@@ -7,6 +7,7 @@ const BLOCK_BYTES = 16;
 /** Longer packets do not fit into a datagram of a usual network, and get a schedule of their own. */
 const USUAL_BLOCKS = 128;
 const TAG_BYTES = 16;
+const VECTOR_BYTES = 12;
 
 const swapped = (word: number): number =>
   (word << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24);
@@ -67,7 +68,8 @@ export class Gcm {
   readonly #key: KeyObject;
   readonly #keyBytes: Buffer;
   readonly #salt: Uint8Array;
-  readonly #vector = Buffer.alloc(12);
+  readonly #vector = Buffer.alloc(VECTOR_BYTES);
+  readonly #tag = Buffer.alloc(TAG_BYTES);
 
   /** `salt` has 12 bytes. */
   constructor(key: KeyObject, salt: Uint8Array) {
@@ -76,14 +78,23 @@ export class Gcm {
     this.#salt = salt;
   }
 
-  /** The text; undefined if it or what is associated with it is not authentic. */
-  open(associated: Uint8Array, text: Uint8Array, tag: Uint8Array, ssrc: number, high: number, low: number): Buffer | undefined {
-    const vector = this.#vectorOf(ssrc, high, low);
-    if (tag.length !== TAG_BYTES) return undefined;
+  /** The text of `packet` from `start` to its tag, which is all that follows; undefined if it or what stands before it is not authentic. Spoils the packet then. */
+  openPacket(packet: Buffer, start: number, ssrc: number, high: number, low: number): Buffer | undefined {
+    const tagAt = packet.length - TAG_BYTES;
+    for (let i = 0; i < TAG_BYTES; i += 1) this.#tag[i] = packet[tagAt + i] ?? 0;
+    return this.#open(packet, start, packet.subarray(start, tagAt), this.#tag, this.#vectorOf(ssrc, high, low));
+  }
+
+  /** The text, decrypted where it is; undefined if it or what is associated with it is not authentic. Spoils the text then. */
+  open(associated: Uint8Array, text: Buffer, tag: Uint8Array, ssrc: number, high: number, low: number): Buffer | undefined {
+    return tag.length === TAG_BYTES ? this.#open(associated, associated.length, text, tag, this.#vectorOf(ssrc, high, low)) : undefined;
+  }
+
+  #open(associated: Uint8Array, associatedBytes: number, text: Buffer, tag: Uint8Array, vector: Uint8Array): Buffer | undefined {
     fastOpen ??= bindFastGcm() ?? null;
-    if (fastOpen) return fastOpen(this.#keyBytes, vector, associated, text, tag);
+    if (fastOpen) return fastOpen(this.#keyBytes, vector, associated, associatedBytes, text, tag) ? text : undefined;
     const cipher = createDecipheriv('aes-128-gcm', this.#key, vector, { authTagLength: TAG_BYTES });
-    cipher.setAAD(associated);
+    cipher.setAAD(associated.subarray(0, associatedBytes));
     cipher.setAuthTag(tag);
     const opened = cipher.update(text);
     try {
@@ -106,11 +117,12 @@ export class Gcm {
   /** RFC 7714, sections 8.1 and 9.1: SSRC and index, with the salt over them. */
   #vectorOf(ssrc: number, high: number, low: number): Buffer {
     const vector = this.#vector;
-    vector.writeUInt16BE(0, 0);
-    vector.writeUInt32BE(ssrc >>> 0, 2);
-    vector.writeUInt16BE(high, 6);
-    vector.writeUInt32BE(low >>> 0, 8);
-    for (let i = 0; i < vector.length; i += 1) vector[i] = (vector[i] ?? 0) ^ (this.#salt[i] ?? 0);
+    for (let i = 0; i < 4; i += 1) vector[2 + i] = ssrc >>> (24 - 8 * i);
+    vector[0] = vector[1] = 0;
+    vector[6] = high >>> 8;
+    vector[7] = high;
+    for (let i = 0; i < 4; i += 1) vector[8 + i] = low >>> (24 - 8 * i);
+    for (let i = 0; i < VECTOR_BYTES; i += 1) vector[i] = (vector[i] ?? 0) ^ (this.#salt[i] ?? 0);
     return vector;
   }
 }

@@ -3,8 +3,11 @@ import koffi from 'koffi';
 /** `EVP_CTRL_AEAD_SET_TAG` of OpenSSL's evp.h. */
 const SET_TAG = 0x11;
 
-/** Decrypts and authenticates; undefined if the text or what is associated with it is not authentic. The vector has 12 bytes, the tag 16. */
-export type OpenGcm = (key: Uint8Array, vector: Uint8Array, associated: Uint8Array, text: Uint8Array, tag: Uint8Array) => Buffer | undefined;
+/**
+ * Decrypts `text` in place and authenticates it with the first `associatedBytes` of `associated`. False if they are not authentic: then the text is spoiled.
+ * The vector has 12 bytes, the tag 16.
+ */
+export type OpenGcm = (key: Uint8Array, vector: Uint8Array, associated: Uint8Array, associatedBytes: number, text: Uint8Array, tag: Uint8Array) => boolean;
 
 type Init = (context: bigint, cipher: bigint | null, engine: null, key: Uint8Array | null, vector: Uint8Array | null) => number;
 type Update = (context: bigint, out: Uint8Array | null, outBytes: Uint8Array, data: Uint8Array, bytes: number) => number;
@@ -32,14 +35,10 @@ function bind(): OpenGcm | undefined {
   if (context === null || cipher === null || init(context, cipher, null, null, null) !== 1) return undefined;
   const written = Buffer.alloc(4);
   const rest = Buffer.alloc(16);
-  return (key, vector, associated, text, tag) => {
-    const out = Buffer.allocUnsafe(text.length);
-    const isOpen =
-      init(context, null, null, key, vector) === 1 &&
-      update(context, null, written, associated, associated.length) === 1 &&
-      (text.length === 0 || update(context, out, written, text, text.length) === 1) &&
-      control(context, SET_TAG, tag.length, tag) === 1 &&
-      finish(context, rest, written) === 1;
-    return isOpen ? out : undefined;
-  };
+  return (key, vector, associated, associatedBytes, text, tag) =>
+    init(context, null, null, key, vector) === 1 &&
+    update(context, null, written, associated, associatedBytes) === 1 &&
+    (text.length === 0 || update(context, text, written, text, text.length) === 1) &&
+    control(context, SET_TAG, tag.length, tag) === 1 &&
+    finish(context, rest, written) === 1;
 }

@@ -95,9 +95,5 @@ function counterModeOpen(cipher: CounterMode, hmac: HmacSha1): Open {
 }
 
 function gcmOpen(cipher: Gcm): Open {
-  return (packet, headerBytes, ssrc, index) => {
-    const end = packet.length - GCM_TAG_BYTES;
-    const header = packet.subarray(0, headerBytes);
-    return cipher.open(header, packet.subarray(headerBytes, end), packet.subarray(end), ssrc, Math.floor(index / 2 ** 32), index % 2 ** 32);
-  };
+  return (packet, headerBytes, ssrc, index) => cipher.openPacket(packet, headerBytes, ssrc, Math.floor(index / 2 ** 32), index % 2 ** 32);
 }
