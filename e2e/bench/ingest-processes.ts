@@ -77,6 +77,11 @@ export class Sender extends Conversation<SenderCommand, SenderReply> {
   constructor() {
     super(fork(path.join(HERE, 'ingest-sender.ts')));
   }
+
+  /** Did the connection come about? */
+  outcome(id: number): Promise<boolean> {
+    return Promise.race([this.reply('connected', id).then(() => true), this.reply('gone', id).then(() => false)]);
+  }
 }
 
 /** Started and ready; undefined, and said aloud, if it is not to be had on this machine. */

@@ -31,10 +31,9 @@ const clients = new Map<number, RTCPeerConnection>();
 const streams: Stream[] = [];
 const sockets: Socket[] = [];
 const sound = opusPackets(SOUND_PACKETS);
-/** What the encryption of a packet takes at most. */
-const ENCRYPTION_MS = 0.15;
-let sent = 0;
-let firstMs = 0;
+const CONNECTED_WITHIN_MS = 20_000;
+/** A sender that needs more than so many times the time gives up. */
+const GIVES_UP_AFTER = 1.5;
 
 function reply(message: SenderReply): void {
   process.send?.(message);
@@ -50,15 +49,14 @@ async function run(command: SenderCommand): Promise<void> {
       reply({ kind: 'offer', id: command.id, sdp: await offer(command.id, command.srtpProfile) });
       break;
     case 'answer':
-      await accept(command.id, command.sdp);
-      reply({ kind: 'connected', id: command.id });
+      reply({ kind: (await accept(command.id, command.sdp)) ? 'connected' : 'gone', id: command.id });
       break;
     case 'bare':
       for (const master of command.masters) await addBare(command.port, command.srtpProfile, Buffer.from(master, 'hex'));
       reply({ kind: 'connected', id: 0 });
       break;
     case 'play':
-      reply({ kind: 'sent', packets: await play(command.seconds) });
+      await play(command.warmSeconds, command.seconds);
   }
 }
 
@@ -85,16 +83,22 @@ async function offer(id: number, srtpProfile: number): Promise<string> {
   return client.localDescription?.sdp ?? '';
 }
 
-async function accept(id: number, sdp: string): Promise<void> {
+/** False if there came no connection of it. */
+async function accept(id: number, sdp: string): Promise<boolean> {
   const client = clients.get(id);
   const transport = client?.dtlsTransports[0];
   if (!client || !transport) throw new Error(`There is no client ${id}.`);
   await client.setRemoteDescription({ type: 'answer', sdp });
-  if (client.connectionState !== 'connected') await client.connectionStateChange.watch((state) => state === 'connected', 20_000);
+  if (client.connectionState !== 'connected') await client.connectionStateChange.watch((state) => state === 'connected' || state === 'failed', CONNECTED_WITHIN_MS).catch(() => undefined);
   const pair = transport.iceTransport.connection.nominated;
-  if (!pair) throw new Error('Nothing was nominated.');
+  if (client.connectionState !== 'connected' || !pair) {
+    clients.delete(id);
+    await client.close();
+    return false;
+  }
   const { socket } = (pair.protocol as unknown as { transport: { socket: Socket } }).transport;
   streams.push({ fd: fdOf(socket), to: socketAddress(pair.remoteAddr[0], pair.remoteAddr[1]), encrypt: encryptOf(transport), ssrc: client.getSenders()[0]?.ssrc ?? 0 });
+  return true;
 }
 
 function encryptOf(transport: RTCDtlsTransport): Stream['encrypt'] {
@@ -128,35 +132,34 @@ function socketAddress(address: string, port: number): Uint8Array {
   return bytes;
 }
 
-/** Sends that much of every stream, spread evenly over each 20 ms. Nothing was said since the last time, but time went on. */
-async function play(seconds: number): Promise<number> {
-  const perStream = Math.round((seconds * 1000) / PACKET_MS);
-  const beginMs = performance.now();
-  // What is encrypted beforehand takes a while; it is over by then.
-  const startMs = beginMs + perStream * streams.length * ENCRYPTION_MS;
-  if (firstMs === 0) firstMs = startMs;
-  const place = Math.round((startMs - firstMs) / PACKET_MS);
-  const packets = streams.map((stream) => Array.from({ length: perStream }, (_, i) => packetOf(stream, sent + i, place + i)));
-  sent += perStream;
-  await sleep(Math.max(0, startMs - performance.now()));
+/** Sends that much of every stream, spread evenly over each 20 ms, without a pause. */
+async function play(warmSeconds: number, seconds: number): Promise<void> {
+  const warmPerStream = Math.round((warmSeconds * 1000) / PACKET_MS);
+  const perStream = warmPerStream + Math.round((seconds * 1000) / PACKET_MS);
+  const packets = streams.map((stream) => Array.from({ length: perStream }, (_, i) => packetOf(stream, i)));
   const total = perStream * streams.length;
+  const warm = warmPerStream * streams.length;
   const stepMs = PACKET_MS / streams.length;
-  const lateMs = Math.max(startMs, performance.now());
+  const startMs = performance.now();
+  const endMs = startMs + (warmSeconds + seconds) * 1000 * GIVES_UP_AFTER;
   let next = 0;
-  while (next < total) {
-    const nowMs = performance.now() - lateMs;
+  let late = 0;
+  while (next < total && performance.now() < endMs) {
+    const nowMs = performance.now() - startMs;
+    const before = next;
     for (; next < total && next * stepMs <= nowMs; next += 1) {
       const stream = streams[next % streams.length];
       const packet = packets[next % streams.length]?.[Math.floor(next / streams.length)];
       if (stream && packet) sendTo(stream.fd, packet, BigInt(packet.length), 0, stream.to, 16);
+      if (nowMs - next * stepMs > PACKET_MS) late += 1;
     }
+    if (before < warm && next >= warm) reply({ kind: 'warm', packets: next });
     await sleep(1);
   }
-  return total;
+  reply({ kind: 'sent', packets: next, late: late + total - next });
 }
 
-/** `place`: of its 20 ms in the stream's time. */
-function packetOf({ encrypt, ssrc }: Stream, number: number, place: number): Buffer {
-  const header = new RtpHeader({ payloadType: PAYLOAD_TYPE, sequenceNumber: number & 0xffff, timestamp: (place * TICKS_PER_PACKET) >>> 0, ssrc, marker: number === 0 });
+function packetOf({ encrypt, ssrc }: Stream, number: number): Buffer {
+  const header = new RtpHeader({ payloadType: PAYLOAD_TYPE, sequenceNumber: number & 0xffff, timestamp: (number * TICKS_PER_PACKET) >>> 0, ssrc, marker: number === 0 });
   return encrypt(sound[number % sound.length] ?? Buffer.alloc(0), header);
 }

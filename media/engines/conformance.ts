@@ -5,7 +5,7 @@ import { attackChecks } from './testing/attack-checks.ts';
 import { changeChecks } from './testing/change-checks.ts';
 import { type ConformanceCheck, connect, type MakeEngine, mids, publishesTones, sections, using } from './testing/check.ts';
 import { limitChecks } from './testing/limit-checks.ts';
-import { Observed, rejectsWith, within } from './testing/observed.ts';
+import { eventually, Observed, rejectsWith, within } from './testing/observed.ts';
 import { assertTones, hear, render, tones, tonesSamples } from './testing/tones.ts';
 
 /** What every engine must do, whatever it is made of. Each check runs by itself and takes no longer than it must. */
@@ -22,6 +22,8 @@ export const mediaEngineChecks: readonly ConformanceCheck[] = [
         assert.equal(observed.tracks.length, 1);
         assert.deepEqual(observed.states, ['connecting', 'connected']);
         assert.equal(engine.peerCount, 1);
+        // An engine in another thread tells a moment later.
+        await eventually('all packets are counted', () => track.stats().packetsReceived >= 40);
         const { packetsReceived, packetsLost } = track.stats();
         assert.deepEqual({ packetsReceived, packetsLost }, { packetsReceived: 40, packetsLost: 0 });
       }),

@@ -39,7 +39,7 @@ export class AudioBatchWriter {
       samples.set(frame, at);
       at += frame.length;
     }
-    const items = Float64Array.from(this.#fields);
+    const items = new Float64Array(this.#fields);
     this.#fields.length = 0;
     this.#frames.length = 0;
     this.#samples = 0;
@@ -51,7 +51,11 @@ export class AudioBatchWriter {
 export function readAudioBatch({ items, samples }: AudioBatch, each: (track: number, item: LaneAudio) => void): void {
   let at = 0;
   for (let field = 0; field + FIELDS <= items.length; field += FIELDS) {
-    const [track = 0, kind = 0, startSample = 0, length = 0] = items.subarray(field, field + FIELDS);
+    // Not taken apart by a pattern: that would make an iterator for each item.
+    const track = items[field] ?? 0;
+    const kind = items[field + 1] ?? 0;
+    const startSample = items[field + 2] ?? 0;
+    const length = items[field + 3] ?? 0;
     if (kind === PCM) {
       each(track, { kind: 'pcm', startSample, samples: samples.subarray(at, at + length) });
       at += length;

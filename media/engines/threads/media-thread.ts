@@ -16,7 +16,9 @@ import type { ThreadCommand, ThreadData, ThreadEvent } from './messages.ts';
 
 /** Audio waits at most this long for more to go with it: a message per frame would cost more than the frame. */
 const FLUSH_MS = 5;
-const STATS_MS = 500;
+/** Statistics of tracks that were heard are told so often, of all others a few times less. */
+const STATS_MS = 100;
+const ALL_STATS_EVERY = 5;
 /** Batches that the main thread may be behind. Then nothing is read: each track's own queue holds what comes, and drops its oldest. */
 const MAX_BATCHES_BEHIND = 400;
 /** Of every so many packets one is told of, for the histograms. */
@@ -40,6 +42,7 @@ let observations = 0;
 let lastId = 0;
 let batchesSent = 0;
 let flushTimer: NodeJS.Timeout | undefined;
+let statsTold = 0;
 
 const starting = startEngine();
 starting.catch(() => undefined);
@@ -81,16 +84,15 @@ function flush(): void {
   clearTimeout(flushTimer);
   flushTimer = undefined;
   if (batch.isEmpty) return;
-  for (const { track, stats } of heard) writeStats(stats, track.stats(), track.source.originMs);
-  heard.clear();
   const audio = batch.take();
   batchesSent += 1;
   port.postMessage({ kind: 'audio', batch: audio } satisfies ThreadEvent, [audio.items.buffer, audio.samples.buffer]);
 }
 
-/** Also of tracks that are silent. */
 function tellStats(): void {
-  for (const { track, stats } of tracks.values()) writeStats(stats, track.stats(), track.source.originMs);
+  statsTold += 1;
+  for (const { track, stats } of statsTold % ALL_STATS_EVERY === 0 ? tracks.values() : heard) writeStats(stats, track.stats(), track.source.originMs);
+  heard.clear();
   if (observed.length > 0) tell({ kind: 'stages', observed: observed.splice(0) });
 }
 

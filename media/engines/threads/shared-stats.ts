@@ -1,6 +1,6 @@
 import type { TrackStats } from '../../../src/core/media-engine.ts';
 
-/** A track's statistics where both threads see them. Numbers are whole at any time; one that is not known is NaN. */
+/** A track's statistics where both threads see them, at most 100 ms old while it is heard. Numbers are whole at any time; one that is not known is NaN. */
 export type SharedStats = Float64Array<SharedArrayBuffer>;
 
 const COUNTED = [
