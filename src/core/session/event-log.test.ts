@@ -198,3 +198,20 @@ test('a final that is being kept, and what follows it, is told to nobody before 
   assert.deepEqual(seen, ['1 final empty', '2 final A', '3 session.flushed', '4 final B', '5 session.closed']);
   assert.deepEqual(log.soFar().utterances.map(({ id }) => id), ['A', 'B']);
 });
+
+test('other work has its turn while very many readers are woken; all are given the event', async () => {
+  const log = new EventLog();
+  const readers = 1000;
+  let given = 0;
+  const reading = Array.from({ length: readers }, async () => {
+    for await (const event of log.read(0)) if (event.type === 'session.flushed') given += 1;
+  });
+  await settle();
+  log.append(flushed);
+  const turns: number[] = [];
+  for (; given < readers && turns.length < readers; turns.push(given)) await settle();
+  assert.equal(given, readers);
+  assert.ok((turns[0] ?? readers) < readers / 2, `given in the first turn: ${String(turns[0])}`);
+  log.append(closed);
+  await Promise.all(reading);
+});

@@ -3,6 +3,9 @@ import { EarshotError } from '../errors.ts';
 import type { ObserveStage } from '../stages.ts';
 import type { NumberedEvent, TranscriptEvent, Utterance } from '../transcript.ts';
 
+/** Readers that are woken in one turn of the event loop: audio has its turn between them, however many read. */
+const WOKEN_AT_ONCE = 100;
+
 /** What was said and what is being said, in order of its start. `isWhole`: not where the first events are gone. */
 export interface HeardSoFar {
   readonly utterances: readonly Utterance[];
@@ -99,10 +102,11 @@ export class EventLog {
     void Promise.allSettled(kept).then(release);
   }
 
+  /** Those that have waited longest first. */
   #wakeReaders(): void {
     const waiting = [...this.#waiting];
     this.#waiting.clear();
-    for (const wake of waiting) wake();
+    wakeSome(waiting, 0);
   }
 
   /**
@@ -184,4 +188,10 @@ export class EventLog {
     }
     return low;
   }
+}
+
+function wakeSome(waiting: readonly (() => void)[], from: number): void {
+  const to = from + WOKEN_AT_ONCE;
+  for (const wake of waiting.slice(from, to)) wake();
+  if (to < waiting.length) setImmediate(wakeSome, waiting, to);
 }
