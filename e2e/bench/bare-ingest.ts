@@ -48,7 +48,6 @@ process.on('message', (command: ReceiverCommand) => {
     loop.reset();
     reply({ kind: 'started' });
   }
-  if (command.kind === 'warm') loop.reset();
   if (command.kind === 'stop') {
     const loopP99Ms = loop.percentile(99) / 1e6 - 1;
     // Its memory is measured next: what is garbage does not count, as it did not at the start.

@@ -4,15 +4,15 @@ export type SenderCommand =
   | { readonly kind: 'answer'; readonly id: number; readonly sdp: string }
   /** Streams without WebRTC: their master keys and salts, hexadecimal. */
   | { readonly kind: 'bare'; readonly port: number; readonly srtpProfile: 1 | 7; readonly masters: readonly string[] }
-  /** Says `warm` after so many seconds of it, and `sent` at the end. */
+  /** Says `warm` after so many seconds of it, pauses, and says `sent` at the end. */
   | { readonly kind: 'play'; readonly warmSeconds: number; readonly seconds: number };
 
 export type SenderReply =
   | { readonly kind: 'offer'; readonly id: number; readonly sdp: string }
   | { readonly kind: 'connected'; readonly id: number }
   | { readonly kind: 'gone'; readonly id: number }
-  | { readonly kind: 'warm'; readonly packets: number }
-  /** Since the beginning; `late` by more than a packet's time, or never sent. */
+  | { readonly kind: 'warm' }
+  /** Since the pause; `late` by more than a packet's time, or never sent. */
   | { readonly kind: 'sent'; readonly packets: number; readonly late: number }
   | { readonly kind: 'failed'; readonly reason: string };
 
@@ -25,8 +25,6 @@ export type ReceiverCommand =
   | { readonly kind: 'bare'; readonly srtpProfile: 1 | 7; readonly masters: readonly string[] }
   /** Counts begin anew. */
   | { readonly kind: 'start' }
-  /** The delay of the loop counts from now on. No answer. */
-  | { readonly kind: 'warm' }
   | { readonly kind: 'stop' }
   /** From now on it is noted when audio comes to its lane. */
   | { readonly kind: 'record' }

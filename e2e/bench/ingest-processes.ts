@@ -7,6 +7,9 @@ import type { ReceiverCommand, ReceiverReply, SenderCommand, SenderReply } from 
 const HERE = import.meta.dirname;
 const ENGINE_RECEIVER = path.join(HERE, '../../media/engines/testing/ingest-receiver.ts');
 
+/** As `npm start` has them. */
+const SERVER_FLAGS: readonly string[] = ['--max-semi-space-size=4'];
+
 /** What can be measured, in the order in which it is. */
 export const RECEIVERS: readonly string[] = ['bare', 'mediasoup', 'werift', 'threads', ...Object.keys(FOREIGN)];
 
@@ -99,6 +102,6 @@ export async function receiverOf(name: string): Promise<Receiver | undefined> {
 }
 
 function forkReceiver(name: string): ChildProcess {
-  const options = { execArgv: ['--expose-gc'] };
+  const options = { execArgv: ['--expose-gc', ...SERVER_FLAGS] };
   return name === 'bare' ? fork(path.join(HERE, 'bare-ingest.ts'), [], options) : fork(ENGINE_RECEIVER, [name], options);
 }

@@ -34,6 +34,8 @@ const sound = opusPackets(SOUND_PACKETS);
 const CONNECTED_WITHIN_MS = 20_000;
 /** A sender that needs more than so many times the time gives up. */
 const GIVES_UP_AFTER = 1.5;
+/** What the receiver is behind with has time to come to its lanes, and no lane takes it for a mute. */
+const PAUSE_MS = 240;
 
 function reply(message: SenderReply): void {
   process.send?.(message);
@@ -132,34 +134,41 @@ function socketAddress(address: string, port: number): Uint8Array {
   return bytes;
 }
 
-/** Sends that much of every stream, spread evenly over each 20 ms, without a pause. */
+/** Sends that much of every stream, with a pause in between. */
 async function play(warmSeconds: number, seconds: number): Promise<void> {
-  const warmPerStream = Math.round((warmSeconds * 1000) / PACKET_MS);
-  const perStream = warmPerStream + Math.round((seconds * 1000) / PACKET_MS);
-  const packets = streams.map((stream) => Array.from({ length: perStream }, (_, i) => packetOf(stream, i)));
+  const [warm, measured] = [warmSeconds, seconds].map((each) => Math.round((each * 1000) / PACKET_MS)) as [number, number];
+  const pausePackets = PAUSE_MS / PACKET_MS;
+  const packets = streams.map((stream) => Array.from({ length: warm + measured }, (_, i) => packetOf(stream, i, i < warm ? i : i + pausePackets)));
+  await send(packets.map((each) => each.slice(0, warm)));
+  reply({ kind: 'warm' });
+  await sleep(PAUSE_MS);
+  reply({ kind: 'sent', ...(await send(packets.map((each) => each.slice(warm)))) });
+}
+
+/** As many packets of every stream, spread evenly over each 20 ms. */
+async function send(packets: readonly (readonly Buffer[])[]): Promise<{ readonly packets: number; readonly late: number }> {
+  const perStream = packets[0]?.length ?? 0;
   const total = perStream * streams.length;
-  const warm = warmPerStream * streams.length;
   const stepMs = PACKET_MS / streams.length;
   const startMs = performance.now();
-  const endMs = startMs + (warmSeconds + seconds) * 1000 * GIVES_UP_AFTER;
+  const endMs = startMs + perStream * PACKET_MS * GIVES_UP_AFTER;
   let next = 0;
   let late = 0;
   while (next < total && performance.now() < endMs) {
     const nowMs = performance.now() - startMs;
-    const before = next;
     for (; next < total && next * stepMs <= nowMs; next += 1) {
       const stream = streams[next % streams.length];
       const packet = packets[next % streams.length]?.[Math.floor(next / streams.length)];
       if (stream && packet) sendTo(stream.fd, packet, BigInt(packet.length), 0, stream.to, 16);
       if (nowMs - next * stepMs > PACKET_MS) late += 1;
     }
-    if (before < warm && next >= warm) reply({ kind: 'warm', packets: next });
     await sleep(1);
   }
-  reply({ kind: 'sent', packets: next, late: late + total - next });
+  return { packets: next, late: late + total - next };
 }
 
-function packetOf({ encrypt, ssrc }: Stream, number: number): Buffer {
-  const header = new RtpHeader({ payloadType: PAYLOAD_TYPE, sequenceNumber: number & 0xffff, timestamp: (number * TICKS_PER_PACKET) >>> 0, ssrc, marker: number === 0 });
+/** `place`: of its 20 ms in the stream's time. */
+function packetOf({ encrypt, ssrc }: Stream, number: number, place: number): Buffer {
+  const header = new RtpHeader({ payloadType: PAYLOAD_TYPE, sequenceNumber: number & 0xffff, timestamp: (place * TICKS_PER_PACKET) >>> 0, ssrc, marker: number === 0 });
   return encrypt(sound[number % sound.length] ?? Buffer.alloc(0), header);
 }

@@ -23,6 +23,8 @@ const WARM_SECONDS = 4;
 /** Connections that did not come about, in all of a run. */
 const MAX_FAILURES = 20;
 const DRAIN_MS = 500;
+/** Of the sender's pause. */
+const SETTLED_MS = 100;
 
 const OURS: readonly string[] = ['mediasoup', 'werift', 'threads'];
 
@@ -78,8 +80,9 @@ async function measure(name: string, streams: number, seconds: number, profile: 
   else await connect(receiver, sender, streams, srtpProfileOf(profile));
   const warm = sender.reply('warm');
   const played = sender.ask({ kind: 'play', warmSeconds: WARM_SECONDS, seconds }, 'sent');
-  const { packets: before } = await warm;
-  receiver.tell({ kind: 'warm' });
+  await warm;
+  await sleep(SETTLED_MS);
+  await receiver.ask({ kind: 'start' }, 'started');
   const cpuBefore = sumOver(receiver.pid, cpuSeconds);
   const beganMs = performance.now();
   const { packets: sent, late } = await played;
@@ -89,8 +92,7 @@ async function measure(name: string, streams: number, seconds: number, profile: 
   const cpu = sumOver(receiver.pid, cpuSeconds) - cpuBefore;
   const { packets, loopP99Ms } = await receiver.ask({ kind: 'stop' }, 'stopped');
   const bytesPerStream = (sumOver(receiver.pid, residentBytes) - bytesBefore) / streams;
-  const measured = (sent - before) * Math.min(1, packets / sent);
-  return { receiver: name, streams, cpuUsPerPacket: (cpu * 1e6) / measured, coresUsed: cpu / tookSeconds, lostPackets: sent - packets, latePackets: late, loopP99Ms, bytesPerStream };
+  return { receiver: name, streams, cpuUsPerPacket: (cpu * 1e6) / packets, coresUsed: cpu / tookSeconds, lostPackets: sent - packets, latePackets: late, loopP99Ms, bytesPerStream };
 }
 
 /** The receiver's own, and of the worker processes that it has. */

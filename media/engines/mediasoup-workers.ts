@@ -54,6 +54,8 @@ const HEALTHY_AFTER_MS = 60_000;
 /** A peer waits this long for a worker to be replaced. */
 const PLACE_DEADLINE_MS = 5000;
 const RETRY_AFTER_SECONDS = 5;
+/** Room in the kernel for packets that wait for the worker. It is what the kernel allows if that is less. */
+const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
 
 /** Codecs of every router. */
 export const OPUS = { mimeType: 'audio/opus', clockRate: 48_000, channels: 2 } as const;
@@ -210,8 +212,8 @@ function withoutSignalHandlers<T>(make: () => T): T {
 async function createServer(worker: types.Worker, port: number): Promise<types.WebRtcServer> {
   const hasIpv6 = Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ family }) => family === 'IPv6') ?? false);
   const listenInfos = (['udp', 'tcp'] as const).flatMap((protocol) => [
-    { protocol, ip: '0.0.0.0', ...(port !== 0 && { port }) },
-    ...(hasIpv6 ? [{ protocol, ip: '::', ...(port !== 0 && { port }), flags: { ipv6Only: true } }] : []),
+    { protocol, ip: '0.0.0.0', recvBufferSize: RECEIVE_BUFFER_BYTES, ...(port !== 0 && { port }) },
+    ...(hasIpv6 ? [{ protocol, ip: '::', recvBufferSize: RECEIVE_BUFFER_BYTES, ...(port !== 0 && { port }), flags: { ipv6Only: true } }] : []),
   ]);
   return worker.createWebRtcServer({ listenInfos }).catch((cause: unknown) => {
     throw new Error(`WebRTC cannot listen on UDP and TCP port ${String(port)}: is it taken? (EARSHOT_MEDIA_PORT)`, { cause });

@@ -12,7 +12,7 @@ import { createWeriftEngine } from '../werift.ts';
 import { LaneRecorder } from './lane-recorder.ts';
 
 interface Command {
-  readonly kind: 'offer' | 'start' | 'warm' | 'stop' | 'record' | 'take' | 'hang-up';
+  readonly kind: 'offer' | 'start' | 'stop' | 'record' | 'take' | 'hang-up';
   readonly id: number;
   readonly sdp: string;
   readonly keep?: boolean;
@@ -93,8 +93,6 @@ process.on('message', ({ kind, id, sdp, keep, file }: Command) => {
     samples = 0;
     loop.reset();
     reply({ kind: 'started' });
-  } else if (kind === 'warm') {
-    loop.reset();
   } else if (kind === 'record') {
     recorder = new LaneRecorder();
   } else if (kind === 'take') {

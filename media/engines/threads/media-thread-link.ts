@@ -17,6 +17,9 @@ interface Waiting {
   readonly reject: (error: EarshotError) => void;
 }
 
+/** What a packet leaves behind is garbage at once: V8 would let it grow to 48 MB before it looks. */
+const YOUNG_MEGABYTES = 12;
+
 /** The main thread's end of one media thread: commands, questions with answers, and its death. */
 export class MediaThreadLink {
   readonly #worker: Worker;
@@ -30,7 +33,7 @@ export class MediaThreadLink {
   constructor(options: ThreadEngineOptions, handlers: MediaThreadHandlers) {
     this.#handlers = handlers;
     const data: ThreadData = { options, taken: this.#taken };
-    this.#worker = new Worker(new URL('./media-thread.ts', import.meta.url), { workerData: data, execArgv: [] });
+    this.#worker = new Worker(new URL('./media-thread.ts', import.meta.url), { workerData: data, execArgv: [], resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MEGABYTES } });
     this.#worker.on('message', (event: ThreadEvent) => this.#receive(event));
     this.#worker.once('error', (cause) => (this.#failure = cause));
     this.#worker.once('exit', () => this.#end());
