@@ -50,7 +50,7 @@ import { createWriting } from './text/writing.ts';
 import { isLoopbackHost } from './tenancy/access.ts';
 import { Metering } from './tenancy/metering.ts';
 import { DataKey } from './tenancy/sealing.ts';
-import { createTenancy, type Tenancy } from './tenancy/tenancy.ts';
+import { createTenancy, type Tenancy, tenantSecretsSealer } from './tenancy/tenancy.ts';
 
 /** What waits behind a callback of a live session should not wait long. */
 const LIVE_CALLBACK_TIMEOUT_MS = 10_000;
@@ -193,7 +193,7 @@ async function startAppOn(data: DataFolder, config: Config, apiKey: string, log:
     log,
   });
   const openSession = guardedDoor([tenancy.sessionLimits, metering.guard, recorder.guard], (caller, wish) => core.dispatcher.open(caller, wish));
-  const webhookSecrets = new WebhookSecrets(data.store.tenants, DataKey.keptIn(config.dataDir).sealer('webhook secrets'));
+  const webhookSecrets = new WebhookSecrets(data.store.tenants, tenantSecretsSealer(DataKey.keptIn(config.dataDir)));
   const analyst = analystOf(config, data, log);
   const jobSystem = createJobSystem({
     store: data.store,

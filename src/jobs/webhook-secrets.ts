@@ -2,7 +2,8 @@ import type { Sealer } from '../core/sealer.ts';
 import type { TenantStore } from '../core/store/tenants.ts';
 import { createWebhookSecret } from './callback-signature.ts';
 
-const NAME = 'webhook';
+/** Its name among the secrets of a tenant, who may put one of its own there. */
+export const WEBHOOK_SECRET = 'webhook';
 
 /** The secret of each tenant that signs its callbacks, sealed in the store. */
 export class WebhookSecrets {
@@ -18,7 +19,7 @@ export class WebhookSecrets {
 
   /** Made when it is asked for the first time. */
   async get(tenantId: string): Promise<string> {
-    const sealed = await this.#store.secret(tenantId, NAME);
+    const sealed = await this.#store.secret(tenantId, WEBHOOK_SECRET);
     if (sealed) return Buffer.from(this.#sealer.open(sealed, contextOf(tenantId))).toString();
     const making = this.#making.get(tenantId) ?? this.rotate(tenantId).finally(() => this.#making.delete(tenantId));
     this.#making.set(tenantId, making);
@@ -28,9 +29,9 @@ export class WebhookSecrets {
   /** A new secret; callbacks are signed with it from now on, those that wait included. */
   async rotate(tenantId: string): Promise<string> {
     const secret = createWebhookSecret();
-    await this.#store.putSecret(tenantId, NAME, this.#sealer.seal(Buffer.from(secret), contextOf(tenantId)));
+    await this.#store.putSecret(tenantId, WEBHOOK_SECRET, this.#sealer.seal(Buffer.from(secret), contextOf(tenantId)));
     return secret;
   }
 }
 
-const contextOf = (tenantId: string): string => `secret ${tenantId}/${NAME}`;
+const contextOf = (tenantId: string): string => `secret ${tenantId}/${WEBHOOK_SECRET}`;

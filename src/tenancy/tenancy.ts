@@ -1,6 +1,7 @@
 import type { AdmissionGuard } from '../core/admission.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Principal } from '../core/principal.ts';
+import type { Sealer } from '../core/sealer.ts';
 import type { Store } from '../core/store.ts';
 import type { BudgetLimit } from '../core/store/usage.ts';
 import { Access, type AccessOptions } from './access.ts';
@@ -37,6 +38,9 @@ export interface Tenancy {
   readonly budgets: (caller: Principal, atMs: number) => Promise<readonly BudgetLimit[]>;
 }
 
+/** Of all that tenants may entrust to the server by name, the key that signs their callbacks among it. */
+export const tenantSecretsSealer = (dataKey: DataKey): Sealer => dataKey.sealer('tenant secrets');
+
 export function createTenancy({ store, dataKey, clock, nowMs = Date.now, ...options }: TenancyOptions): Tenancy {
   const keys = new ApiKeys({ keys: store.keys, audit: store.audit, operatorSecret: options.operatorSecret, clock, nowMs });
   const tokens = new Tokens(dataKey.derive('tokens'), nowMs);
@@ -52,7 +56,7 @@ export function createTenancy({ store, dataKey, clock, nowMs = Date.now, ...opti
     keys,
     tokens,
     policies,
-    secrets: new TenantSecrets(store.tenants, dataKey.sealer('tenant secrets'), store.audit, nowMs),
+    secrets: new TenantSecrets(store.tenants, tenantSecretsSealer(dataKey), store.audit, nowMs),
     sessionLimits: createSessionLimits({
       policyOf: (tenantId) => policies.of(tenantId),
       maxSessionsOf: async ({ tenantId, keyId }) => (await store.keys.get(tenantId, keyId))?.maxSessions ?? null,

@@ -236,6 +236,14 @@ test('a callback tells the job as it can be read, signed; and the secret can be 
   const rotated = (await call<{ secret: string }>('POST', 'webhook-secret')).data.secret;
   assert.notEqual(rotated, data.secret);
   assert.equal((await call<{ secret: string }>('GET', 'webhook-secret')).data.secret, rotated);
+  // A tenant may bring one of its own; who replaced it is told.
+  assert.equal((await call('PUT', 'tenant-secrets/webhook', { value: 'a secret of ours' })).status, 204);
+  assert.equal((await call<{ secret: string }>('GET', 'webhook-secret')).data.secret, 'a secret of ours');
+  await queued(submit({ callback_url: `${remoteUrl}/hook` }));
+  await eventually(() => received.length === 2);
+  assert.ok(isSigned('a secret of ours', received[1]!.headers, received[1]!.body, Date.now()));
+  const { records } = (await call<{ records: { action: string; subject: string }[] }>('GET', 'audit')).data;
+  assert.deepEqual(records.filter(({ subject }) => subject === 'webhook').map(({ action }) => action), ['secret.put', 'secret.put']);
 });
 
 test('an edit is a new version over the one that was read; the first stays, and who was late is told', async () => {

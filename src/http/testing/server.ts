@@ -35,9 +35,10 @@ import { LaneStats } from '../../observability/lane-stats.ts';
 import { StageHistograms } from '../../observability/stage-histograms.ts';
 import { Metering } from '../../tenancy/metering.ts';
 import { Webhooks } from '../../jobs/webhooks.ts';
+import { WebhookSecrets } from '../../jobs/webhook-secrets.ts';
 import { Outbound } from '../../outbound/outbound.ts';
 import { DataKey } from '../../tenancy/sealing.ts';
-import { createTenancy, type Tenancy } from '../../tenancy/tenancy.ts';
+import { createTenancy, type Tenancy, tenantSecretsSealer } from '../../tenancy/tenancy.ts';
 import { describeJob } from '../describe-job.ts';
 import { recoveredJob } from '../recovered-job.ts';
 import { LiveSessions } from '../gladia/live-sessions.ts';
@@ -101,7 +102,8 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
   // One life of several has ids of its own.
   const life = options.dataDir === undefined ? '' : `${randomUUID()}_`;
   const sessions = new Sessions({ clock, createId: () => `ses_${life}${String((ids += 1))}`, ...(options.keepTranscripts !== false && { createJobId: () => `job_live${life}${String(ids)}` }), createDetector: new FakeDetectors().create });
-  const { store, blobs, webhookSecrets } = await openTestStore(pageDir, options.dataDir);
+  const { store, blobs } = await openTestStore(pageDir, options.dataDir);
+  const webhookSecrets = new WebhookSecrets(store.tenants, tenantSecretsSealer(new DataKey(new Uint8Array(32))));
   const tenancy = createTenancy({
     store,
     dataKey: new DataKey(new Uint8Array(32)),
