@@ -7,6 +7,9 @@ import type { MediaEngine } from './core/media-engine.ts';
 import type { ObserveStage } from './core/stages.ts';
 import type { Logger } from './observability/logger.ts';
 
+/** So many fill half a core with their packets. Threads cost more for each of them (docs/performance.md), and leave this one to the clients. */
+const PEERS_WITHOUT_THREADS = 100;
+
 /** The WebRTC engine that the settings ask for. Rejects if the one that is named cannot be had. */
 export async function createMediaEngine(config: Config, log?: Logger, observe?: ObserveStage): Promise<EngineChoice> {
   const servers = config.iceServers.map(({ urls, username, credential, secret }) => ({
@@ -31,7 +34,7 @@ export async function createMediaEngine(config: Config, log?: Logger, observe?: 
     werift: () =>
       createThreadedEngine({
         ...common,
-        threads: config.mediaThreads ?? Math.ceil(availableParallelism() / 2),
+        threads: config.mediaThreads ?? (config.maxPeers > PEERS_WITHOUT_THREADS ? Math.ceil(availableParallelism() / 2) : 0),
         additionalHostAddresses: ['127.0.0.1', ...announcedAddresses],
         ...(udpPorts !== undefined && { portRange: portRange(udpPorts) }),
       }),

@@ -43,7 +43,7 @@ function reply(message: ReceiverReply): void {
 process.on('message', (command: ReceiverCommand) => {
   if (command.kind === 'bare') void open(command.srtpProfile, command.masters);
   if (command.kind === 'start') {
-    globalThis.gc?.();
+    if (streams.size === 0) globalThis.gc?.();
     counts = { packets: 0, samples: 0 };
     loop.reset();
     reply({ kind: 'started' });

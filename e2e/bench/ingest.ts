@@ -53,7 +53,9 @@ async function main(): Promise<void> {
   const rows: Row[] = [];
   for (const [name, streams] of runsOf(values.only.split(','), values.streams.split(',').map(Number))) {
     const row = await measure(name, streams, Number(values.seconds), FOREIGN[name]?.profile ?? values.profile);
-    if (row) rows.push(row);
+    if (!row) continue;
+    rows.push(row);
+    process.stderr.write(`${row.receiver} with ${String(row.streams)}: ${row.cpuUsPerPacket.toFixed(1)} us per packet, ${String(row.lostPackets)} lost, loop p99 ${row.loopP99Ms.toFixed(1)} ms\n`);
   }
   print(rows);
   const late = rows.filter((row) => row.latePackets > 0).map((row) => `${row.receiver} with ${String(row.streams)}`);

@@ -3,7 +3,7 @@ import type { Clock } from '../../src/core/clock.ts';
 import type { PeerHandlers } from '../../src/core/media-engine.ts';
 import type { RtpFormats } from '../rtp/formats.ts';
 import type { RtpPacket } from '../rtp/packet.ts';
-import { parseRtpPacket } from '../rtp/packet.ts';
+import { parseRtpPacket, rtpPayloadType } from '../rtp/packet.ts';
 import type { ConnectionOffer } from './connection-offer.ts';
 import type { LocalConnection } from './mediasoup-answer.ts';
 import { localCandidates } from './local-candidates.ts';
@@ -148,11 +148,11 @@ export class MediasoupLink {
     // The worker gives all producers the payload types of its router.
     const original = originalPayloadTypes(worker.router.rtpCapabilities, formats);
     await worker.packets.receive(producer, (bytes) => {
-      const packet = parseRtpPacket(bytes);
-      const payloadType = packet && original.get(packet.payloadType);
-      if (!packet || payloadType === undefined) return;
+      const payloadType = original.get(rtpPayloadType(bytes));
+      const packet = payloadType === undefined ? undefined : parseRtpPacket(bytes, payloadType);
+      if (!packet) return;
       reception.lastPacketMs = clock.nowMs();
-      onPacket(section.mid, { ...packet, payloadType });
+      onPacket(section.mid, packet);
     });
     await followReports(producer, reports(section.mid));
   }

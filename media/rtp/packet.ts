@@ -21,21 +21,23 @@ export const sequenceDifference = (a: number, b: number): number => ((a - b) << 
 /** `a - b` on a circle of 2^32, from -2^31 to 2^31 - 1. */
 export const timestampDifference = (a: number, b: number): number => (a - b) | 0;
 
-/** A packet as it came off the wire, decrypted. Undefined if it is none. Pure. */
-export function parseRtpPacket(packet: Buffer): RtpPacket | undefined {
+/** A packet as it came off the wire, decrypted. Undefined if it is none. `payloadType`: default the packet's own. Pure. */
+export function parseRtpPacket(packet: Buffer, payloadType?: number): RtpPacket | undefined {
   const headerBytes = rtpHeaderBytes(packet);
-  return headerBytes === 0 ? undefined : readRtpPacket(packet, packet.subarray(headerBytes));
+  return headerBytes === 0 ? undefined : readRtpPacket(packet, packet.subarray(headerBytes), payloadType);
 }
 
+export const rtpPayloadType = (packet: Uint8Array): number => (packet[1] ?? 0) & 0x7f;
+
 /** The packet that `payload` came in, as SRTP opened it, without its padding; undefined if that is longer than the payload. */
-export function readRtpPacket(packet: Buffer, payload: Uint8Array): RtpPacket | undefined {
+export function readRtpPacket(packet: Buffer, payload: Uint8Array, payloadType = rtpPayloadType(packet)): RtpPacket | undefined {
   const second = packet[1] ?? 0;
   const isPadded = ((packet[0] ?? 0) & 0x20) !== 0;
   const padding = isPadded ? (payload.at(-1) ?? 0) : 0;
   if (padding > payload.length || (isPadded && padding === 0)) return undefined;
   return {
     ssrc: packet.readUInt32BE(8),
-    payloadType: second & 0x7f,
+    payloadType,
     sequenceNumber: packet.readUInt16BE(2),
     timestamp: packet.readUInt32BE(4),
     marker: second >= 0x80,

@@ -85,7 +85,7 @@ const schema = z.strictObject({
     .max(64)
     .optional()
     .describe('Worker processes of mediasoup, each on a port of its own: `mediaPort` and those after it. Default: one where `mediaPort` is set, else one per core.'),
-  mediaThreads: z.coerce.number().int().min(0).max(64).optional().describe('Threads for WebRTC audio beside the server’s own. With werift they receive, decrypt and decode, each with a UDP port of its own; default: one for every two cores. With mediasoup any number gives each worker a thread that decodes; default: none. 0: none.'),
+  mediaThreads: z.coerce.number().int().min(0).max(64).optional().describe('Threads for WebRTC audio beside the server’s own. With werift they receive, decrypt and decode, each with a UDP port of its own; default: none for up to 100 `maxPeers`, else one for every two cores. With mediasoup any number gives each worker a thread that decodes; default: none. 0: none.'),
   udpPorts: z
     .string()
     .regex(/^\d+-\d+$/)

@@ -88,7 +88,8 @@ process.on('message', ({ kind, id, sdp, keep, file }: Command) => {
   } else if (kind === 'hang-up') {
     hangUp(id, file).catch(failed);
   } else if (kind === 'start') {
-    globalThis.gc?.();
+    // Memory is measured before the first stream. Later it would cost packets.
+    if (tracks.size === 0) globalThis.gc?.();
     packetsBefore = packets();
     samples = 0;
     loop.reset();
