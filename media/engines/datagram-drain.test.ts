@@ -32,6 +32,35 @@ test('all that waits is taken, whole, in order, with where it came from; what is
   assert.deepEqual(taken.filter((text) => !text.startsWith('long')), ['', ...sent, 'last'].map((text) => `${text} 127.0.0.1 ${port}`));
 });
 
+test('however many wait, others have their turn between them', async (context) => {
+  const socket = createSocket({ type: 'udp4', recvBufferSize: 4 * 1024 * 1024 }).bind(0, '127.0.0.1');
+  const sender = createSocket('udp4').bind(0, '127.0.0.1');
+  context.after(() => [socket, sender].map((each) => each.close()));
+  await Promise.all([once(socket, 'listening'), once(sender, 'listening')]);
+  const drain = datagramDrain(socket);
+  if (!drain) {
+    context.skip('NOT TESTED: this system has no recvmmsg, or this Node keeps its sockets elsewhere');
+    return;
+  }
+  let [taken, inTurn, most] = [0, 0, 0];
+  const note = (): void => {
+    taken += 1;
+    inTurn += 1;
+  };
+  socket.on('message', () => {
+    note();
+    drain(note);
+  });
+  // By default Linux keeps some 270 of them.
+  for (let i = 0; i < 250; i += 1) sender.send('x', socket.address().port, '127.0.0.1');
+  while (taken < 250) {
+    await new Promise((resolve) => setImmediate(resolve));
+    most = Math.max(most, inTurn);
+    inTurn = 0;
+  }
+  assert.ok(most <= 5 * 32, `${String(most)} in one turn`);
+});
+
 test('nothing is taken by the number of a socket that is closed, whose it may be by now', async (context) => {
   const socket = createSocket('udp4').bind(0, '127.0.0.1');
   await once(socket, 'listening');

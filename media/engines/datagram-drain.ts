@@ -4,6 +4,8 @@ import koffi from 'koffi';
 
 /** Datagrams taken in one call. */
 const BATCH = 32;
+/** Full batches in one turn of the event loop: some ten milliseconds of packets. What else has come waits until others had their turn. */
+const BATCHES_PER_TURN = 4;
 /** Longer datagrams are no media, and are passed over: those of a usual network have 1500. */
 const MAX_BYTES = 2048;
 const ADDRESS_BYTES = 16;
@@ -30,11 +32,17 @@ export function datagramDrain(socket: Socket): ((take: TakeDatagram) => void) | 
   const state = stateOf(socket);
   const { receive, memory } = (shared ??= bind()) ?? {};
   if (!state || fdOf(state) === undefined || !receive || !memory) return undefined;
+  let fullBatches = 0;
   return (take) => {
+    if (fullBatches >= BATCHES_PER_TURN) return;
     // Whoever took the last datagram may have closed the socket, and its number may be another's by now.
     const fd = fdOf(state);
     if (fd === undefined) return;
     const count = receive(fd, memory.address, BATCH, MSG_DONTWAIT, null);
+    if (count === BATCH) {
+      if (fullBatches === 0) setImmediate(() => (fullBatches = 0));
+      fullBatches += 1;
+    }
     for (let i = 0; i < count; i += 1) {
       const at = i * HEADER_WORDS;
       memory.words[at + NAME_BYTES_AT] = ADDRESS_BYTES;
