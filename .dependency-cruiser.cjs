@@ -22,7 +22,7 @@ function area(name, from, mayReach) {
 
 /** Areas whose tests, and only they, import the embedded store (`store-is-for-tests`). */
 const TESTED_WITH_STORE = new Set(['http', 'jobs', 'tenancy']);
-const STORE = '^src/stores/(sqlite|blobs)\\.ts$';
+const STORE = '^src/stores/(sqlite|blobs|data-folder)\\.ts$';
 
 /** A package with its one home. */
 function home(name, packages, places) {
