@@ -1,10 +1,10 @@
 /**
  * What a dialect costs beside the native stream with the same audio, as CPU for each second of it: of the server's own process, and whole, with the recognizers, which are processes of their own.
- * Usage: `npm run bench:dialects -- [--streams N] [--seconds S] [--speed X] [--rounds R] [--only NAMES] [--digests] [--json]`. N (default 2) streams at once of the first S (default 6) seconds of the tests' story, X (default
- * 2) times as fast as they were spoken. Each round takes every dialect and, right before or after it by turns, the native stream, so that what drifts on the machine hits both; the figure is of the sums over the R (default
- * 3) rounds, since some kernels count CPU by samples of some milliseconds: the more CPU, the truer. What is held against each other is the server's own: recognizers hear the same words whatever the dialect, and
- * their noise would hide it. `--only gladia,pulse`: these. `--digests` puts a server that does next to nothing in the recognizers' place, for more streams in the same time; there are no interims then. `--json` adds one
- * JSON object as the last line. Goal: at most 1.15 times the native stream. Linux only; wants a quiet machine.
+ * Usage: `npm run bench:dialects -- [--streams N] [--seconds S] [--speed X] [--rounds R] [--only NAMES] [--digests] [--json]`. There are two servers. Each round, for every dialect, one of them has N (default 1) streams of it,
+ * and the other as many native ones at the same time; then they change parts. So what drifts on the machine hits both sides alike. The streams are the first S (default 6) seconds of the tests' story, X (default 2) times
+ * as fast as they were spoken. The figure is of the sums over the R (default 3) rounds, since some kernels count CPU by samples of some milliseconds: the more CPU, the truer. What is held against each other is the server's
+ * own: recognizers hear the same words whatever the dialect, and their noise would hide it. `--only gladia,pulse`: these. `--digests` puts a server that does next to nothing in the recognizers' place, for more streams in
+ * the same time; there are no interims then. `--json` adds one JSON object as the last line. Goal: at most 1.15 times the native stream. Linux only; wants a quiet machine.
  */
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
@@ -35,7 +35,7 @@ interface Pair {
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
-      streams: { type: 'string', default: '2' },
+      streams: { type: 'string', default: '1' },
       seconds: { type: 'string', default: '6' },
       speed: { type: 'string', default: '2' },
       rounds: { type: 'string', default: '3' },
@@ -48,11 +48,13 @@ async function main(): Promise<void> {
   const speed = Number(values.speed);
   const names = values.only?.split(',');
   const upstream = values.digests ? await DigestUpstream.start() : undefined;
-  await using server = upstream ? await startWithDigests(upstream) : await TestServer.start();
+  const start = (): Promise<TestServer> => (upstream ? startWithDigests(upstream) : TestServer.start());
+  await using one = await start();
+  await using other = await start();
   const story = samplesOf(await readFile(await tellStory())).subarray(0, Number(values.seconds) * BYTES_PER_SECOND);
   const audio = { 16_000: story, 24_000: at24kHz(story) } as const;
   const audioSeconds = (streams * story.length) / BYTES_PER_SECOND;
-  const cost = async (dialect: Dialect): Promise<Cost> => {
+  const cost = async (server: TestServer, dialect: Dialect): Promise<Cost> => {
     const before = used(server.pid);
     const messages = await Promise.all(Array.from({ length: streams }, () => streamBy(dialect, server, audio[dialect.rateHz], speed)));
     await server.idle();
@@ -60,17 +62,18 @@ async function main(): Promise<void> {
     const perSecond = (seconds: number): number => (seconds * 1000) / audioSeconds;
     return { own: perSecond(after.own - before.own), whole: perSecond(after.whole - before.whole), messages: messages.reduce((sum, each) => sum + each, 0) };
   };
+  const pair = async (dialect: Dialect, servers: readonly [TestServer, TestServer]): Promise<Pair> => {
+    const [native, spoken] = await Promise.all([cost(servers[0], NATIVE[dialect.rateHz]), cost(servers[1], dialect)]);
+    return { native, dialect: spoken };
+  };
   const pairs = new Map(DIALECTS.filter(({ name }) => names?.includes(name) ?? true).map((dialect) => [dialect, [] as Pair[]]));
   // Engines are warm then.
-  await cost(NATIVE[16_000]);
+  await pair(NATIVE[16_000], [one, other]);
   for (let round = 0; round < Number(values.rounds); round += 1) {
     for (const [dialect, told] of pairs) {
-      const native = NATIVE[dialect.rateHz];
-      const first = await cost(round % 2 === 0 ? native : dialect);
-      const second = await cost(round % 2 === 0 ? dialect : native);
-      const pair = round % 2 === 0 ? { native: first, dialect: second } : { native: second, dialect: first };
-      told.push(pair);
-      process.stdout.write(`round ${String(round + 1)}, ${dialect.name}: ${pair.dialect.own.toFixed(2)} ms a second of the server's own, native ${pair.native.own.toFixed(2)}: ${(pair.dialect.own / pair.native.own).toFixed(3)}\n`);
+      told.push(await pair(dialect, [one, other]), await pair(dialect, [other, one]));
+      const [own, native] = [mean(told.slice(-2).map((each) => each.dialect), 'own'), mean(told.slice(-2).map((each) => each.native), 'own')];
+      process.stdout.write(`round ${String(round + 1)}, ${dialect.name}: ${own.toFixed(2)} ms a second of the server's own, native ${native.toFixed(2)}: ${(own / native).toFixed(3)}\n`);
     }
   }
   upstream?.close();

@@ -15,8 +15,8 @@ const DEFAULT_ENDPOINTING_MS = 10;
 const MIN_ENDPOINTING_MS = 10;
 /** The vendor's limit for a stream that sends neither audio nor a KeepAlive. */
 const MAX_IDLE_MS = 10_000;
-/** How exactly the end of an utterance is told. */
-const PROGRESS_MS = 100;
+/** How exactly the end of an utterance is told; the vendor takes no gap under 1000. */
+const PROGRESS_MS = 250;
 
 /** What the address of a stream asks for. */
 interface StreamOptions {

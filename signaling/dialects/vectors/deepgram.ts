@@ -95,7 +95,7 @@ export const DEEPGRAM_VECTORS: readonly DialectVector[] = [
     name: 'UtteranceEnd comes once, when the gap after the last word is long enough',
     proves: ['live: `utterance_end_ms`, `UtteranceEnd`'],
     query: `${LINEAR}&interim_results=true&utterance_end_ms=1000`,
-    opening: request({ progressMs: 100 }),
+    opening: request({ progressMs: 250 }),
     steps: [
       { event: { type: 'lane.progress', laneIndex: 0, heardSamples: 40_000 }, frames: [] },
       { event: { type: 'utterance.final', utterance: HELLO_WORLD, endedBy: 'silence' }, frames: [results({})] },
