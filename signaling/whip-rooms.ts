@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { EarshotError, toEarshotError } from '../src/core/errors.ts';
 import type { IceCredentials, SdpFragment } from './whip.ts';
-import type { IceServer, MediaEngine, Peer, RemoteChannel, RemoteTrack } from '../src/core/media-engine.ts';
+import type { IceServer, MediaEngine, Peer, RemoteChannel, RemoteTrack, TrackStats } from '../src/core/media-engine.ts';
 import type { Session } from '../src/core/session/session.ts';
 import { checkMatch, credentialsOf, isRestart, parseFragment, restartFragment, restartOffer, withDiscardedVideo } from './whip.ts';
 
@@ -124,6 +124,7 @@ export class Publication {
   #answer = '';
   #etag = newEtag();
   #credentials: IceCredentials | undefined;
+  readonly #tracks = new Map<string, RemoteTrack>();
   #laneError: unknown;
   #isClosed = false;
   /** PATCHes take effect one after the other. */
@@ -143,6 +144,11 @@ export class Publication {
 
   get etag(): string {
     return this.#etag;
+  }
+
+  /** Of each track, by its label. */
+  stats(): Record<string, TrackStats> {
+    return Object.fromEntries([...this.#tracks].map(([label, track]) => [label, track.stats()]));
   }
 
   async start(engine: MediaEngine): Promise<void> {
@@ -213,6 +219,7 @@ export class Publication {
 
   #hear(track: RemoteTrack): void {
     const { speaker } = this.#request;
+    this.#tracks.set(track.label, track);
     try {
       this.session.addLane(track.source, speaker ?? `${this.id} ${track.label}`, { joins: true, ...(speaker !== undefined && { speaker }) });
     } catch (error) {

@@ -59,6 +59,15 @@ test('an offer is answered with 201 and all that a publisher or its viewers need
   assert.deepEqual(links.map((link) => /rel="([^"]+)"/.exec(link)?.[1]), ['ice-server', 'urn:x-earshot:events', 'urn:x-earshot:websocket', 'urn:x-earshot:webvtt', 'urn:x-earshot:hls']);
 });
 
+test('what was counted of a publisher\u2019s tracks is told to who may publish', async () => {
+  const { location, peer } = await publish();
+  assert.deepEqual((await ask('GET', `${location}/stats`)).json<{ data: unknown }>().data, { tracks: {} });
+  peer?.handlers.track({ label: '0', source: new FedSource().pcm(loud(100)), stats: () => ({ ...NO_STATS, packetsLost: 7 }) });
+  assert.deepEqual((await ask('GET', `${location}/stats`)).json<{ data: unknown }>().data, { tracks: { 0: { ...NO_STATS, packetsLost: 7 } } });
+  await ask('DELETE', location);
+  assert.deepEqual(codeOf(await ask('GET', `${location}/stats`)), [404, 'NOT_FOUND']);
+});
+
 test('candidates are trickled to the ICE session that they are for', async () => {
   const { peer, location, etag } = await publish();
   const taken = await patch(location, TRICKLE, etag);

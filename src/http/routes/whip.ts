@@ -4,9 +4,10 @@ import { iceServerLinks } from '../../../signaling/whip.ts';
 import { MAX_ROOM_LANES } from '../../../signaling/whip-rooms.ts';
 import { serveTranscript } from '../../../signaling/transcript-channel.ts';
 import { EarshotError } from '../../core/errors.ts';
-import { errorBody } from '../envelope.ts';
-import { noContent, route, type Routes, SESSION_ERRORS } from '../route-schema.ts';
+import { errorBody, okBody } from '../envelope.ts';
+import { answer, noContent, route, type Routes, SESSION_ERRORS } from '../route-schema.ts';
 import { NATIVE_BASE, type HttpServices } from '../services.ts';
+import { tracksSchema } from '../track-stats.ts';
 import { parseLanguage } from '../validation.ts';
 import type { ViewerFrames } from '../viewer-frames.ts';
 
@@ -53,6 +54,7 @@ const END = route('scaiecho:transcribe', { tag: TAG, summary: 'Stop publishing',
 const LOOK_ALONE = route('scaiecho:transcribe', { tag: TAG, summary: 'Nothing, as the protocol wants it', response: { 204: noContent } });
 const LOOK_AT_ROOM = route('scaiecho:transcribe', { tag: TAG, summary: 'Nothing, as the protocol wants it', params: roomSchema, response: { 204: noContent } });
 const LOOK_AT_SESSION = route('scaiecho:transcribe', { tag: TAG, summary: 'Is it still there?', params: paramsSchema, response: { 204: noContent } });
+const STATS = route('scaiecho:transcribe', { tag: TAG, summary: 'What was counted of each track', params: paramsSchema, response: { 200: answer(tracksSchema) } });
 const PREFLIGHT = route('public', { tag: TAG, summary: 'What other origins may do', response: { 204: noContent } });
 
 interface SdpBody {
@@ -98,6 +100,7 @@ function sessionRoutes(whip: Routes, { whip: rooms }: HttpServices): void {
     rooms.find(request.params.id, request.caller.tenantId);
     return reply.status(204).send();
   });
+  whip.get('/sessions/:id/stats', STATS, (request) => okBody({ tracks: rooms.find(request.params.id, request.caller.tenantId).stats() }, request.id));
   whip.options('/sessions/:id', PREFLIGHT, preflight(SESSION_METHODS));
 }
 
