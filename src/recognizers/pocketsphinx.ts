@@ -43,7 +43,7 @@ const CAPABILITIES: RecognizerCapabilities = {
   wordConfidence: true,
   languages: ['en'],
   // The second pass at a segment's end grows faster than its length.
-  maxSegmentSamples: 15 * SAMPLE_RATE_HZ,
+  maxSegmentSamples: 20 * SAMPLE_RATE_HZ,
   // As long as the usual endpoint: the language model then sees an utterance whole, and a pause for breath costs no second search.
   segmentPauseMs: 700,
 };

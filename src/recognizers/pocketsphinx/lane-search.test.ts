@@ -129,10 +129,10 @@ async function hear(lane: Lane, pieces: readonly number[], pauses: readonly numb
 }
 
 test('the words of a segment depend on the samples alone, not on their pieces or on when they came', async () => {
-  const state: LaneState = { cepstralSum: new Float64Array(CEPSTRUM_SIZE).fill(20_000), frames: 2000, lastWord: undefined };
+  const state: LaneState = { cepstralSum: new Float64Array(CEPSTRUM_SIZE).fill(20_000), frames: 2000, lastWord: undefined, context: [] };
   const expected = { new: await hear(openLane(), [512], [0]), known: await hear(openLane({ state }), [512], [0]) };
-  const pieces = fc.array(fc.integer({ min: 1, max: 20_000 }), { minLength: 1, maxLength: 5 });
-  const pauses = fc.array(fc.integer({ min: 0, max: 30 }), { minLength: 1, maxLength: 5 });
+  const pieces = fc.array(fc.integer({ min: 40, max: 20_000 }), { minLength: 1, maxLength: 5 });
+  const pauses = fc.array(fc.integer({ min: 0, max: 20 }), { minLength: 1, maxLength: 5 });
   await fc.assert(
     fc.asyncProperty(pieces, pauses, async (some, rests) => {
       assert.deepEqual(await hear(openLane(), some, rests), expected.new);
@@ -163,7 +163,7 @@ test('in a young lane an open segment is searched from 1 s of speech on, and aga
 
 /** A lane whose first segment holds all the speech and has paused. */
 async function pausedLane(): Promise<Lane> {
-  const lane = openLane({ state: { cepstralSum: new Float64Array(CEPSTRUM_SIZE).fill(2000), frames: 2000, lastWord: undefined } });
+  const lane = openLane({ state: { cepstralSum: new Float64Array(CEPSTRUM_SIZE).fill(2000), frames: 2000, lastWord: undefined, context: [] } });
   lane.search.begin(0, 0);
   lane.search.write(0, SPEECH);
   lane.search.pause(SPEECH.length);
@@ -198,8 +198,8 @@ test('a segment that goes on after it was ended early is searched anew, and a sh
   }
 });
 
-test('a segment is searched as the continuation of what was said up to 3 s before it', async () => {
-  const lane = openLane();
+test('in a lane that is known a segment is searched as the continuation of what was said up to 3 s before it', async () => {
+  const lane = openLane({ state: { cepstralSum: new Float64Array(CEPSTRUM_SIZE).fill(2000), frames: 2000, lastWord: undefined, context: [] } });
   const say = async (id: number, startSample: number): Promise<void> => {
     lane.search.write(startSample, SPEECH);
     lane.search.begin(id, startSample);
@@ -213,11 +213,36 @@ test('a segment is searched as the continuation of what was said up to 3 s befor
   assert.deepEqual(lane.decoder.previousWords, [undefined, words[0], undefined]);
 });
 
+test('in a young lane what decides a segment is searched with what was said before, whose words are not told again', async () => {
+  const lane = openLane();
+  const [first, second, third] = (await hear(lane, [SPEECH.length], [0])) as Extract<FromEngine, { type: 'settled' }>[];
+  const frames = (settled: typeof first): number => Number(settled!.words[0]!.text.split(' ')[0]);
+  const lengths = [first!, second!, third!].map(({ searched }, index) => ({ searched, frames: frames([first, second, third][index]) }));
+  assert.deepEqual(lane.decoder.previousWords, [undefined, undefined, undefined]);
+  assert.ok(lengths[1]!.frames > lengths[0]!.frames && lengths[2]!.frames > lengths[1]!.frames, 'each search goes over all that was said');
+  assert.deepEqual(third!.state.context.map((part) => part.length / CEPSTRUM_SIZE), [lengths[0]!.frames, lengths[1]!.frames - lengths[0]!.frames, lengths[2]!.frames - lengths[1]!.frames]);
+  // The decoder's last word is of the last frame.
+  assert.ok(third!.words[0]!.startSample >= 3.2 * SECOND - 320 && third!.words[0]!.endSample <= SPEECH.length);
+});
+
+test('a lane that goes on in a fresh process is searched with what was said in the one before', async () => {
+  const first = openLane();
+  const [{ state }] = (await hear(first, [512], [0])) as [Extract<FromEngine, { type: 'settled' }>];
+  const second = openLane({ state });
+  second.search.begin(0, 0);
+  second.search.write(0, SPEECH);
+  second.search.end(SPEECH.length);
+  await second.settled(1);
+  const said = state.context.reduce((sum, part) => sum + part.length / CEPSTRUM_SIZE, 0);
+  assert.ok(said > 100);
+  assert.equal(second.decoder.frames, said + Math.floor((SPEECH.length - 410) / 160) + 1);
+});
+
 test('a lane that knows its mean searches a segment once', async () => {
   const first = openLane();
   const [, , { state }] = (await hear(first, [512], [0])) as [unknown, unknown, Extract<FromEngine, { type: 'settled' }>];
   const factor = 2000 / state.frames;
-  const warm = openLane({ state: { cepstralSum: state.cepstralSum.map((sum) => sum * factor), frames: 2000, lastWord: undefined } });
+  const warm = openLane({ state: { cepstralSum: state.cepstralSum.map((sum) => sum * factor), frames: 2000, lastWord: undefined, context: [] } });
   warm.search.begin(0, 0);
   warm.search.write(0, SPEECH);
   await ticks(200);

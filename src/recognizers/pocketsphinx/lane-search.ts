@@ -1,14 +1,15 @@
 import { CepstraTrack, SAMPLES_PER_FRAME } from './cepstra-track.ts';
 import { CepstralMean } from './cepstral-mean.ts';
+import { Context } from './context.ts';
 import { type DecodedWord, FrontEnd, type ModelPaths, initialMean } from './library.ts';
 import { MeanEstimate } from './mean-estimate.ts';
 import type { FromEngine, LaneState, SettledWord } from './messages.ts';
-import { SampleMemory } from './sample-memory.ts';
 import type { SearchTurns } from '../adapters/search-turns.ts';
-import { type SegmentDecoder, SegmentSearch } from './segment-search.ts';
+import { type SearchStart, type SegmentDecoder, SegmentSearch } from './segment-search.ts';
 import { Segment } from './segment.ts';
 
-const SAMPLES_PER_MS = 16;
+const MS_PER_FRAME = 10;
+const NO_CONTEXT = new Float32Array(0);
 /**
  * A segment that has paused for so much longer is likely over: its search is ended before it is known, so that its final comes at once. In a
  * young lane it begins sooner, because there the segment is searched again for it.
@@ -46,18 +47,15 @@ interface Work {
  */
 export class LaneSearch {
   readonly #stream: number;
-  readonly #model: ModelPaths;
   readonly #decoders: Decoders;
   readonly #turns: SearchTurns;
   readonly #send: (message: FromEngine) => void;
   readonly #frontEnd: FrontEnd;
-  #speechFrontEnd: FrontEnd;
   readonly #track = new CepstraTrack();
   readonly #mean: CepstralMean;
   readonly #fallbackMean: Float32Array;
+  readonly #context: Context;
   #lastWord: LaneState['lastWord'];
-  /** The last samples written, so that a segment may begin in the past. */
-  readonly #recent = new SampleMemory(KEPT_SAMPLES);
   #writtenSample = 0;
   #open: Segment | undefined;
   readonly #queue: Segment[] = [];
@@ -76,14 +74,13 @@ export class LaneSearch {
     send: (message: FromEngine) => void,
   ) {
     this.#stream = stream;
-    this.#model = model;
     this.#decoders = decoders;
     this.#turns = turns;
     this.#send = send;
-    this.#frontEnd = new FrontEnd(model, false);
-    this.#speechFrontEnd = new FrontEnd(model, true);
+    this.#frontEnd = new FrontEnd(model);
     this.#fallbackMean = initialMean(model);
     this.#mean = new CepstralMean(state);
+    this.#context = new Context(state?.context);
     this.#lastWord = state?.lastWord;
   }
 
@@ -91,9 +88,7 @@ export class LaneSearch {
     this.#track.advance(startSample, samples.length);
     this.#track.append(this.#frontEnd.process(samples));
     this.#writtenSample = startSample + samples.length;
-    this.#recent.push(samples);
     if (this.#open) {
-      this.#open.append(samples);
       this.#open.untoldSamples += samples.length;
       this.#wake();
     } else {
@@ -104,7 +99,6 @@ export class LaneSearch {
 
   begin(id: number, startSample: number): void {
     const segment = new Segment(id, startSample, this.#track);
-    segment.append(this.#recent.last(this.#writtenSample - startSample));
     this.#open = segment;
     this.#queue.push(segment);
     if (!this.#searching) void this.#searchQueue();
@@ -167,24 +161,18 @@ export class LaneSearch {
       if (!(await this.#follow(work))) await this.#arrived.promise;
     }
     if (this.#drawnBack.has(segment)) {
-      // What the estimate saw of it depends on timing: it is made anew from the segment's samples alone.
+      // The estimate may have seen what is not the segment's any more.
       this.#mean.restore(before);
-      this.#speechFrontEnd.free();
-      this.#speechFrontEnd = new FrontEnd(this.#model, true);
       work.estimate = this.#estimateOf(segment);
     }
-    work.estimate.takeBlocks();
+    work.estimate.take();
     if (!this.#closed) await this.#finish(work, work.estimate.deciding, segment.limitFrame ?? this.#track.endFrame);
-    if (this.#closed) {
-      await work.search.cancel();
-    } else {
-      work.estimate.takeRest();
-      this.#settle(work);
-    }
+    if (this.#closed) await work.search.cancel();
+    else this.#settle(work);
   }
 
   #estimateOf(segment: Segment): MeanEstimate {
-    return new MeanEstimate(this.#mean, segment, this.#speechFrontEnd, this.#fallbackMean);
+    return new MeanEstimate(this.#mean, segment, this.#track, this.#fallbackMean);
   }
 
   #wordBefore(segment: Segment): string | undefined {
@@ -195,7 +183,7 @@ export class LaneSearch {
   /** Does what there is to do for a segment that is still open; false if there is nothing. */
   async #follow(work: Work): Promise<boolean> {
     const { segment, search, estimate } = work;
-    const taken = estimate.takeBlocks();
+    const taken = estimate.take() * SAMPLES_PER_FRAME;
     const mean = this.#isLikelyOver(work) ? estimate.deciding : estimate.following;
     if (!mean) {
       // Told before it is searched: a writer that waits for that would keep the speech back that the search waits for.
@@ -223,7 +211,13 @@ export class LaneSearch {
   }
 
   async #start(work: Work, mean: Float32Array): Promise<void> {
-    await this.#turn(work, () => work.search.start(mean, work.previousWord));
+    await this.#turn(work, () => work.search.start(this.#startOf(work, mean)));
+  }
+
+  /** What decides a segment of a young lane is searched together with what was said before. */
+  #startOf({ estimate, previousWord }: Work, mean: Float32Array): SearchStart {
+    const context = mean === estimate.following ? NO_CONTEXT : this.#context.cepstra;
+    return { mean, context, previousWord: context.length === 0 ? previousWord : undefined };
   }
 
   async #turn(work: Work, search: () => Promise<void>): Promise<void> {
@@ -249,14 +243,17 @@ export class LaneSearch {
     if (search.isRunning && !this.#closed) await this.#turn(work, () => search.end(endFrame));
   }
 
-  #settle({ segment, search, searchMs }: Work): void {
+  #settle({ segment, search, searchMs, estimate }: Work): void {
     this.#mean.age();
+    const endFrame = segment.limitFrame ?? this.#track.endFrame;
+    if (estimate.isYoung) this.#context.add(this.#track.slice(segment.startFrame, endFrame));
+    else this.#context.clear();
     const words = laneWords(search.words(), segment, true);
     const last = words.at(-1);
     if (last) this.#lastWord = { text: last.text, endSample: last.endSample };
     this.#tellConsumed(segment, Infinity);
-    const state: LaneState = { ...this.#mean.state(), lastWord: this.#lastWord };
-    const speechMs = segment.countedSamples / SAMPLES_PER_MS;
+    const state: LaneState = { ...this.#mean.state(), lastWord: this.#lastWord, context: this.#context.parts };
+    const speechMs = (endFrame - segment.startFrame) * MS_PER_FRAME;
     this.#send({ type: 'settled', stream: this.#stream, segment: segment.id, words, searched: { searchMs, speechMs }, state });
   }
 
@@ -287,7 +284,6 @@ export class LaneSearch {
 
   #free(): void {
     this.#frontEnd.free();
-    this.#speechFrontEnd.free();
   }
 }
 

@@ -282,16 +282,13 @@ class SentenceHistory {
   }
 }
 
-/**
- * Samples to cepstra, for one lane: it tracks the lane's background noise and takes it off, so it hears the lane in one piece.
- * With `speechOnly` it leaves silence out: the right frames for estimating a cepstral mean.
- */
+/** Samples to cepstra, for one lane: it tracks the lane's background noise and takes it off, so it hears the lane in one piece. */
 export class FrontEnd {
   readonly #lib = library();
   readonly #handle: Pointer;
 
-  constructor(model: ModelPaths, speechOnly: boolean, options: readonly string[] = []) {
-    const args = ['earshot', '-remove_silence', speechOnly ? 'yes' : 'no', ...options];
+  constructor(model: ModelPaths) {
+    const args = ['earshot', '-remove_silence', 'no'];
     for (const name of ['-lowerf', '-upperf', '-nfilt', '-transform', '-lifter']) {
       const value = featureParameter(model, name);
       if (value !== undefined) args.push(name, value);

@@ -10,6 +10,8 @@ export interface CepstralState {
 export interface LaneState extends CepstralState {
   /** What was said last, if anything. */
   readonly lastWord: { readonly text: string; readonly endSample: number } | undefined;
+  /** Cepstra of the segments so far, while the lane is young. */
+  readonly context: readonly Float32Array[];
 }
 
 export type { Word as SettledWord } from '../../core/transcript.ts';

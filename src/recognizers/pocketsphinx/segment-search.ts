@@ -1,8 +1,17 @@
 import { BLOCK_FRAMES, type CepstraTrack } from './cepstra-track.ts';
-import type { Decoder, DecodedWord } from './library.ts';
+import { CEPSTRUM_SIZE, type Decoder, type DecodedWord } from './library.ts';
 
 /** Frames of one turn: others wait meanwhile, and more would hardly save more. */
 const MAX_TURN_FRAMES = 100;
+
+/** What there is to search a segment with. */
+export interface SearchStart {
+  readonly mean: Float32Array;
+  /** Cepstra of what was said before, which are searched with it; their words are not the segment's. */
+  readonly context: Float32Array;
+  /** What was said right before context and segment, if anything. */
+  readonly previousWord: string | undefined;
+}
 
 /** What a segment's search needs of a decoder. */
 export type SegmentDecoder = Pick<Decoder, 'start' | 'process' | 'end' | 'words'>;
@@ -15,8 +24,10 @@ export class SegmentSearch {
   readonly #decoder: SegmentDecoder;
   readonly #track: CepstraTrack;
   readonly #startFrame: number;
+  /** Less than the segment's first while the context is searched. */
   #frame: number;
   #mean: Float32Array | undefined;
+  #context: Float32Array = new Float32Array(0);
   #endedFrame: number | undefined;
 
   constructor(decoder: SegmentDecoder, track: CepstraTrack, startFrame: number) {
@@ -45,11 +56,12 @@ export class SegmentSearch {
     return this.#mean === mean && this.#frame <= limitFrame && (this.#endedFrame === undefined || this.#endedFrame === limitFrame);
   }
 
-  async start(mean: Float32Array, previousWord: string | undefined): Promise<void> {
+  async start({ mean, context, previousWord }: SearchStart): Promise<void> {
     if (this.isRunning) await this.#decoder.end();
     this.#decoder.start(mean, previousWord);
     this.#mean = mean;
-    this.#frame = this.#startFrame;
+    this.#context = context;
+    this.#frame = this.#startFrame - this.#contextFrames;
     this.#endedFrame = undefined;
   }
 
@@ -58,12 +70,15 @@ export class SegmentSearch {
     return limitFrame - this.#frame >= BLOCK_FRAMES;
   }
 
-  /** One turn: the whole blocks before `limitFrame` that wait, at least one, up to a second of them, or until it is cut; answers how many frames. */
+  /**
+   * One turn: the whole blocks before `limitFrame` that wait, at least one, up to a second of them, or until it is cut; answers how many frames of
+   * the segment.
+   */
   async advance(limitFrame: number, isCut: () => boolean): Promise<number> {
     const from = this.#frame;
     do await this.#feed(this.#frame + BLOCK_FRAMES);
     while (this.waitsFor(limitFrame) && this.#frame - from < MAX_TURN_FRAMES && !isCut());
-    return this.#frame - from;
+    return Math.max(0, this.#frame - Math.max(from, this.#startFrame));
   }
 
   /** The rest before `endFrame`, less than a block, and the end: the words are settled then. */
@@ -79,12 +94,25 @@ export class SegmentSearch {
     this.#endedFrame = this.#frame;
   }
 
+  /** The segment's words, in frames from its start. */
   words(): DecodedWord[] {
-    return this.#decoder.words();
+    const words = this.#decoder.words();
+    const skipped = this.#contextFrames;
+    if (skipped === 0) return words;
+    return words
+      .filter(({ startFrame, endFrame }) => (startFrame + endFrame) / 2 >= skipped)
+      .map((word) => ({ ...word, startFrame: Math.max(0, word.startFrame - skipped), endFrame: word.endFrame - skipped }));
+  }
+
+  get #contextFrames(): number {
+    return this.#context.length / CEPSTRUM_SIZE;
   }
 
   async #feed(toFrame: number): Promise<void> {
-    await this.#decoder.process(this.#track.slice(this.#frame, toFrame));
+    const contextStart = this.#startFrame - this.#contextFrames;
+    const ofContext = this.#context.subarray((this.#frame - contextStart) * CEPSTRUM_SIZE, (toFrame - contextStart) * CEPSTRUM_SIZE);
+    if (ofContext.length > 0) await this.#decoder.process(ofContext);
+    if (toFrame > this.#startFrame) await this.#decoder.process(this.#track.slice(Math.max(this.#frame, this.#startFrame), toFrame));
     this.#frame = toFrame;
   }
 }
