@@ -72,6 +72,8 @@ export interface RecognizerSink {
    * not where they were told what to expect. Default: nobody listens.
    */
   language?(code: string): void;
+  /** The engine is at work and has nothing to tell yet, as while it searches what has ended. Default: nobody listens. */
+  atWork?(): void;
 }
 
 /**

@@ -108,6 +108,11 @@ export class FakeRecognizer implements Recognizer {
     for (const stream of this.#streams) stream.sink.recovered(replayedSamples);
   }
 
+  /** The engine says that it is at work. */
+  work(): void {
+    for (const stream of this.#streams) stream.sink.atWork?.();
+  }
+
   get isPaused(): boolean {
     return this.#paused !== undefined;
   }

@@ -21,6 +21,8 @@ export type FromEngine<State> =
   | { readonly type: 'opened'; readonly stream: number }
   /** These samples are searched, or were silence: more may be sent. */
   | { readonly type: 'consumed'; readonly stream: number; readonly samples: number }
+  /** A search has come further that has nothing to tell: its segment has ended. */
+  | { readonly type: 'searching'; readonly stream: number }
   | { readonly type: 'interim'; readonly stream: number; readonly segment: number; readonly words: readonly Word[] }
   | {
       readonly type: 'settled';

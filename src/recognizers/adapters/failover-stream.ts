@@ -80,6 +80,9 @@ export class FailoverStream implements RecognizerStream {
       language: (code) => {
         if (isPresent()) sink.language?.(code);
       },
+      atWork: () => {
+        if (isPresent()) alive();
+      },
     });
     const attachment: Attachment = { inner, ended: new Map(), writingSinceMs: undefined, aliveMs: clock.nowMs() };
     this.#attachment = attachment;

@@ -209,6 +209,23 @@ describe('a recognizer that falls silent', () => {
     assert.equal(textOf(await words), 'w0');
   });
 
+  test('but is at work is alive, though it has nothing to tell', async () => {
+    const { stream, say, at, clock, changes, lease } = rig();
+    const inner = lease.target.recognizer;
+    stream.beginSegment(0);
+    await say(loud(500));
+    inner.pause();
+    const words = stream.endSegment(at());
+    for (let count = 0; count < 5; count += 1) {
+      clock.advance(STALL_MS - 1);
+      inner.work();
+      await settle();
+    }
+    assert.deepEqual(changes, []);
+    inner.resume();
+    assert.equal(textOf(await words), 'w0');
+  });
+
   test('and is all there is may still answer late; after five deadlines it is given up', async () => {
     const late = rig({ targets: 1 });
     late.stream.beginSegment(0);

@@ -182,6 +182,9 @@ export class ReplayingStream<State> implements RecognizerStream {
         if (this.#unconsumedSamples <= MAX_UNCONSUMED_SAMPLES) this.#wake();
         this.#tellWaiting();
         return;
+      case 'searching':
+        this.#sink.atWork?.();
+        return;
       case 'interim':
         if (message.segment === this.#journal.oldest) this.#sink.interim(message.words);
         return;

@@ -277,6 +277,13 @@ test('interims are told after each turn, a second of speech at most, and none of
   assert.equal(lane.messages.filter(({ type }) => type === 'interim').length, 2);
 });
 
+test('a search of what has ended says with each turn that it goes on', async () => {
+  const lane = openLane();
+  await hear(lane, [SPEECH.length], [0]);
+  const turns = lane.messages.filter(({ type }) => type === 'searching').length;
+  assert.ok(turns >= lane.decoder.frames / 100 - 1, `${String(turns)} turns`);
+});
+
 test('every written sample is told as consumed once', async () => {
   for (const pause of [0, 40]) {
     const lane = openLane();

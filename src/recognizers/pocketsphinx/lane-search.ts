@@ -232,6 +232,7 @@ export class LaneSearch {
     const { segment, search } = work;
     const frames = await search.advance(limitFrame, () => this.#closed || this.#turns.held);
     this.#tellConsumed(segment, frames * SAMPLES_PER_FRAME);
+    if (segment.isEnded) this.#send({ type: 'searching', stream: this.#stream });
     if (!this.#closed && !segment.isEnded && search.frame >= work.shownFrame) this.#showInterim(work);
   }
 
