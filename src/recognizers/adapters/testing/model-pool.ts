@@ -74,8 +74,9 @@ export class ModelEngine implements EngineProcess<ToEngine, FromEngine> {
         return;
       case 'pause':
       case 'resume':
-        return;
       case 'close':
+      case 'hold':
+      case 'release':
         return;
     }
   }
