@@ -3,6 +3,8 @@ import type { CepstralState } from './messages.ts';
 
 /** Older speech counts for at most this many frames (30 s): a microphone that moves is followed. */
 const MAX_FRAMES = 3000;
+/** Energy (the first value of a frame) that no microphone falls below: digital silence, and what a codec leaves of it. */
+const MIN_ENERGY = 10;
 
 /**
  * Running mean of a lane's speech cepstra. Subtracting it takes the microphone and the room off the voice;
@@ -21,10 +23,10 @@ export class CepstralMean {
     return this.#frames;
   }
 
-  /** Frames of negative energy (their first value) are digital silence, and say nothing of the microphone. */
+  /** Frames below any microphone's noise say nothing of it, and are left out. */
   add(cepstra: Float32Array): void {
     for (let at = 0; at < cepstra.length; at += CEPSTRUM_SIZE) {
-      if (cepstra[at]! < 0) continue;
+      if (cepstra[at]! < MIN_ENERGY) continue;
       for (let i = 0; i < CEPSTRUM_SIZE; i += 1) this.#sum[i] = this.#sum[i]! + cepstra[at + i]!;
       this.#frames += 1;
     }

@@ -24,6 +24,10 @@ export class DecoderPool {
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
+  get leased(): number {
+    return this.#made - this.#idle.length;
+  }
+
   release(decoder: Decoder): void {
     const next = this.#waiting.shift();
     if (next) next(decoder);

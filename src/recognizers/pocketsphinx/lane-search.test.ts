@@ -70,11 +70,14 @@ interface Lane {
   readonly consumed: () => number;
 }
 
-function openLane({ turns = new SearchTurns(), log = () => undefined, state }: { turns?: SearchTurns; log?: (blockFrames: number) => void; state?: LaneState } = {}): Lane {
+function openLane({ turns = new SearchTurns(), log = () => undefined, state, others = 0 }: { turns?: SearchTurns; log?: (blockFrames: number) => void; state?: LaneState; others?: number } = {}): Lane {
   const decoder = new RecordingDecoder(log);
   const messages: FromEngine[] = [];
   let leased = 0;
   const decoders: Decoders = {
+    get leased() {
+      return leased + others;
+    },
     lease: () => Promise.resolve(decoder).finally(() => (leased += 1)),
     release: () => (leased -= 1),
   };
@@ -263,6 +266,25 @@ test('lanes take turns; a turn is for what the lane has waiting, up to a second'
   const ofTurn = (name: string, blocks: number): string[] => Array.from({ length: blocks }, () => `${name}10`);
   // The front end keeps the last window, so that 248 frames are there.
   assert.deepEqual(log, [...ofTurn('a', 10), ...ofTurn('b', 10), ...ofTurn('a', 10), ...ofTurn('b', 10), ...ofTurn('a', 4), ...ofTurn('b', 4)]);
+});
+
+test('while others are searched beside it a lane gathers 400 ms for a turn, but not in a pause', async () => {
+  for (const [others, inFlow, inPause] of [[0, 150, 150], [1, 130, 150]] as const) {
+    const known: LaneState = { cepstralSum: new Float64Array(CEPSTRUM_SIZE).fill(2000), frames: 2000, lastWord: undefined, context: [] };
+    const lane = openLane({ state: known, others });
+    lane.search.begin(0, 0);
+    let written = 0;
+    // The front end keeps the last window back: 40, 90, 130, 150 frames.
+    for (const samples of [420, 920, 1320, 1520].map((ms) => (ms * SECOND) / 1000)) {
+      lane.search.write(written, SPEECH.slice(written, samples));
+      written = samples;
+      await ticks(60);
+    }
+    assert.equal(lane.decoder.frames, inFlow);
+    lane.search.pause(written);
+    await ticks(60);
+    assert.equal(lane.decoder.frames, inPause);
+  }
 });
 
 test('interims are told after each turn, a second of speech at most, and none of a segment that has ended', async () => {

@@ -1,4 +1,4 @@
-import { CepstraTrack, SAMPLES_PER_FRAME } from './cepstra-track.ts';
+import { BLOCK_FRAMES, CepstraTrack, SAMPLES_PER_FRAME } from './cepstra-track.ts';
 import { CepstralMean } from './cepstral-mean.ts';
 import { Context } from './context.ts';
 import { type DecodedWord, FrontEnd, type ModelPaths, initialMean } from './library.ts';
@@ -20,8 +20,13 @@ const MAX_SENTENCE_PAUSE_SAMPLES = 3 * 16_000;
 /** Samples kept outside segments: a segment begins in the past. */
 const KEPT_SAMPLES = 4 * 16_000;
 
+/** While others are searched on the same core, so many frames are gathered for a turn: each change of lanes empties the core's cache. */
+const SHARED_TURN_FRAMES = 40;
+
 /** Where decoders are leased. */
 export interface Decoders {
+  /** How many are. */
+  readonly leased: number;
   lease(): Promise<SegmentDecoder>;
   release(decoder: SegmentDecoder): void;
 }
@@ -195,7 +200,7 @@ export class LaneSearch {
       await this.#start(work, mean);
       return true;
     }
-    if (search.isRunning && search.waitsFor(limitFrame)) {
+    if (search.isRunning && search.waitsFor(limitFrame, this.#worthwhileFrames(segment))) {
       await this.#turn(work, () => this.#advance(work, limitFrame));
       return true;
     }
@@ -204,6 +209,11 @@ export class LaneSearch {
       return true;
     }
     return false;
+  }
+
+  /** A pause is searched up to at once: a final may be near. */
+  #worthwhileFrames(segment: Segment): number {
+    return this.#decoders.leased > 1 && segment.limitFrame === undefined ? SHARED_TURN_FRAMES : BLOCK_FRAMES;
   }
 
   #isLikelyOver({ segment: { heldSample }, estimate }: Work): boolean {

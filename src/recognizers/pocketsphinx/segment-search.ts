@@ -65,9 +65,9 @@ export class SegmentSearch {
     this.#endedFrame = undefined;
   }
 
-  /** Whole blocks that wait before `limitFrame`. */
-  waitsFor(limitFrame: number): boolean {
-    return limitFrame - this.#frame >= BLOCK_FRAMES;
+  /** So many frames wait before `limitFrame`. Default: a block. */
+  waitsFor(limitFrame: number, frames: number = BLOCK_FRAMES): boolean {
+    return limitFrame - this.#frame >= frames;
   }
 
   /**
