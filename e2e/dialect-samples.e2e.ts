@@ -44,7 +44,7 @@ describe('samples on the pages of other services’ protocols', { timeout: 4 * T
 
   async function run(word: string): Promise<string> {
     const command = commands.find((each) => each.includes(word)) ?? assert.fail(`no command with ${word}`);
-    const script = `set -eu\npython3() { '${python ?? 'python3'}' "$@"; }\n${command}`;
+    const script = `set -eu\npython3() { command '${python ?? 'python3'}' "$@"; }\n${command}`;
     const env = { ...process.env, PATH: `${path.dirname(process.execPath)}:${process.env['PATH'] ?? ''}`, EARSHOT_URL: server.url, EARSHOT_API_KEY: server.apiKey };
     return (await execute('bash', ['-c', script], { cwd: folder, env, timeout: TIMEOUT_MS })).stdout;
   }

@@ -70,7 +70,7 @@ describe('the quickstart page', async () => {
     // The recording is made once.
     const exports = command === '' ? setup.code : setup.code.replaceAll(/^(?!export ).*\n/gm, '');
     // Whatever is first on the path, it is this Python that has the packages.
-    const usePython = `python3() { '${python ?? 'python3'}' "$@"; }`;
+    const usePython = `python3() { command '${python ?? 'python3'}' "$@"; }`;
     const script = `set -eu\n${usePython}\n${exports.replace(ADDRESS_ON_THE_PAGE, server.url)}\n${command}`;
     const env = { ...process.env, PATH: `${path.dirname(process.execPath)}:${process.env['PATH'] ?? ''}` };
     const { stdout } = await execute('bash', ['-c', script], { cwd: folder, env, timeout: TIMEOUT_MS });
