@@ -6,12 +6,13 @@ import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { OpenAI } from 'openai';
 import { WebSocket } from 'ws';
 import { proving } from '../compatibility/proving.ts';
+import { launchBrowser, watchFaults } from './clients/browser.ts';
 import { RealtimeClient, type RealtimeEvent } from './clients/openai-realtime.ts';
 import { transcribed } from './clients/rest.ts';
 import { opusPackets, WebRtcClient } from './clients/webrtc.ts';
 import { eventually } from './eventually.ts';
 import { TestServer } from './server.ts';
-import { convert, rawSamples } from './speech.ts';
+import { convert, rawSamples, withSilence } from './speech.ts';
 import { MAX_WORD_ERROR_RATE, STORY, tellStory } from './spoken.ts';
 import { wavFile } from './wav.ts';
 import { wordErrors } from './wer.ts';
@@ -19,6 +20,30 @@ import { wordErrors } from './wer.ts';
 const SENTENCES = 3;
 /** What the native API ends utterances by. */
 const ENDPOINT_MS = 700;
+/** The recording starts with the microphone, the connection stands a moment later. */
+const LEAD_MS = 1500;
+const TAIL_MS = 3000;
+
+/** What a page does that speaks to OpenAI by WebRTC: with a client secret, a microphone and a data channel, and nothing of ours. */
+const CALLING_PAGE = `
+const events = [];
+let connection;
+async function call(secret) {
+  connection = new RTCPeerConnection();
+  const { promise: isOpen, resolve: opened } = Promise.withResolvers();
+  const channel = connection.createDataChannel('oai-events');
+  channel.onopen = opened;
+  channel.onmessage = ({ data }) => events.push(JSON.parse(data));
+  const microphone = await navigator.mediaDevices.getUserMedia({ audio: true });
+  connection.addTrack(microphone.getAudioTracks()[0], microphone);
+  await connection.setLocalDescription();
+  const headers = { authorization: 'Bearer ' + secret, 'content-type': 'application/sdp' };
+  const answer = await fetch('/v1/realtime/calls', { method: 'POST', headers, body: connection.localDescription.sdp });
+  await connection.setRemoteDescription({ type: 'answer', sdp: await answer.text() });
+  await isOpen;
+}
+const transcripts = () => events.filter(({ type }) => type === 'conversation.item.input_audio_transcription.completed').map(({ transcript }) => transcript);
+`;
 
 describe('OpenAI realtime, by the openai package', () => {
   let server: TestServer;
@@ -150,6 +175,30 @@ describe('OpenAI realtime, by the openai package', () => {
       assert.equal((await gone)[0], 1000);
       await assert.rejects(client.realtime.calls.hangup(callId), /404/);
       await peer.vanish();
+    }),
+  );
+
+  it(
+    'a browser calls with a client secret and its microphone, and reads its turns on the data channel',
+    proving('openai', ['realtime: WebRTC calls, data channel, sockets beside, hangup'], async () => {
+      const { value } = await new OpenAI({ apiKey: server.apiKey, baseURL: `${server.url}/v1` }).realtime.clientSecrets.create({
+        session: { type: 'transcription', audio: { input: { transcription: { language: 'en' }, turn_detection: { type: 'server_vad', silence_duration_ms: ENDPOINT_MS } } } },
+      });
+      const browser = await launchBrowser(await withSilence(await tellStory(), LEAD_MS, TAIL_MS));
+      try {
+        const page = await (await browser.newContext({ permissions: ['microphone'], ignoreHTTPSErrors: true })).newPage();
+        const faults = watchFaults(page);
+        await page.goto(`${server.url}/healthz`);
+        await page.addScriptTag({ content: CALLING_PAGE });
+        await page.evaluate(`call('${value}')`);
+        let turns: string[] = [];
+        await eventually('every sentence is told on the data channel', async () => (turns = await page.evaluate<string[]>('transcripts()')).length >= SENTENCES, { timeoutMs: 60_000 });
+        const { rate } = wordErrors(STORY, turns.join(' '));
+        assert.ok(rate <= MAX_WORD_ERROR_RATE, `${String(rate)}: ${turns.join(' | ')}`);
+        assert.deepEqual(faults, []);
+      } finally {
+        await browser.close();
+      }
     }),
   );
 
