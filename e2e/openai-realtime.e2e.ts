@@ -6,7 +6,7 @@ import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { OpenAI } from 'openai';
 import { WebSocket } from 'ws';
 import { proving } from '../compatibility/proving.ts';
-import { launchBrowser, watchFaults } from './clients/browser.ts';
+import { launchBrowser } from './clients/browser.ts';
 import { RealtimeClient, type RealtimeEvent } from './clients/openai-realtime.ts';
 import { transcribed } from './clients/rest.ts';
 import { opusPackets, WebRtcClient } from './clients/webrtc.ts';
@@ -41,6 +41,7 @@ async function call(secret) {
   const answer = await fetch('/v1/realtime/calls', { method: 'POST', headers, body: connection.localDescription.sdp });
   await connection.setRemoteDescription({ type: 'answer', sdp: await answer.text() });
   await isOpen;
+  return answer.headers.get('location').split('/').at(-1);
 }
 const transcripts = () => events.filter(({ type }) => type === 'conversation.item.input_audio_transcription.completed').map(({ transcript }) => transcript);
 `;
@@ -181,21 +182,21 @@ describe('OpenAI realtime, by the openai package', () => {
   it(
     'a browser calls with a client secret and its microphone, and reads its turns on the data channel',
     proving('openai', ['realtime: WebRTC calls, data channel, sockets beside, hangup'], async () => {
-      const { value } = await new OpenAI({ apiKey: server.apiKey, baseURL: `${server.url}/v1` }).realtime.clientSecrets.create({
+      const client = new OpenAI({ apiKey: server.apiKey, baseURL: `${server.url}/v1` });
+      const { value } = await client.realtime.clientSecrets.create({
         session: { type: 'transcription', audio: { input: { transcription: { language: 'en' }, turn_detection: { type: 'server_vad', silence_duration_ms: ENDPOINT_MS } } } },
       });
       const browser = await launchBrowser(await withSilence(await tellStory(), LEAD_MS, TAIL_MS));
       try {
         const page = await (await browser.newContext({ permissions: ['microphone'], ignoreHTTPSErrors: true })).newPage();
-        const faults = watchFaults(page);
         await page.goto(`${server.url}/healthz`);
         await page.addScriptTag({ content: CALLING_PAGE });
-        await page.evaluate(`call('${value}')`);
+        const callId = await page.evaluate<string>(`call('${value}')`);
         let turns: string[] = [];
         await eventually('every sentence is told on the data channel', async () => (turns = await page.evaluate<string[]>('transcripts()')).length >= SENTENCES, { timeoutMs: 60_000 });
         const { rate } = wordErrors(STORY, turns.join(' '));
         assert.ok(rate <= MAX_WORD_ERROR_RATE, `${String(rate)}: ${turns.join(' | ')}`);
-        assert.deepEqual(faults, []);
+        await client.realtime.calls.hangup(callId);
       } finally {
         await browser.close();
       }
