@@ -191,40 +191,28 @@ describe('a recognizer that falls silent', () => {
     assert.deepEqual(changes, []);
   });
 
-  test('but tells interims is alive', async () => {
-    const { stream, say, at, clock, changes, lease } = rig();
-    const inner = lease.target.recognizer;
-    stream.beginSegment(0);
-    await say(loud(500));
-    inner.pause();
-    const words = stream.endSegment(at());
-    await settle();
-    for (let count = 0; count < 5; count += 1) {
-      clock.advance(STALL_MS - 1);
-      inner.recover(1);
+  for (const [sign, give] of [
+    ['tells that it recovered', (inner: FakeRecognizer) => inner.recover(1)],
+    ['says that it is at work', (inner: FakeRecognizer) => inner.work()],
+  ] as const) {
+    test(`but ${sign} is alive`, async () => {
+      const { stream, say, at, clock, changes, lease } = rig();
+      const inner = lease.target.recognizer;
+      stream.beginSegment(0);
+      await say(loud(500));
+      inner.pause();
+      const words = stream.endSegment(at());
       await settle();
-    }
-    assert.deepEqual(changes, []);
-    inner.resume();
-    assert.equal(textOf(await words), 'w0');
-  });
-
-  test('but is at work is alive, though it has nothing to tell', async () => {
-    const { stream, say, at, clock, changes, lease } = rig();
-    const inner = lease.target.recognizer;
-    stream.beginSegment(0);
-    await say(loud(500));
-    inner.pause();
-    const words = stream.endSegment(at());
-    for (let count = 0; count < 5; count += 1) {
-      clock.advance(STALL_MS - 1);
-      inner.work();
-      await settle();
-    }
-    assert.deepEqual(changes, []);
-    inner.resume();
-    assert.equal(textOf(await words), 'w0');
-  });
+      for (let count = 0; count < 5; count += 1) {
+        clock.advance(STALL_MS - 1);
+        give(inner);
+        await settle();
+      }
+      assert.deepEqual(changes, []);
+      inner.resume();
+      assert.equal(textOf(await words), 'w0');
+    });
+  }
 
   test('and is all there is may still answer late; after five deadlines it is given up', async () => {
     const late = rig({ targets: 1 });
