@@ -141,7 +141,7 @@ test('the words of a segment depend on the samples alone, not on their pieces or
       assert.deepEqual(await hear(openLane(), some, rests), expected.new);
       assert.deepEqual(await hear(openLane({ state }), some, rests), expected.known);
     }),
-    { numRuns: 15, examples: [[[512], [30]], [[20_000], [0]], [[160], [1]]] },
+    { numRuns: 15, examples: [[[512], [30]], [[20_000], [0]], [[160], [1]], [[1014, 8793, 9667, 17_349], [0, 20, 14]]] },
   );
 });
 

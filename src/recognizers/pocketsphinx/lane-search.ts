@@ -5,14 +5,14 @@ import { type DecodedWord, FrontEnd, type ModelPaths, initialMean } from './libr
 import { MeanEstimate } from './mean-estimate.ts';
 import type { FromEngine, LaneState, SettledWord } from './messages.ts';
 import type { SearchTurns } from '../adapters/search-turns.ts';
-import { type SearchStart, type SegmentDecoder, SegmentSearch } from './segment-search.ts';
+import { MAX_TURN_FRAMES, type SearchStart, type SegmentDecoder, SegmentSearch } from './segment-search.ts';
 import { Segment } from './segment.ts';
 
 const MS_PER_FRAME = 10;
 const NO_CONTEXT = new Float32Array(0);
 /**
  * A segment that has paused for so much longer is likely over: its search is ended before it is known, so that its final comes at once. In a
- * young lane it begins sooner, because there the segment is searched again for it.
+ * young lane that has the core to itself it begins sooner, because there the segment is searched again for it.
  */
 const EARLY_END_SAMPLES = { young: 0, known: 0.2 * 16_000 } as const;
 /** A word that was said longer ago does not belong to the same sentence. */
@@ -20,8 +20,8 @@ const MAX_SENTENCE_PAUSE_SAMPLES = 3 * 16_000;
 /** Samples kept outside segments: a segment begins in the past. */
 const KEPT_SAMPLES = 4 * 16_000;
 
-/** While others are searched on the same core, so many frames are gathered for a turn: each change of lanes empties the core's cache. */
-const SHARED_TURN_FRAMES = 40;
+/** While others are searched on the same core, so many frames for each are gathered for a turn: each change of lanes empties the core's cache. */
+const SHARED_TURN_FRAMES = 20;
 
 /** Where decoders are leased. */
 export interface Decoders {
@@ -163,7 +163,9 @@ export class LaneSearch {
       searchMs: 0,
     };
     while (!segment.isEnded && !this.#closed) {
-      if (!(await this.#follow(work))) await this.#arrived.promise;
+      // Taken before: what arrives while it looks is not to be waited for.
+      const arrived = this.#arrived.promise;
+      if (!(await this.#follow(work))) await arrived;
     }
     if (this.#drawnBack.has(segment)) {
       // The estimate may have seen what is not the segment's any more.
@@ -213,11 +215,17 @@ export class LaneSearch {
 
   /** A pause is searched up to at once: a final may be near. */
   #worthwhileFrames(segment: Segment): number {
-    return this.#decoders.leased > 1 && segment.limitFrame === undefined ? SHARED_TURN_FRAMES : BLOCK_FRAMES;
+    if (!this.#isShared || segment.limitFrame !== undefined) return BLOCK_FRAMES;
+    return Math.min(MAX_TURN_FRAMES, SHARED_TURN_FRAMES * this.#decoders.leased);
   }
 
   #isLikelyOver({ segment: { heldSample }, estimate }: Work): boolean {
-    return heldSample !== undefined && this.#writtenSample - heldSample >= EARLY_END_SAMPLES[estimate.isYoung ? 'young' : 'known'];
+    return heldSample !== undefined && this.#writtenSample - heldSample >= EARLY_END_SAMPLES[estimate.isYoung && !this.#isShared ? 'young' : 'known'];
+  }
+
+  /** Others are searched on this core. */
+  get #isShared(): boolean {
+    return this.#decoders.leased > 1;
   }
 
   async #start(work: Work, mean: Float32Array): Promise<void> {

@@ -5,7 +5,7 @@ import type { Segment } from './segment.ts';
 /** A lane of which fewer frames are known has no usable mean: the search waits for it, or for the segment's end. */
 const MIN_MEAN_FRAMES = 100;
 /** Until the lane has so many frames, a segment's own better the mean so much that it is searched again with them when it is complete. */
-const YOUNG_LANE_FRAMES = 900;
+const YOUNG_LANE_FRAMES = 600;
 
 /** The means to search a segment with: those of the frames that the search sees, the lane's before and its own. */
 export class MeanEstimate {

@@ -2,7 +2,7 @@ import { BLOCK_FRAMES, type CepstraTrack } from './cepstra-track.ts';
 import { CEPSTRUM_SIZE, type Decoder, type DecodedWord } from './library.ts';
 
 /** Frames of one turn: others wait meanwhile, and more would hardly save more. */
-const MAX_TURN_FRAMES = 100;
+export const MAX_TURN_FRAMES = 100;
 
 /** What there is to search a segment with. */
 export interface SearchStart {
