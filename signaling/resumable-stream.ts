@@ -24,6 +24,8 @@ export interface ResumableStreamOptions extends Partial<GuessedClient> {
   readonly onAudio?: (bytes: Uint8Array) => void;
   /** Takes what the audio is decoded to. Default: each is a new lane of the session. */
   readonly addLanes?: (lanes: readonly AudioSource[]) => void;
+  /** The client's audio goes on by another way, which has carried so much of it already. Default: there is none, and it is refused. */
+  readonly onLeave?: (overlapSeconds: number) => Promise<void>;
   /** Awaited with what ended the session before its time once that has told its last, before the client is let go. Never rejects. */
   readonly beforeEnd?: (fault: EarshotError | undefined) => Promise<void>;
   readonly companion?: Companion;
@@ -99,6 +101,8 @@ export class ResumableStream {
   #feeding = false;
   /** The client wants no more audio to be taken, or will not come back. */
   #finished = false;
+  /** The session goes on without this stream. */
+  #released = false;
   /** The client has closed for good: it will not fetch the end. */
   #left = false;
   /** How connections are closed once everything is sent. */
@@ -155,6 +159,17 @@ export class ResumableStream {
     this.#done.resolve();
   }
 
+  /** The session goes on by another way: what came is heard, nobody is waited for, and the client is told so with its last message. */
+  async release(lastMessage?: string): Promise<void> {
+    this.#released = true;
+    this.#finished = true;
+    this.close();
+    this.#intake.release();
+    const connection = this.#current?.connection;
+    if (lastMessage !== undefined) await connection?.send(lastMessage);
+    connection?.close(NORMAL, 'left');
+  }
+
   #believe(connection: Connection, arrival: Arrival): Attachment['numbered'] {
     const gone = new AbortController();
     void connection.closed.then(() => {
@@ -187,6 +202,7 @@ export class ResumableStream {
   /** For the client's next connection, or for it to fetch the end. */
   #wait(ms: number): void {
     this.#cancelTimer();
+    if (this.#released) return;
     this.#cancelTimer = this.#options.clock.setTimer(ms, () => {
       if (this.#farewell) this.close();
       else {
@@ -198,6 +214,7 @@ export class ResumableStream {
 
   #watchIdle(): void {
     this.#cancelTimer();
+    if (this.#released) return;
     this.#cancelTimer = this.#options.clock.setTimer(this.#patience.idleMs, () => void this.#finish('abandoned'));
   }
 
@@ -222,7 +239,13 @@ export class ResumableStream {
       else if (command.type === 'finish') await this.#finish('finished');
       else if (command.type === 'flush' || command.type === 'endpointing') await this.#intake.wish(command);
       else if (command.type === 'keep-alive') this.session.keepAlive();
+      else if (command.type === 'leave') await this.#leave(command.overlapSeconds);
     }
+  }
+
+  async #leave(overlapSeconds: number): Promise<void> {
+    if (!this.#options.onLeave) throw new EarshotError('SESSION_CONFLICT', 'This session has no other way for its audio.');
+    await this.#options.onLeave(overlapSeconds);
   }
 
   async #hear(bytes: Uint8Array): Promise<void> {
