@@ -55,7 +55,7 @@ export class ResumableSessions {
         if (session.state === 'open') this.#streamOf(kept);
       },
       found: () => {
-        kept.stream?.release();
+        void kept.stream?.release();
         kept.stream = undefined;
       },
     });

@@ -3,7 +3,7 @@ import type { Clock } from '../src/core/clock.ts';
 import { EarshotError, toEarshotError } from '../src/core/errors.ts';
 import type { Session } from '../src/core/session/session.ts';
 import type { ObserveStage } from '../src/core/stages.ts';
-import type { NumberedEvent } from '../src/core/transcript.ts';
+import { type Attachment, newAttachment } from './attachment.ts';
 import { AudioIntake } from './audio-intake.ts';
 import { AudioLedger } from './audio-ledger.ts';
 import type { Connection } from './connection.ts';
@@ -42,27 +42,6 @@ const ACKS_PER_QUESTION = 16;
 const GOING_AWAY = 1001;
 const NORMAL = 1000;
 
-/** One connection of the client, while it is the newest. */
-interface Attachment {
-  readonly connection: Connection;
-  /** Next place of the outbox to be sent. */
-  next: number;
-  /** Acknowledgements to be sent, which another connection does not need. */
-  acks: { readonly upTo: number; readonly texts: readonly string[] }[];
-  /** The last that was sent. */
-  acked: number;
-  /** Sent since the client was last asked what it received. */
-  unasked: number;
-  /** Place of the outbox up to which it is known that the client received. */
-  confirmed: number;
-  confirming: boolean;
-  /** The client did not repeat anything soon. */
-  late: boolean;
-  /** Where the client says where it goes on. */
-  readonly numbered: { readonly arrival: Arrival; readonly client: NumberedClient; readonly events: AsyncIterable<NumberedEvent> } | undefined;
-  wake: () => void;
-}
-
 /**
  * A session whose client comes and goes: it owns conversation, audio and messages, and connections are lent to it.
  *
@@ -72,9 +51,7 @@ interface Attachment {
  *
  * Audio that comes again after a loss is recognized and heard once ({@link AudioLedger}). Messages are kept until the client has
  * answered a ping after them, and come again on the next connection: at least once, with the ids that they had.
- *
- * A client that says where it goes on ({@link Arrival}; the stream then has no conversation of its own) is believed: its bytes are counted, and events come from the
- * session's log.
+ * A client that says where it goes on ({@link Arrival}; the stream then has no conversation of its own) is believed: its bytes are counted, and events come from the log.
  */
 export class ResumableStream {
   /** Resolves when the client has had the last word, or will not fetch it any more. */
@@ -137,8 +114,7 @@ export class ResumableStream {
     const numbered = arrival && this.#believe(connection, arrival);
     this.#current?.connection.close(REPLACED, 'replaced by a newer connection');
     this.#left = false;
-    const next = this.#outbox.start;
-    const attachment: Attachment = { connection, next, acks: [], acked: 0, unasked: 0, confirmed: next, confirming: false, late: false, numbered, wake: () => undefined };
+    const attachment = newAttachment(connection, this.#outbox.start, numbered);
     this.#current = attachment;
     if (numbered) this.#greet(connection, numbered.arrival);
     else if (this.#joined) this.#ledger.resume();
@@ -201,9 +177,7 @@ export class ResumableStream {
 
   /** For the client's next connection, or for it to fetch the end. */
   #wait(ms: number): void {
-    this.#cancelTimer();
-    if (this.#released) return;
-    this.#cancelTimer = this.#options.clock.setTimer(ms, () => {
+    this.#setTimer(ms, () => {
       if (this.#farewell) this.close();
       else {
         void this.#finish('abandoned');
@@ -213,9 +187,12 @@ export class ResumableStream {
   }
 
   #watchIdle(): void {
+    this.#setTimer(this.#patience.idleMs, () => void this.#finish('abandoned'));
+  }
+
+  #setTimer(ms: number, act: () => void): void {
     this.#cancelTimer();
-    if (this.#released) return;
-    this.#cancelTimer = this.#options.clock.setTimer(this.#patience.idleMs, () => void this.#finish('abandoned'));
+    if (!this.#released) this.#cancelTimer = this.#options.clock.setTimer(ms, act);
   }
 
   async #read(attachment: Attachment): Promise<void> {

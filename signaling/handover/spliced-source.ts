@@ -114,9 +114,9 @@ export class SplicedSource implements AudioSource {
   }
 
   async #following(): Promise<Way | undefined> {
-    if (!this.#next && !this.#closed && this.#way.kind === 'track') {
+    if (this.#isWaiting() && this.#way.kind === 'track') {
       this.#heardOut.resolve(this.#position);
-      while (!this.#next && !this.#isClosed()) await new Promise<void>((resolve) => (this.#wake = resolve));
+      while (this.#isWaiting()) await new Promise<void>((resolve) => (this.#wake = resolve));
       this.#heardOut = Promise.withResolvers();
     }
     const next = this.#next;
@@ -125,25 +125,21 @@ export class SplicedSource implements AudioSource {
   }
 
   /** Asked anew after each wait. */
-  #isClosed(): boolean {
-    return this.#closed;
+  #isWaiting(): boolean {
+    return !this.#next && !this.#closed;
   }
 
   /** A way from the first sample on that the lane has not had. */
   async *#fromSeam(way: Way): AsyncGenerator<LaneAudio, void, void> {
     // Where nothing was heard all is new.
-    let found = this.#position === 0 || way.overlapSamples === 0;
-    if (found) this.#offset = this.#position;
+    const isNew = this.#position === 0 || way.overlapSamples === 0;
+    let at = isNew ? 0 : undefined;
+    if (isNew) this.#offset = this.#position;
     let parts: Int16Array[] = [];
     let length = 0;
     let nextSearch = way.overlapSamples;
-    const goOn = (sound: Int16Array, at: number): readonly LaneAudio[] => {
-      found = true;
-      this.#offset = this.#position - at;
-      return at < sound.length ? [{ kind: 'pcm', startSample: at, samples: sound.subarray(at) }] : [];
-    };
     for await (const item of way.source) {
-      if (found) {
+      if (at !== undefined) {
         yield item;
         continue;
       }
@@ -152,12 +148,18 @@ export class SplicedSource implements AudioSource {
       if (length < nextSearch) continue;
       nextSearch = length + SEARCH_EVERY_SAMPLES;
       parts = [joined(parts)];
-      const at = this.#seam(parts[0]!, way.overlapSamples, length >= way.overlapSamples + SEARCHED_BEYOND_SAMPLES);
-      if (at !== undefined) yield* goOn(parts[0]!, at);
+      at = this.#seam(parts[0]!, way.overlapSamples, length >= way.overlapSamples + SEARCHED_BEYOND_SAMPLES);
+      if (at !== undefined) yield* this.#behind(parts[0]!, at);
     }
-    if (found) return;
+    if (at !== undefined) return;
     const all = joined(parts);
-    yield* goOn(all, this.#seam(all, way.overlapSamples, true) ?? all.length);
+    yield* this.#behind(all, this.#seam(all, way.overlapSamples, true) ?? all.length);
+  }
+
+  /** What is new of a way's beginning. */
+  #behind(sound: Int16Array, at: number): readonly LaneAudio[] {
+    this.#offset = this.#position - at;
+    return at < sound.length ? [{ kind: 'pcm', startSample: at, samples: sound.subarray(at) }] : [];
   }
 
   /** The first sample of this sound that is new; undefined while more of it may tell better. */
