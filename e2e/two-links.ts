@@ -26,11 +26,16 @@ export class TwoLinks implements AsyncDisposable {
   readonly #network: number;
   readonly #folder: string;
 
-  /** Rejects where namespaces may not be made. */
-  static async open(): Promise<TwoLinks> {
+  /** Undefined where namespaces may not be made: that takes root, and Debian's iproute2. */
+  static async open(): Promise<TwoLinks | undefined> {
     opened += 1;
-    const folder = await mkdtemp(path.join(tmpdir(), 'earshot-links-'));
-    const links = new TwoLinks(opened, folder);
+    const links = new TwoLinks(opened, await mkdtemp(path.join(tmpdir(), 'earshot-links-')));
+    try {
+      await ip('netns', 'add', links.#name);
+    } catch {
+      await rm(links.#folder, { recursive: true });
+      return undefined;
+    }
     try {
       await links.#connect();
       return links;
@@ -64,7 +69,6 @@ export class TwoLinks implements AsyncDisposable {
 
   async #connect(): Promise<void> {
     const name = this.#name;
-    await ip('netns', 'add', name);
     await ip('-n', name, 'link', 'set', 'lo', 'up');
     for (const link of [0, 1]) {
       const [here, there] = [`${name}a${String(link)}`, `${name}b${String(link)}`];
