@@ -21,8 +21,8 @@ interface Kind {
 
 /** Of e2e, those that send files and wait for answers: they take longer beside each other, and nothing else. */
 const UNHURRIED = [
-  'bad-input', 'commands', 'containers', 'dialects', 'engine-crash', 'gladia-encodings', 'gladia-recorded', 'jobs', 'killed', 'mcp', 'openai-files', 'quickstart', 'relays',
-  'scaiecho-clients', 'speakers', 'tenants', 'three-ways',
+  'bad-input', 'bad-messages', 'client-docs', 'commands', 'containers', 'dialect-samples', 'dialects', 'engine-crash', 'gladia-encodings', 'gladia-recorded', 'jobs', 'killed',
+  'mcp', 'openai-files', 'quickstart', 'relays', 'scaiecho-clients', 'silence', 'speakers', 'tenants', 'three-ways', 'tls',
 ].map((name) => `e2e/${name}.e2e.ts`);
 
 const KINDS: readonly Kind[] = [
