@@ -30,7 +30,7 @@ const WISH_WEIGHT = 1024;
 export class AudioIntake {
   readonly #options: AudioIntakeOptions;
   readonly #queue = new BoundedQueue<Arrived>({ maxWeight: MAX_QUEUED_AUDIO_BYTES, weigh: (item) => (item.type === 'audio' ? item.bytes.length : WISH_WEIGHT) });
-  readonly #over = Promise.withResolvers<CloseReason | 'released'>();
+  readonly #over = Promise.withResolvers<CloseReason>();
   #hasLanes = false;
 
   constructor(options: AudioIntakeOptions) {
@@ -57,12 +57,6 @@ export class AudioIntake {
     this.#queue.end();
   }
 
-  /** No more audio comes this way: what came is heard, and the session goes on. */
-  release(): void {
-    this.#over.resolve('released');
-    this.#queue.end();
-  }
-
   discard(): void {
     this.end('abandoned');
     this.#queue.discard();
@@ -75,8 +69,7 @@ export class AudioIntake {
       addLanes(audio.lanes);
       this.#hasLanes = true;
       await session.settled();
-      const reason = await this.#over.promise;
-      if (reason !== 'released') await session.close(reason);
+      await session.close(await this.#over.promise);
     } catch (error) {
       await session.destroy(toEarshotError(error));
     }

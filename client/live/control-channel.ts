@@ -31,12 +31,10 @@ export class ControlChannel {
   #rejoinTimer: ReturnType<typeof setTimeout> | undefined;
   #closing = false;
 
-  /** `lastSeq`: of the event behind which it begins, where others came another way. */
-  constructor(server: Server, url: string, handlers: ControlChannelHandlers, lastSeq?: number) {
+  constructor(server: Server, url: string, handlers: ControlChannelHandlers) {
     this.#server = server;
     this.#url = url;
     this.#handlers = handlers;
-    this.#lastSeq = lastSeq;
     this.#socket = this.#join();
   }
 
@@ -87,7 +85,6 @@ export class ControlChannel {
             return;
           case 'ack':
           case 'resumed':
-          case 'left':
             return;
         }
       },

@@ -68,7 +68,6 @@ export async function transcribeFile(file: File, events: FileEvents, signal: Abo
           return;
         case 'ack':
         case 'resumed':
-        case 'left':
         case 'reconnect':
           return;
       }
