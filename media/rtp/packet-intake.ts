@@ -15,7 +15,7 @@ export interface PacketIntakeOptions {
   /** Default: every packet is Opus, and nothing is asked for again. */
   readonly formats?: RtpFormats;
   readonly target?: TargetDelayOptions;
-  /** Sends one RTCP packet, not yet encrypted, to the sender. Default: the engine reports and asks by itself. */
+  /** Sends one RTCP packet, not yet encrypted, to the sender. Default: the engine reports by itself, and asks about when this would. */
   readonly sendRtcp?: (packet: Uint8Array) => void;
 }
 
@@ -53,7 +53,7 @@ export class PacketIntake {
   readonly #buffer: JitterBuffer;
   readonly #target: TargetDelay;
   readonly #reception = new Reception();
-  readonly #requests = new RetransmissionRequests();
+  readonly #requests: RetransmissionRequests;
   readonly #sendRtcp: ((packet: Uint8Array) => void) | undefined;
   #formats: RtpFormats | undefined;
   #highest = 0;
@@ -62,17 +62,20 @@ export class PacketIntake {
   #reordered = 0;
   #retransmitted = 0;
   #requestDueMs: number | undefined;
+  #expectedMs: number;
 
   constructor(options: PacketIntakeOptions) {
     this.#formats = options.formats;
     this.#sendRtcp = options.sendRtcp;
     this.#target = new TargetDelay(options.target);
-    this.#buffer = new JitterBuffer({ targetMs: this.#target.targetMs });
+    this.#requests = new RetransmissionRequests(this.#target.maxMs);
+    this.#expectedMs = this.#target.targetMs;
+    this.#buffer = new JitterBuffer({ targetMs: this.#expectedMs });
   }
 
-  /** How long a missing packet is waited for now, in ms. */
-  get targetMs(): number {
-    return this.#buffer.targetMs;
+  /** Until when the next packet may well come, beyond its time, in ms. A hole may be kept open for longer. */
+  get expectedMs(): number {
+    return this.#expectedMs;
   }
 
   /** What the packets hold, after a negotiation. */
@@ -97,6 +100,7 @@ export class PacketIntake {
     for (const copy of unpacked.copies) this.#buffer.pushCopy(copy, arrivalMs);
     if (packet.ssrc === this.#buffer.ssrc) this.#measure(unpacked.packet, number, arrivalMs);
     else if (unpacked.isRetransmission && number !== undefined) this.#retransmitted += this.#answered(number, arrivalMs, true);
+    if (number === undefined && unpacked.packet.ssrc === this.#buffer.ssrc) this.#answeredLate(unpacked.packet.sequenceNumber, arrivalMs);
     this.#ask(arrivalMs);
   }
 
@@ -142,9 +146,10 @@ export class PacketIntake {
       late,
       duplicates,
       recoveredByRed: copied,
-      recoveredByRetransmission: this.#retransmitted,
+      // An engine that asks by itself counts by itself, too.
+      recoveredByRetransmission: this.#sendRtcp ? this.#retransmitted : 0,
       reordered: this.#reordered,
-      retransmissionsAsked: this.#requests.sent,
+      retransmissionsAsked: this.#sendRtcp ? this.#requests.sent : 0,
       jitterMs: this.#reception.jitterMs,
       targetDelayMs: this.#buffer.targetMs,
       roundTripMs: this.#reception.roundTripMs,
@@ -174,32 +179,39 @@ export class PacketIntake {
     if (report) this.#sendRtcp(report);
   }
 
+  /** We, or the engine. */
   get #mayAsk(): boolean {
-    return this.#sendRtcp !== undefined && this.#formats?.nack === true;
+    return this.#formats?.nack === true;
   }
 
   /** 1 if the packet was sent again because it was asked for. */
   #answered(number: number, arrivalMs: number, isKnown: boolean): 0 | 1 {
     const { isAnswer, roundTripMs } = this.#requests.arrived(number, arrivalMs, this.#reception.roundTripMs);
-    if (roundTripMs !== undefined) this.#reception.setRoundTrip(roundTripMs);
+    // When the engine asked is only guessed.
+    if (roundTripMs !== undefined && this.#sendRtcp) this.#reception.setRoundTrip(roundTripMs);
     return isAnswer || isKnown ? 1 : 0;
   }
 
-  /** Asks for what is missing where that is allowed, and sets how long it is waited for. */
+  #answeredLate(sequenceNumber: number, arrivalMs: number): void {
+    const roundTripMs = this.#requests.arrivedLate(sequenceNumber, arrivalMs, this.#reception.roundTripMs);
+    if (roundTripMs !== undefined && this.#sendRtcp) this.#reception.setRoundTrip(roundTripMs);
+  }
+
+  /** Asks for what is missing where that is allowed, or follows the engine that does, and sets how long it is waited for. */
   #ask(nowMs: number): void {
     const targetMs = this.#target.targetMs;
     const { ssrc } = this.#buffer;
     this.#requestDueMs = undefined;
-    if (!this.#sendRtcp || this.#formats?.nack !== true || ssrc === undefined) {
-      this.#buffer.targetMs = targetMs;
+    if (!this.#mayAsk || ssrc === undefined) {
+      this.#expectedMs = this.#buffer.targetMs = targetMs;
       return;
     }
-    const { roundTripMs } = this.#reception;
-    const reorderMs = this.#reordering > REORDERING ? targetMs : 0;
-    this.#buffer.targetMs = this.#requests.waitMs(targetMs, this.#target.maxMs, roundTripMs, reorderMs);
+    const path = { roundTripMs: this.#reception.roundTripMs, reorderMs: this.#reordering > REORDERING ? targetMs : 0 };
+    this.#expectedMs = this.#requests.expectedMs(targetMs, path);
+    this.#buffer.targetMs = this.#requests.patienceMs(targetMs, path);
     if (this.#buffer.isWhole && this.#requests.isEmpty) return;
-    const wanted = this.#requests.take(this.#buffer.missing(), nowMs, this.#buffer.targetMs, roundTripMs, reorderMs);
-    if (wanted.length > 0) this.#sendRtcp(writeNack(ssrc, wanted.map((number) => number & 0xffff)));
-    this.#requestDueMs = this.#requests.nextDueMs(roundTripMs, reorderMs);
+    const wanted = this.#requests.take(this.#buffer.missing(), nowMs, this.#buffer.targetMs, path);
+    if (wanted.length > 0) this.#sendRtcp?.(writeNack(ssrc, wanted.map((number) => number & 0xffff)));
+    this.#requestDueMs = this.#requests.nextDueMs(path);
   }
 }

@@ -238,7 +238,7 @@ export class RtpSource implements AudioSource {
     const isQuiet = this.#lastArrivalMs !== undefined && nowMs >= this.#lastArrivalMs + this.#patienceMs();
     if (isQuiet && this.#intake.nextDueMs() === undefined) {
       this.#announcing ??= this.#lastWasDtx ? 'dtx' : 'mute';
-      this.#putGap(this.#timeline.silentSamples(nowMs - this.#intake.targetMs), this.#announcing);
+      this.#putGap(this.#timeline.silentSamples(nowMs - this.#intake.expectedMs), this.#announcing);
     }
     this.#drain(nowMs);
   }
