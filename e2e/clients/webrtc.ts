@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { type CandidatePair, MediaStreamTrack, RTCPeerConnection, RTCRtpCodecParameters, RtpHeader, RtpPacket, useSdesMid } from 'werift';
+import { type CandidatePair, MediaStreamTrack, RTCPeerConnection, type RTCRtpSender, RTCRtpCodecParameters, RtpHeader, RtpPacket, useSdesMid } from 'werift';
 import { within } from '../eventually.ts';
 import type { ImpairedNetwork } from '../impaired-network.ts';
 import type { TestServer } from '../server.ts';
@@ -53,7 +53,8 @@ export class WebRtcClient {
       bundlePolicy: 'max-bundle',
     });
     const { sender } = this.#connection.addTransceiver(this.#track, { direction: 'sendonly' });
-    if (!nack) sender.handleRtcpPacket = () => undefined;
+    if (nack) resendAsSent(sender);
+    else sender.handleRtcpPacket = () => undefined;
   }
 
   /** The offer with all candidates in it. */
@@ -132,6 +133,22 @@ export class WebRtcClient {
   async vanish(): Promise<void> {
     await this.#connection.close();
   }
+}
+
+/** What of werift's sender is reached into; it is private there. */
+interface SenderInternals {
+  readonly rtpCache: readonly (RtpPacket | undefined)[];
+}
+
+/** Of redundant packets werift keeps the Opus alone, and would send that again under the payload type of RED. Browsers send again what they sent. */
+function resendAsSent(sender: RTCRtpSender): void {
+  const transport = sender.dtlsTransport;
+  const sendRtp = transport.sendRtp.bind(transport);
+  transport.sendRtp = (payload, header) => {
+    const kept = (sender as unknown as SenderInternals).rtpCache.find((packet) => packet?.header === header);
+    if (kept) kept.payload = payload;
+    return sendRtp(payload, header);
+  };
 }
 
 function codecs(red: boolean): RTCRtpCodecParameters[] {
