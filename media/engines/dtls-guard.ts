@@ -4,6 +4,8 @@ import { ReplayWindow } from '../srtp/replay-window.ts';
 
 /** The DTLS server behind the guard. */
 export interface GuardedDtls {
+  /** Monotonic. */
+  nowMs(): number;
   /** The handshake is done. */
   isConnected(): boolean;
   /** A datagram of handshake records. */
@@ -32,17 +34,21 @@ const CLIENT_MESSAGES: readonly number[] = [
 const MAX_HANDSHAKE_BYTES = 64 * 1024;
 const MAX_HANDSHAKE_MESSAGES = 256;
 const MAX_CLIENT_HELLOS = 20;
+/** A first ClientHello that follows its like sooner was sent again while nobody could look at it, not because the answer was lost. */
+const MIN_HELLO_REPEAT_MS = 100;
 
 /**
  * What of the datagrams from a peer's address reaches its DTLS server:
  *
- *     epoch 0, before the handshake is done    messages of a client's handshake; a ClientHello only if it can be answered
+ *     epoch 0, before the handshake is done    messages of a client's handshake; a ClientHello only if it can be answered, the
+ *                                              first one (without a cookie) once in 100 ms, and never behind the second
  *     epoch 0, afterwards                      nothing: an alert, or a handshake that begins anew, may be anybody's
  *     epoch 1, Finished                        always, because it may be sent again
  *     epoch 1, data and alerts                 decrypted here: authentic, each once, alerts only where they end something
  *     anything else                            nothing
  *
- * Handshakes are limited in bytes and messages, so that nobody can make the server remember without end.
+ * Handshakes are limited in bytes and messages, so that nobody can make the server remember without end. Each first ClientHello makes werift's
+ * server begin anew, and werift's client fails at the second answer to it.
  */
 export class DtlsGuard {
   readonly #dtls: GuardedDtls;
@@ -50,6 +56,9 @@ export class DtlsGuard {
   #handshakeBytes = 0;
   #handshakeMessages = 0;
   #clientHellos = 0;
+  /** When each piece of the first ClientHello was passed last, by its offset. */
+  readonly #firstHellos = new Map<number, number>();
+  #hasCookie = false;
   /** Records that went no further. */
   refused = 0;
 
@@ -87,7 +96,18 @@ export class DtlsGuard {
     if (!CLIENT_MESSAGES.includes(message.type)) return false;
     if (message.type !== HandshakeType.clientHello) return recordVersion === DTLS_1_2;
     this.#clientHellos += 1;
-    return this.#clientHellos <= MAX_CLIENT_HELLOS && isAnswerable(message);
+    if (this.#clientHellos > MAX_CLIENT_HELLOS || !isAnswerable(message)) return false;
+    if (message.messageNumber === 0) return this.#isFirstHello(message);
+    this.#hasCookie = true;
+    return true;
+  }
+
+  #isFirstHello({ offsetBytes }: HandshakeFragment): boolean {
+    const nowMs = this.#dtls.nowMs();
+    const sinceMs = nowMs - (this.#firstHellos.get(offsetBytes) ?? -Infinity);
+    if (this.#hasCookie || sinceMs < MIN_HELLO_REPEAT_MS) return false;
+    this.#firstHellos.set(offsetBytes, nowMs);
+    return true;
   }
 
   #passesEncrypted(record: DtlsRecord): boolean {

@@ -21,6 +21,24 @@ test("a client's one ClientHello is answered once", async () => {
   );
 });
 
+test('a first ClientHello that comes twice, and again behind the second, begins one handshake', async () => {
+  await withEngine((engine) => {
+    const hellos: Buffer[] = [];
+    let repeat: () => Promise<void> = () => Promise.resolve();
+    const sent = (data: Buffer): Buffer => {
+      if (isHandshake(data, MESSAGE.clientHello) && hellos.push(data) <= 2) setImmediate(() => void repeat());
+      return data;
+    };
+    const body = async (scene: Scene): Promise<void> => {
+      repeat = () => scene.sendAsClient(hellos[0] ?? assert.fail());
+      await scene.connect();
+      await scene.isAlive();
+      assert.equal(hellos.length, 2);
+    };
+    return Scene.with(engine, body, { sent });
+  });
+});
+
 test('binding requests that are not authentic are not answered at all', async () => {
   await withEngine((engine) =>
     Scene.with(engine, async (scene) => {

@@ -40,13 +40,15 @@ interface CipherInternals {
  */
 export class WeriftDtls {
   readonly #transport: RTCDtlsTransport;
+  readonly #nowMs: () => number;
   readonly #onKeys: (keys: SrtpKeys) => void;
   readonly #early: Buffer[] = [];
   #guard: DtlsGuard | undefined;
 
-  /** `onKeys` is called once, when the other side has proved who it is. */
-  constructor(transport: RTCDtlsTransport, onKeys: (keys: SrtpKeys) => void) {
+  /** `nowMs`: monotonic. `onKeys` is called once, when the other side has proved who it is. */
+  constructor(transport: RTCDtlsTransport, nowMs: () => number, onKeys: (keys: SrtpKeys) => void) {
     this.#transport = transport;
+    this.#nowMs = nowMs;
     this.#onKeys = onKeys;
     this.#wrap();
     transport.onStateChange.subscribe((state) => {
@@ -83,9 +85,10 @@ export class WeriftDtls {
     const { socket } = dtls.transport;
     const handshake = socket.onData;
     const guard = new DtlsGuard({
+      nowMs: this.#nowMs,
       isConnected: () => dtls.connected,
       handshake: (datagram) => handshake(datagram, ['', 0]),
-      decrypt: (record) => decrypt(dtls, record),
+      decrypt: (record) => decryptRecord(dtls, record),
       data: (text) => dtls.onData.execute(text),
       closed: () => dtls.onClose.execute(),
     });
@@ -96,7 +99,8 @@ export class WeriftDtls {
   }
 }
 
-function decrypt({ cipher }: DtlsSocket, { type, version, epoch, sequenceNumber, fragment }: DtlsRecord): Buffer {
+/** The text of an encrypted record. Throws if it is not authentic. */
+export function decryptRecord({ cipher }: DtlsSocket, { type, version, epoch, sequenceNumber, fragment }: DtlsRecord): Buffer {
   const protocolVersion = { major: version >> 8, minor: version & 0xff };
   const recordLayerHeader = { contentType: type, protocolVersion, epoch, sequenceNumber, contentLen: fragment.length };
   return (cipher as unknown as CipherInternals).decryptPacket({ recordLayerHeader, fragment });

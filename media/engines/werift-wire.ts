@@ -47,7 +47,7 @@ export class WeriftWire {
     this.#transport = transport;
     this.#options = options;
     this.#rate = new PacketRate(options.maxPacketsPerSecond);
-    const dtls = new WeriftDtls(transport, (keys) => (this.#srtp = srtpOf(keys)));
+    const dtls = new WeriftDtls(transport, options.nowMs, (keys) => (this.#srtp = srtpOf(keys)));
     const { connection } = transport.iceTransport;
     this.#ice = new WeriftIce(connection, port, {
       dtls: (data) => dtls.receive(data),

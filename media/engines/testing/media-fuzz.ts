@@ -78,7 +78,8 @@ export function fuzzTargets(): FuzzTarget[] {
 
 function dtlsTarget(input: Buffer): void {
   for (const isConnected of [false, true]) {
-    const guard = new DtlsGuard({ isConnected: () => isConnected, handshake: () => undefined, decrypt: ({ fragment }) => fragment.subarray(8), data: () => undefined, closed: () => undefined });
+    let nowMs = 0;
+    const guard = new DtlsGuard({ nowMs: () => (nowMs += 60), isConnected: () => isConnected, handshake: () => undefined, decrypt: ({ fragment }) => fragment.subarray(8), data: () => undefined, closed: () => undefined });
     guard.receive(input);
   }
   readHandshakes(input);
