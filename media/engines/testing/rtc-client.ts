@@ -2,7 +2,7 @@ import { CipherContext, HashAlgorithm, MediaStreamTrack, NamedCurveAlgorithm, RT
 import type { IceCandidate } from '../../../src/core/media-engine.ts';
 import { OpusEncoder, packetize } from '../../rtp/testing/opus-encoder.ts';
 import { sayGoodbye } from '../werift-close.ts';
-import { readAlerts } from './client-alerts.ts';
+import { mendClient } from './client-dtls.ts';
 import { echoReferenceTimes } from './reference-times.ts';
 
 const PAYLOAD_TYPE = 111;
@@ -111,7 +111,7 @@ export class RtcClient {
   }
 
   async accept(answerSdp: string): Promise<void> {
-    for (const transport of this.connection.dtlsTransports) if (transport.state === 'new') readAlerts(transport);
+    for (const transport of this.connection.dtlsTransports) if (transport.state === 'new') mendClient(transport);
     await this.connection.setRemoteDescription({ type: 'answer', sdp: answerSdp });
   }
 
