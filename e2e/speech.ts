@@ -74,16 +74,6 @@ export async function inSequence(...speeches: readonly string[]): Promise<string
   return cached(['sequence', ...digests], 'wav', (target) => ffmpeg(...inputs, '-filter_complex', joined, '-c:a', 'pcm_s16le', target));
 }
 
-/** The same speech as a sound card hands it on whose clock runs so much faster than it should, in parts per million: with more samples. */
-export async function byFastClock(speech: string, ppm: number): Promise<string> {
-  // Rates are whole hertz: at 80 kHz 200 ppm are 16.
-  const nominal = 80_000;
-  const rate = Math.round(nominal * (1 + ppm / 1e6));
-  return cached(['clock', await digestOf(speech), ppm], 'wav', (target) =>
-    ffmpeg('-i', speech, '-af', `aresample=${rate},asetrate=${nominal},aresample=16000`, '-c:a', 'pcm_s16le', target),
-  );
-}
-
 /** The same speech in another container and codec. */
 export async function convert(speech: string, format: SpeechFormat): Promise<string> {
   return cached(['convert', await digestOf(speech), format], format, (target) =>

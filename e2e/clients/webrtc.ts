@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { type CandidatePair, MediaStreamTrack, RTCPeerConnection, type RTCRtpSender, RTCRtpCodecParameters, RtpHeader, RtpPacket, useSdesMid } from 'werift';
+import { type CandidatePair, MediaStreamTrack, type RTCDtlsTransport, RTCPeerConnection, type RTCRtpSender, RTCRtpCodecParameters, RtpHeader, RtpPacket, useSdesMid } from 'werift';
 import { within } from '../eventually.ts';
 import type { ImpairedNetwork } from '../impaired-network.ts';
 import type { TestServer } from '../server.ts';
@@ -8,7 +8,7 @@ import { StreamClient } from './stream.ts';
 
 const OPUS_PAYLOAD_TYPE = 111;
 const RED_PAYLOAD_TYPE = 63;
-const PACKET_MS = 20;
+export const PACKET_MS = 20;
 const TICKS_PER_MS = 48;
 const TICKS_PER_PACKET = PACKET_MS * TICKS_PER_MS;
 
@@ -32,6 +32,8 @@ export interface PublisherOptions {
   readonly red?: boolean;
   /** Sends again what it is asked for (NACK). Default true, as browsers do. */
   readonly nack?: boolean;
+  /** How much faster than it should its audio clock runs, in parts per million; its wall clock is right. Default 0. */
+  readonly clockPpm?: number;
 }
 
 /** A publisher with one Opus track, as a browser is, from this process. */
@@ -39,11 +41,14 @@ export class WebRtcClient {
   readonly #connection: RTCPeerConnection;
   readonly #network: ImpairedNetwork | undefined;
   readonly #track = new MediaStreamTrack({ kind: 'audio' });
+  /** How long 20 ms of its clock are. */
+  readonly #packetMs: number;
   #sequenceNumber = 0;
   #timestamp = 0;
 
-  constructor({ network, red = false, nack = true }: PublisherOptions = {}) {
+  constructor({ network, red = false, nack = true, clockPpm = 0 }: PublisherOptions = {}) {
     this.#network = network;
+    this.#packetMs = PACKET_MS / (1 + clockPpm / 1e6);
     this.#connection = new RTCPeerConnection({
       codecs: { audio: codecs(red), video: [] },
       headerExtensions: { audio: [useSdesMid()], video: [] },
@@ -100,7 +105,7 @@ export class WebRtcClient {
   async send(packets: readonly Uint8Array[]): Promise<number> {
     const startMs = performance.now();
     for (const [index, payload] of packets.entries()) {
-      await pause(Math.max(0, startMs + index * PACKET_MS - performance.now()));
+      await pause(Math.max(0, startMs + index * this.#packetMs - performance.now()));
       const header = new RtpHeader({
         payloadType: OPUS_PAYLOAD_TYPE,
         sequenceNumber: this.#sequenceNumber,
@@ -121,6 +126,7 @@ export class WebRtcClient {
   }
 
   async #applyAnswer(sdp: string): Promise<void> {
+    for (const transport of this.#connection.dtlsTransports) if (transport.state === 'new') passOverCookies(transport);
     await this.#connection.setRemoteDescription({ type: 'answer', sdp: this.#network?.answer(sdp) ?? sdp });
   }
 
@@ -149,6 +155,22 @@ function resendAsSent(sender: RTCRtpSender): void {
     if (kept) kept.payload = payload;
     return sendRtp(payload, header);
   };
+}
+
+const HELLO_VERIFY_REQUEST = 3;
+const COOKIE_FLIGHT = 3;
+
+/** werift's client fails at a second cookie (RFC 6347, section 4.2.1), which a server sends that was too busy to answer before the client asked again; browsers do not. */
+function passOverCookies(transport: RTCDtlsTransport): void {
+  transport.onStateChange.subscribe((state) => {
+    // Its DTLS is made right after this is told.
+    if (state === 'connecting') queueMicrotask(() => {
+      const { dtls } = transport;
+      if (!dtls) return;
+      const handle = dtls.onHandleHandshakes;
+      dtls.onHandleHandshakes = (messages) => handle(messages.filter((message) => message.msg_type !== HELLO_VERIFY_REQUEST || dtls.dtls.flight < COOKIE_FLIGHT));
+    });
+  });
 }
 
 function codecs(red: boolean): RTCRtpCodecParameters[] {
