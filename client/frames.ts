@@ -31,6 +31,8 @@ export type ServerFrame =
   /** So many bytes of the stream need not be kept. */
   | { readonly type: 'ack'; readonly position: number }
   | Resumed
+  /** The stream was left for WebRTC: the session goes on there. */
+  | { readonly type: 'left' }
   /** The server has lost the way of the audio: a new offer goes on in the same session. */
   | { readonly type: 'reconnect'; readonly seq?: number }
   | { readonly type: 'closed'; readonly audioDurationMs?: number }
@@ -81,6 +83,8 @@ export function parseFrame(message: string): ServerFrame | undefined {
       const replayFrom = fields['replay_from'];
       return { type: 'resumed', position: number(fields['position']) ?? 0, ...(typeof replayFrom === 'number' && { replayFromSeconds: replayFrom }) };
     }
+    case 'left':
+      return { type: 'left' };
     case 'reconnect': {
       const seq = number(fields['seq']);
       return { type: 'reconnect', ...(seq !== undefined && { seq }) };

@@ -14,11 +14,13 @@ import { wordErrors } from './wer.ts';
 
 const LEAD_MS = 2500;
 const PAUSE_MS = 1200;
-/** Long enough for another worker and another connection. */
-const CRASH_PAUSE_MS = 6000;
+/** So that there is still something said once another worker has another connection. */
+const CRASH_PAUSE_MS = 2500;
 const TAIL_MS = 3000;
 /** Words of a sentence that must be there before its way is taken away. */
 const WORDS_BEFORE = 3;
+/** The engine makes none or one mistake in one of these sentences. A second of lost or doubled speech is three words. */
+const MAX_EXTRA_OR_MISSING = 1;
 
 /** A network without UDP: packets to the server's port are lost, and TCP goes by way of a proxy that can be cut. */
 const networkOf = (proxyUrl: string): string => `
@@ -75,7 +77,7 @@ describe('the page behind a network without UDP', () => {
     await server.stop();
   });
 
-  it('speaks by ICE over TCP, answers a dead media worker with a new offer, and goes to the WebSocket when TCP is cut: one session, and no word before or after is lost', async (context) => {
+  it('speaks by ICE over TCP, answers a dead media worker with a new offer, and goes to the WebSocket when TCP is cut: one session, and no word before, between or after is lost', async (context) => {
     const { media_engine: engine } = (await (await fetch(`${server.url}/readyz`)).json()) as { media_engine: string };
     if (engine !== 'mediasoup') {
       context.skip('NOT TESTED: there is no media worker, and werift has no TCP');
@@ -125,23 +127,22 @@ describe('the page behind a network without UDP', () => {
     assert.ok(wordErrors(SENTENCES.brother, first).rate <= MAX_WORD_ERROR_RATE, first);
     assert.equal(await page.evaluate('protocol()'), 'tcp');
     for (const worker of mediaWorkers(server.pid)) process.kill(worker, 'SIGKILL');
-    await eventually('the page is connected again', async () => (await look()) === 'WebRTC · connected' && connections.includes('Reconnecting'), { seen });
+    await eventually('the page is connected again', async () => (await look()) === 'WebRTC · connected' && connections.includes('WebSocket · connected'), { seen });
 
     await eventually('the first words of the third sentence', speaking(3), { seen });
-    // Its article is easily taken for another word.
-    const opening = wordsOf(SENTENCES.garden)[1] ?? '';
-    assert.ok(wordsOf(said()).includes(opening), `“${opening}” was heard before the crash: ${said()}`);
-    assert.deepEqual([await page.evaluate('protocol()'), await page.evaluate('paths.length')], ['tcp', 2]);
+    assert.equal(await page.evaluate('protocol()'), 'tcp');
     await proxy?.close();
     proxy = undefined;
     await eventually('the page goes on by WebSocket', async () => (await look()) === 'WebSocket · connected', { seen });
-    const expected = `${SENTENCES.river} ${SENTENCES.train}`;
-    const tail = (): string => wordsOf(said()).slice(-wordsOf(expected).length).join(' ');
-    await eventually('the third and the fourth sentence are heard whole', () => wordErrors(expected, tail()).rate <= MAX_WORD_ERROR_RATE, { seen });
+    const spoken = [SENTENCES.brother, SENTENCES.garden, SENTENCES.river, SENTENCES.train].join(' ');
+    const { length } = wordsOf(spoken);
+    await eventually('the last sentence is heard', () => wordsOf(said()).length >= length - MAX_EXTRA_OR_MISSING && deltas.at(-1)?.isFinal, { seen });
     await look();
     await page.getByRole('button', { name: 'Stop captions' }).click();
     await watching;
-    assert.deepEqual(connections.slice(connections.indexOf('WebRTC · connected')), ['WebRTC · connected', 'Reconnecting', 'WebRTC · connected', 'Reconnecting', 'WebSocket · connected']);
+    assert.deepEqual(connections.slice(connections.indexOf('WebRTC · connected')), ['WebRTC · connected', 'Reconnecting', 'WebSocket · connected', 'WebRTC · connected', 'Reconnecting', 'WebSocket · connected']);
+    const { deletions, insertions } = wordErrors(spoken, said());
+    assert.ok(Math.max(deletions, insertions) <= MAX_EXTRA_OR_MISSING, said());
     assert.deepEqual(new Set(deltas.map(({ lane }) => lane)), new Set([0]), 'one lane');
     const numbers = deltas.map(({ seq = 0 }) => seq);
     assert.deepEqual(numbers, [...new Set(numbers)].sort((one, other) => one - other), 'one numbering');

@@ -30,7 +30,7 @@ const WISH_WEIGHT = 1024;
 export class AudioIntake {
   readonly #options: AudioIntakeOptions;
   readonly #queue = new BoundedQueue<Arrived>({ maxWeight: MAX_QUEUED_AUDIO_BYTES, weigh: (item) => (item.type === 'audio' ? item.bytes.length : WISH_WEIGHT) });
-  readonly #over = Promise.withResolvers<CloseReason>();
+  readonly #over = Promise.withResolvers<CloseReason | 'released'>();
   #hasLanes = false;
 
   constructor(options: AudioIntakeOptions) {
@@ -57,6 +57,12 @@ export class AudioIntake {
     this.#queue.end();
   }
 
+  /** No more audio comes this way: what came is heard, and the session goes on. */
+  release(): void {
+    this.#over.resolve('released');
+    this.#queue.end();
+  }
+
   discard(): void {
     this.end('abandoned');
     this.#queue.discard();
@@ -69,7 +75,8 @@ export class AudioIntake {
       addLanes(audio.lanes);
       this.#hasLanes = true;
       await session.settled();
-      await session.close(await this.#over.promise);
+      const reason = await this.#over.promise;
+      if (reason !== 'released') await session.close(reason);
     } catch (error) {
       await session.destroy(toEarshotError(error));
     }

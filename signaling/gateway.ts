@@ -143,6 +143,8 @@ class Stream {
       case 'keep-alive':
         this.#session?.keepAlive();
         return;
+      case 'leave':
+        throw new EarshotError('SESSION_CONFLICT', 'This session has no other way for its audio.');
     }
   }
 

@@ -188,3 +188,69 @@ test('a peer that dies leaves its lane to a stream, or to nobody', async () => {
   clock.advance(30_000);
   await lonely.closed;
 });
+
+test('a stream that its client leaves for another peer leaves it the lane, and comes back to it', async () => {
+  const { clock, resumable, join, create } = rig();
+  const engine = new FakeEngine();
+  const webrtc = new WebRtcSessions({ engine, clock });
+  const session = create();
+  const { token, handover } = resumable.offer(session);
+  const resume = (position: number, afterSeq: number) => ({ ...OPEN, resume: { session_id: session.id, token, position, after_seq: afterSeq } });
+  await webrtc.open(session, 'offer', { handover });
+  await engine.peers[0]?.close();
+  const stream = join(resume(0, 1));
+  await stream.received('resumed');
+  stream.say(TALK);
+  await eventually(() => finals(stream).length > 0);
+
+  assert.equal(await webrtc.offer(session.id, 'tenant', 'offer'), 'answer');
+  const track = new FedSource().pcm(joined(loud(1000), quiet(4000)));
+  engine.peers[1]?.handlers.track({ label: '0', source: track, stats: () => NO_STATS });
+  stream.say({ type: 'leave', overlap: 0 });
+  await stream.closed;
+  assert.deepEqual([stream.types.at(-1), stream.closeCode, session.state], ['left', 1000, 'open']);
+  clock.advance(200_000);
+  await settle();
+  assert.equal(session.state, 'open', 'nobody is waited for');
+  const again = join(resume(TALK.length, 1));
+  await again.closed;
+  assert.deepEqual([again.types, engine.peers[1]?.closes], [['left'], 0], 'who did not hear it is told again');
+
+  await engine.peers[1]?.close();
+  const back = join(resume(0, lastSeq(stream)));
+  await back.received('resumed');
+  back.say(TALK, CLOSE);
+  await back.closed;
+  assert.equal(back.closeCode, 1000);
+  assert.deepEqual(new Set([...stream.sent, ...back.sent].flatMap((frame) => (frame['type'] === 'delta' ? [frame['lane']] : []))), new Set([0]), 'one lane');
+  const all = seqs(stream, back);
+  assert.deepEqual(all, [...new Set(all)].toSorted((a, b) => a - b), 'one numbering');
+});
+
+test('a peer in place of one that is gone has the lane at once, and is waited for no longer', async () => {
+  const { clock, resumable, create } = rig();
+  const engine = new FakeEngine();
+  const webrtc = new WebRtcSessions({ engine, clock });
+  const session = create();
+  await webrtc.open(session, 'offer', { handover: resumable.offer(session).handover });
+  engine.peers[0]?.handlers.track({ label: '0', source: new FedSource().pcm(loud(500)), stats: () => NO_STATS });
+  await engine.peers[0]?.close();
+  await assert.rejects(webrtc.addCandidate(session.id, 'tenant', null), { code: 'SESSION_CONFLICT' });
+  await webrtc.offer(session.id, 'tenant', 'offer');
+  engine.peers[1]?.handlers.track({ label: '0', source: new FedSource().pcm(loud(500)), stats: () => NO_STATS });
+  clock.advance(100_000);
+  await settle();
+  assert.deepEqual([session.state, session.totals().length], ['open', 1]);
+  await engine.peers[1]?.close();
+  clock.advance(30_000);
+  await session.closed;
+});
+
+test('a stream with nothing else to go on with cannot be left', async () => {
+  const { join } = rig();
+  for (const [leave, code] of [[{ type: 'leave', overlap: 1 }, 'SESSION_CONFLICT'], [{ type: 'leave', overlap: 9 }, 'VALIDATION_ERROR']] as const) {
+    const connection = join(OPEN, TALK, leave);
+    await connection.closed;
+    assert.equal(connection.sent.at(-1)?.['code'], code);
+  }
+});

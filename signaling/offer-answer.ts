@@ -22,8 +22,11 @@ export interface OpenOptions {
 
 interface WebRtcSession {
   readonly session: Session;
-  readonly peer: Peer;
+  readonly options: OpenOptions;
   readonly stats: Map<string, () => TrackStats>;
+  /** Undefined while the last one is gone and the next has not come. */
+  peer: Peer | undefined;
+  /** The peer that is there has had an offer. */
   offered: boolean;
 }
 
@@ -60,33 +63,13 @@ export class WebRtcSessions {
   }
 
   /** Takes over a fresh session. With an offer resolves with the answer; if that fails the session is destroyed. */
-  async open(session: Session, offerSdp: string | undefined, { onChannel, handover, takesOffers = true }: OpenOptions = {}): Promise<string | undefined> {
+  async open(session: Session, offerSdp: string | undefined, options: OpenOptions = {}): Promise<string | undefined> {
     try {
-      const stats = new Map<string, () => TrackStats>();
-      const peer = this.#options.engine.createPeer({
-        track: (track) => {
-          stats.set(track.label, () => track.stats());
-          try {
-            session.addLane(handover?.splice(track.source) ?? track.source, track.label, { joins: true });
-          } catch {
-            // Too many tracks, or the session is closing: the track is not heard, which `addLane` made sure of.
-          }
-        },
-        ...(onChannel && { channel: onChannel }),
-        reconnect: () => {
-          if (takesOffers) session.tell({ type: 'session.reconnect' });
-          else void session.close('abandoned');
-        },
-        state: (state) => {
-          if (state !== 'closed') return;
-          if (handover) handover.lost();
-          else void session.close('abandoned');
-        },
-      });
-      handover?.own(() => peer.close());
-      this.#entries.set(session.id, { session, peer, stats, offered: false });
+      const entry: WebRtcSession = { session, options, stats: new Map(), peer: undefined, offered: false };
+      this.#givePeer(entry);
+      this.#entries.set(session.id, entry);
       void session.closed.then(() => {
-        this.#retire(session.id, peer);
+        this.#retire(entry);
       });
       return offerSdp === undefined ? undefined : await this.offer(session.id, session.tenantId, offerSdp);
     } catch (error) {
@@ -94,6 +77,39 @@ export class WebRtcSessions {
       this.#forget(session.id);
       throw error;
     }
+  }
+
+  /** The first peer of a session, or one in place of that which is gone. */
+  #givePeer(entry: WebRtcSession): Peer {
+    const { session, options, stats } = entry;
+    const { onChannel, handover, takesOffers = true } = options;
+    let gone: () => void = () => undefined;
+    const peer = this.#options.engine.createPeer({
+      track: (track) => {
+        stats.set(track.label, () => track.stats());
+        const source = handover ? handover.splice(track.source) : track.source;
+        try {
+          if (source) session.addLane(source, track.label, { joins: true });
+        } catch {
+          // Too many tracks, or the session is closing: the track is not heard, which `addLane` made sure of.
+        }
+      },
+      ...(onChannel && { channel: onChannel }),
+      reconnect: () => {
+        if (takesOffers) session.tell({ type: 'session.reconnect' });
+        else void session.close('abandoned');
+      },
+      state: (state) => {
+        if (state !== 'closed') return;
+        if (entry.peer === peer) entry.peer = undefined;
+        if (handover) gone();
+        else void session.close('abandoned');
+      },
+    });
+    entry.peer = peer;
+    entry.offered = false;
+    if (handover) gone = handover.own(() => peer.close());
+    return peer;
   }
 
   /** The tenant's session, live or just ended. Throws `NOT_FOUND`, also for another tenant's. */
@@ -108,14 +124,14 @@ export class WebRtcSessions {
 
   async offer(id: string, tenantId: string, sdp: string): Promise<string> {
     const entry = this.#live(id, tenantId);
-    const answer = await entry.peer.answer(sdp);
+    const answer = await (entry.peer ?? this.#givePeer(entry)).answer(sdp);
     entry.offered = true;
     return answer;
   }
 
   async addCandidate(id: string, tenantId: string, candidate: IceCandidate | null): Promise<void> {
     const entry = this.#live(id, tenantId);
-    if (!entry.offered) throw new EarshotError('SESSION_CONFLICT', 'Send the offer before its candidates.');
+    if (!entry.peer || !entry.offered) throw new EarshotError('SESSION_CONFLICT', 'Send the offer before its candidates.');
     await entry.peer.addCandidate(candidate);
   }
 
@@ -136,8 +152,8 @@ export class WebRtcSessions {
     return entry;
   }
 
-  #retire(id: string, peer: Peer): void {
-    void peer.close();
+  #retire({ session: { id }, peer }: WebRtcSession): void {
+    void peer?.close();
     if (!this.#entries.has(id)) return;
     const forget = (): void => {
       this.#forget(id);

@@ -1,5 +1,5 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
-import { type AudioDecoder, type AudioFormat, samplesToMs } from '../src/core/audio.ts';
+import { type AudioDecoder, type AudioFormat, samplesToMs, secondsToSamples } from '../src/core/audio.ts';
 import type { Clock } from '../src/core/clock.ts';
 import { EarshotError } from '../src/core/errors.ts';
 import type { Session } from '../src/core/session/session.ts';
@@ -22,11 +22,15 @@ export interface ResumableSessionsOptions {
 /** How long a session waits for its client to come back, in ms: it keeps its recognizer meanwhile. */
 const LOST_MS = 30_000;
 
+const LEFT = JSON.stringify({ type: 'left' });
+
 interface Kept extends KeptStream {
   readonly session: Session;
   readonly handover: Handover | undefined;
   /** Absent while a peer has the client. */
   stream: ResumableStream | undefined;
+  /** Bytes of the last stream that its client left for a peer: told again to who did not hear it. */
+  left: number | undefined;
 }
 
 /** Sessions of the native API whose clients may come back: to a stream that was lost, or from WebRTC to a stream. */
@@ -46,9 +50,14 @@ export class ResumableSessions {
 
   /** A WebRTC session whose client may go on over a stream. Answers what it shows then, and what the session's tracks are to go through. */
   offer(session: Session): { readonly token: string; readonly handover: Handover } {
-    const handover = new Handover(() => {
-      // Whoever closed the peer for the stream's sake has the stream already.
-      if (session.state === 'open') this.#streamOf(kept);
+    const handover = new Handover({
+      lost: () => {
+        if (session.state === 'open') this.#streamOf(kept);
+      },
+      found: () => {
+        void kept.stream?.release();
+        kept.stream = undefined;
+      },
     });
     const kept = this.#keep(session, handover);
     return { token: kept.token, handover };
@@ -58,6 +67,12 @@ export class ResumableSessions {
   async resume(tenantId: string, point: ResumePoint, connection: Connection, format: AudioFormat): Promise<void> {
     const kept = this.#kept.get(point.sessionId);
     if (kept?.session.tenantId !== tenantId || !isSame(kept.token, point.token)) throw new EarshotError('NOT_FOUND', 'There is no such session to resume.');
+    if (point.position > 0 && point.position === kept.left) {
+      await connection.send(LEFT);
+      connection.close(1000, 'left');
+      await connection.closed;
+      return;
+    }
     const stream = this.#streamOf(kept);
     const replayFrom = stream.position === 0 ? await kept.handover?.cut() : undefined;
     const greeting = (position: number): string[] => [
@@ -77,6 +92,7 @@ export class ResumableSessions {
       handover,
       token: randomBytes(24).toString('base64url'),
       stream: undefined,
+      left: undefined,
       get position() {
         return this.stream?.position ?? 0;
       },
@@ -103,6 +119,14 @@ export class ResumableSessions {
       ...(handover && {
         addLanes: (lanes) => {
           handover.goOn(session, lanes);
+        },
+        onLeave: async (overlapSeconds) => {
+          const stream = kept.stream;
+          if (!stream) return;
+          kept.stream = undefined;
+          kept.left = stream.position;
+          handover.leave(stream.position === 0 ? 0 : secondsToSamples(overlapSeconds));
+          await stream.release(LEFT);
         },
       }),
     });

@@ -3,7 +3,7 @@ import type { Clock } from '../src/core/clock.ts';
 import { EarshotError, toEarshotError } from '../src/core/errors.ts';
 import type { Session } from '../src/core/session/session.ts';
 import type { ObserveStage } from '../src/core/stages.ts';
-import type { NumberedEvent } from '../src/core/transcript.ts';
+import { type Attachment, newAttachment } from './attachment.ts';
 import { AudioIntake } from './audio-intake.ts';
 import { AudioLedger } from './audio-ledger.ts';
 import type { Connection } from './connection.ts';
@@ -24,6 +24,8 @@ export interface ResumableStreamOptions extends Partial<GuessedClient> {
   readonly onAudio?: (bytes: Uint8Array) => void;
   /** Takes what the audio is decoded to. Default: each is a new lane of the session. */
   readonly addLanes?: (lanes: readonly AudioSource[]) => void;
+  /** The client's audio goes on by another way, which has carried so much of it already. Default: there is none, and it is refused. */
+  readonly onLeave?: (overlapSeconds: number) => Promise<void>;
   /** Awaited with what ended the session before its time once that has told its last, before the client is let go. Never rejects. */
   readonly beforeEnd?: (fault: EarshotError | undefined) => Promise<void>;
   readonly companion?: Companion;
@@ -40,27 +42,6 @@ const ACKS_PER_QUESTION = 16;
 const GOING_AWAY = 1001;
 const NORMAL = 1000;
 
-/** One connection of the client, while it is the newest. */
-interface Attachment {
-  readonly connection: Connection;
-  /** Next place of the outbox to be sent. */
-  next: number;
-  /** Acknowledgements to be sent, which another connection does not need. */
-  acks: { readonly upTo: number; readonly texts: readonly string[] }[];
-  /** The last that was sent. */
-  acked: number;
-  /** Sent since the client was last asked what it received. */
-  unasked: number;
-  /** Place of the outbox up to which it is known that the client received. */
-  confirmed: number;
-  confirming: boolean;
-  /** The client did not repeat anything soon. */
-  late: boolean;
-  /** Where the client says where it goes on. */
-  readonly numbered: { readonly arrival: Arrival; readonly client: NumberedClient; readonly events: AsyncIterable<NumberedEvent> } | undefined;
-  wake: () => void;
-}
-
 /**
  * A session whose client comes and goes: it owns conversation, audio and messages, and connections are lent to it.
  *
@@ -70,9 +51,7 @@ interface Attachment {
  *
  * Audio that comes again after a loss is recognized and heard once ({@link AudioLedger}). Messages are kept until the client has
  * answered a ping after them, and come again on the next connection: at least once, with the ids that they had.
- *
- * A client that says where it goes on ({@link Arrival}; the stream then has no conversation of its own) is believed: its bytes are counted, and events come from the
- * session's log.
+ * A client that says where it goes on ({@link Arrival}; the stream then has no conversation of its own) is believed: its bytes are counted, and events come from the log.
  */
 export class ResumableStream {
   /** Resolves when the client has had the last word, or will not fetch it any more. */
@@ -99,6 +78,8 @@ export class ResumableStream {
   #feeding = false;
   /** The client wants no more audio to be taken, or will not come back. */
   #finished = false;
+  /** The session goes on without this stream. */
+  #released = false;
   /** The client has closed for good: it will not fetch the end. */
   #left = false;
   /** How connections are closed once everything is sent. */
@@ -133,8 +114,7 @@ export class ResumableStream {
     const numbered = arrival && this.#believe(connection, arrival);
     this.#current?.connection.close(REPLACED, 'replaced by a newer connection');
     this.#left = false;
-    const next = this.#outbox.start;
-    const attachment: Attachment = { connection, next, acks: [], acked: 0, unasked: 0, confirmed: next, confirming: false, late: false, numbered, wake: () => undefined };
+    const attachment = newAttachment(connection, this.#outbox.start, numbered);
     this.#current = attachment;
     if (numbered) this.#greet(connection, numbered.arrival);
     else if (this.#joined) this.#ledger.resume();
@@ -153,6 +133,17 @@ export class ResumableStream {
   close(): void {
     this.#cancelTimer();
     this.#done.resolve();
+  }
+
+  /** The session goes on by another way: what came is heard, nobody is waited for, and the client is told so with its last message. */
+  async release(lastMessage?: string): Promise<void> {
+    this.#released = true;
+    this.#finished = true;
+    this.close();
+    this.#intake.release();
+    const connection = this.#current?.connection;
+    if (lastMessage !== undefined) await connection?.send(lastMessage);
+    connection?.close(NORMAL, 'left');
   }
 
   #believe(connection: Connection, arrival: Arrival): Attachment['numbered'] {
@@ -186,8 +177,7 @@ export class ResumableStream {
 
   /** For the client's next connection, or for it to fetch the end. */
   #wait(ms: number): void {
-    this.#cancelTimer();
-    this.#cancelTimer = this.#options.clock.setTimer(ms, () => {
+    this.#setTimer(ms, () => {
       if (this.#farewell) this.close();
       else {
         void this.#finish('abandoned');
@@ -197,8 +187,12 @@ export class ResumableStream {
   }
 
   #watchIdle(): void {
+    this.#setTimer(this.#patience.idleMs, () => void this.#finish('abandoned'));
+  }
+
+  #setTimer(ms: number, act: () => void): void {
     this.#cancelTimer();
-    this.#cancelTimer = this.#options.clock.setTimer(this.#patience.idleMs, () => void this.#finish('abandoned'));
+    if (!this.#released) this.#cancelTimer = this.#options.clock.setTimer(ms, act);
   }
 
   async #read(attachment: Attachment): Promise<void> {
@@ -222,7 +216,13 @@ export class ResumableStream {
       else if (command.type === 'finish') await this.#finish('finished');
       else if (command.type === 'flush' || command.type === 'endpointing') await this.#intake.wish(command);
       else if (command.type === 'keep-alive') this.session.keepAlive();
+      else if (command.type === 'leave') await this.#leave(command.overlapSeconds);
     }
+  }
+
+  async #leave(overlapSeconds: number): Promise<void> {
+    if (!this.#options.onLeave) throw new EarshotError('SESSION_CONFLICT', 'This session has no other way for its audio.');
+    await this.#options.onLeave(overlapSeconds);
   }
 
   async #hear(bytes: Uint8Array): Promise<void> {

@@ -5,7 +5,7 @@ import { ResumableStream, type SessionToResume } from '../live/resumable-stream.
 import { StreamSink } from '../live/stream-sink.ts';
 import { clientProblem, Problem } from '../problem.ts';
 import type { Server } from '../server.ts';
-import { Peer, type PeerStats } from './peer.ts';
+import { Peer, type PeerSession, type PeerStats } from './peer.ts';
 
 export type Transport = 'webrtc' | 'websocket';
 
@@ -21,7 +21,7 @@ export interface LiveEvents {
   delta(delta: Delta): void;
   /** How long after it was spoken a word came; smoothed. */
   captionDelay?(delayMs: number): void;
-  /** The WebSocket takes the place of WebRTC, which could not connect or, once connected, was lost. */
+  /** The WebSocket takes the place of WebRTC, which could not connect or, once connected, was lost: then for good only if WebRTC does not come back. */
   fellBack?(wasConnected: boolean): void;
   /** It ended by itself; not after `stop` or `abandon`. */
   failed(problem: Problem): void;
@@ -36,7 +36,7 @@ export interface TrackCapture extends Capture {
 }
 
 export interface LiveOptions {
-  /** `auto` (default) tries WebRTC and goes on by WebSocket where that fails; the others use one way and no other. */
+  /** `auto` (default) tries WebRTC and goes on by WebSocket where that fails; `websocket` uses nothing else; `webrtc` uses the WebSocket to go from one path to the next. */
   readonly transport?: 'auto' | Transport;
   /** Fields of `POST webrtc/sessions` and of `open`: `language_hint`, `model`, ... */
   readonly wish?: Readonly<Record<string, unknown>>;
@@ -51,6 +51,12 @@ export interface LiveStats extends PeerStats {
 const FINISH_TIMEOUT_MS = 15_000;
 /** Waits before another session is begun in place of one that cannot go on, in milliseconds. */
 const RESTART_DELAYS_MS = [0, 1000, 3000] as const;
+/** Waits before another try to get back from the WebSocket to WebRTC, in milliseconds; after the last it stays. */
+const RETURN_DELAYS_MS = [0, 5000, 20_000] as const;
+/** WebRTC carries the sound so long beside the WebSocket before that is left: there must be something in both by which the server finds the seam. */
+const OVERLAP_MS = 4000;
+/** More the server does not hold. */
+const MAX_OVERLAP_SECONDS = 8;
 /** The refusals that meet WebRTC and WebSocket alike, so that falling back would not help. */
 const REFUSALS: ReadonlySet<string> = new Set([
   'AUTH_TOKEN_MISSING', 'AUTH_TOKEN_INVALID', 'CAPACITY_EXCEEDED', 'BACKEND_UNAVAILABLE', 'SERVER_STOPPING', 'SERVER_UNREACHABLE',
@@ -58,10 +64,11 @@ const REFUSALS: ReadonlySet<string> = new Set([
 
 /**
  * Captions of a capture, over one way after the other in the same session: WebRTC by UDP or TCP as ICE finds, then the WebSocket, over as many sockets as it
- * takes. No word is lost: what the server has not heard is in the capture's ring.
+ * takes. A path that worked and was lost is bridged by the WebSocket until WebRTC has another. No word is lost: what the server has not heard is in the capture's ring.
  *
- *   connecting -> live (webrtc) <-> reconnecting -> live (websocket) <-> reconnecting
- *                   +------------------+-> stopping -> ended
+ *   connecting -> live (webrtc) -> reconnecting -> live (websocket) <-> reconnecting
+ *                   |   ^------------------------------+
+ *                   +------------------+---------------+-> stopping -> ended
  */
 export class LiveSession {
   readonly #server: Server;
@@ -71,6 +78,10 @@ export class LiveSession {
   readonly #abort = new AbortController();
   readonly #sink: { current: StreamSink };
   #peer: Peer | undefined;
+  /** The peer that may take the stream's place. */
+  #returning: Peer | undefined;
+  /** Settles when the stream that is being left has been. */
+  #handingBack: Promise<unknown> = Promise.resolve();
   #stream: ResumableStream | undefined;
   #transport: Transport | undefined;
   /** The capture's sample at which the session's time begins. */
@@ -125,6 +136,7 @@ export class LiveSession {
 
   /** Another microphone was chosen. */
   async useTrack(track: MediaStreamTrack): Promise<void> {
+    await this.#returning?.useTrack(track);
     if (this.#transport === 'webrtc') await this.#peer?.useTrack(track);
   }
 
@@ -135,6 +147,7 @@ export class LiveSession {
   }
 
   async #finish(): Promise<void> {
+    await this.#handingBack;
     if (this.#transport === 'webrtc') {
       await this.#peer?.finish();
       return;
@@ -146,6 +159,7 @@ export class LiveSession {
   #end(): void {
     if (this.#abort.signal.aborted) return;
     this.#abort.abort();
+    this.#returning?.leave();
     this.#peer?.abandon();
     this.#stream?.abandon();
     this.#tell({ phase: 'ended' });
@@ -165,8 +179,6 @@ export class LiveSession {
         connected: () => {
           this.#startSample = this.#capture.nowSample();
         },
-        interrupted: () => this.#tell({ phase: 'reconnecting' }),
-        resumed: () => this.#live('webrtc'),
         failed: (problem) => this.#leavePeer(problem),
       });
       this.#peer = peer;
@@ -182,13 +194,68 @@ export class LiveSession {
 
   /** The path is gone. The session is not, unless the server says so. */
   #leavePeer(problem: Problem): void {
-    if (this.#options.transport === 'webrtc' || problem.code !== 'CONNECTION_LOST') {
+    if (problem.code !== 'CONNECTION_LOST') {
       this.#fail(problem);
       return;
     }
-    this.#events.fellBack?.(true);
+    if (this.#options.transport !== 'webrtc') this.#events.fellBack?.(true);
     this.#tell({ phase: 'reconnecting' });
-    this.#openStream(this.#peer?.leave(), this.#settledSample).catch(() => undefined);
+    const session = this.#peer?.session;
+    const resumable = this.#peer?.leave();
+    this.#openStream(resumable, this.#settledSample).then(
+      () => {
+        if (resumable && session && this.#stream) void this.#return(session, this.#stream);
+      },
+      () => undefined,
+    );
+  }
+
+  /** Tries to get back from the stream that bridges the gap. */
+  async #return(session: PeerSession, stream: ResumableStream): Promise<void> {
+    for (const delayMs of RETURN_DELAYS_MS) {
+      await pause(delayMs);
+      if (!this.#isBridging(stream)) return;
+      if (await this.#tryReturn(session, stream).catch(() => false)) return;
+    }
+    if (this.#options.transport === 'webrtc' && this.#isBridging(stream)) this.#fail(clientProblem('CONNECTION_LOST'));
+  }
+
+  #isBridging(stream: ResumableStream): boolean {
+    return this.#stream === stream && !this.#stopping && !this.#abort.signal.aborted;
+  }
+
+  /** Makes another path, has it carry the sound beside the stream for a while, and leaves that. Answers whether it did; else the stream goes on. */
+  async #tryReturn(session: PeerSession, stream: ResumableStream): Promise<boolean> {
+    let flowsFromSample = 0;
+    const peer = Peer.again(this.#server, this.#capture.stream, this.#capture.track, session, {
+      delta: (delta) => this.#sink.current.delta(delta),
+      connected: () => {
+        flowsFromSample = this.#capture.nowSample();
+      },
+      failed: (problem) => this.#leavePeer(problem),
+    });
+    this.#returning = peer;
+    try {
+      await peer.reconnect(session, this.#abort.signal);
+      await pause(OVERLAP_MS);
+      await this.#capture.drain();
+      const overlapSeconds = (this.#capture.ring.endSample - flowsFromSample) / this.#capture.sampleRateHz;
+      if (!this.#isBridging(stream) || peer.isLost || overlapSeconds > MAX_OVERLAP_SECONDS) return false;
+      const left = stream.leave(overlapSeconds);
+      this.#handingBack = left.then(() => undefined, () => undefined);
+      const lastSeq = await left;
+      this.#returning = undefined;
+      this.#peer = peer;
+      this.#stream = undefined;
+      this.#live('webrtc');
+      peer.takeOver(session, lastSeq);
+      return true;
+    } finally {
+      if (this.#returning === peer) {
+        this.#returning = undefined;
+        peer.leave();
+      }
+    }
   }
 
   async #openStream(session: SessionToResume | undefined, fromSample: number): Promise<void> {
@@ -262,3 +329,5 @@ export class LiveSession {
     this.#events.status?.(status);
   }
 }
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

@@ -4,6 +4,8 @@ import type { Server } from '../server.ts';
 
 /** A lost path may come back by itself; after this long it is taken for dead. Until then nothing is lost: see `Capture`. */
 const DISCONNECTED_GRACE_MS = 1000;
+/** Within this time of its beginning a path is still being chosen. */
+const CHOICE_MS = 3000;
 
 export interface PathHandlers {
   connected(): void;
@@ -102,9 +104,22 @@ export class PeerPath {
 
   #follow(state: RTCPeerConnectionState): void {
     clearTimeout(this.#graceTimer);
-    if (state === 'connected') this.#handlers.connected();
+    if (state === 'connected') {
+      this.#watchNetwork();
+      this.#handlers.connected();
+    }
     else if (state === 'disconnected') this.#graceTimer = setTimeout(() => this.#lose(), DISCONNECTED_GRACE_MS);
     else if (state === 'failed' || state === 'closed') this.#lose();
+  }
+
+  /** ICE may go on by itself, from another address or to another: but what was said until it knew is lost with the packets that carried it. */
+  #watchNetwork(): void {
+    const transport = this.#sender.transport?.iceTransport;
+    if (!transport || transport.onselectedcandidatepairchange) return;
+    const connectedMs = performance.now();
+    transport.onselectedcandidatepairchange = () => {
+      if (performance.now() - connectedMs > CHOICE_MS) this.#lose();
+    };
   }
 
   #lose(): void {

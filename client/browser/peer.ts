@@ -8,18 +8,15 @@ import { PeerPath, type PathStats } from './peer-path.ts';
 
 /** Time for ICE, DTLS and the control socket together, in milliseconds: UDP, and TCP where the server offers it. */
 const CONNECT_TIMEOUT_MS = 6000;
-/** The same for another path; the server may have to start another worker first. */
-const RECONNECT_TIMEOUT_MS = 8000;
+/** The same for another path in a session that is there; the server may have to start another worker first. */
+const RETURN_TIMEOUT_MS = 8000;
 /** Sound still on its way to the server when the control socket, which is faster, asks for the end. */
 const STOP_TAIL_MS = 250;
 
 export interface PeerHandlers {
   delta(delta: Delta): void;
-  /** Media flows; the session's time begins about now. Once. */
+  /** Media flows from about now on. Once. */
   connected(): void;
-  /** The server has lost the path and another is being made: `resumed` follows, or `failed`. What is said meanwhile is a gap. */
-  interrupted(): void;
-  resumed(): void;
   /** The path is gone after it was there, or the session has ended; at most once, nothing follows. */
   failed(problem: Problem): void;
 }
@@ -29,22 +26,19 @@ export interface PeerStats extends PathStats {
   readonly lane?: LaneStats;
 }
 
-/** A session by WebRTC: sound over one path, or over the one that takes its place where the server asks for it; captions over the control WebSocket. */
+/** A session by WebRTC, for as long as one path lasts: sound over that, captions over the control WebSocket. */
 export class Peer {
   readonly #server: Server;
-  readonly #stream: MediaStream;
   readonly #handlers: PeerHandlers;
   readonly #mediaFlows = Promise.withResolvers<void>();
   readonly #controlReady = Promise.withResolvers<void>();
   readonly #done = Promise.withResolvers<void>();
   readonly #left = new AbortController();
-  #track: MediaStreamTrack;
-  #path: PeerPath;
-  #session: Session | undefined;
+  readonly #path: PeerPath;
+  #session: PeerSession | undefined;
   #control: ControlChannel | undefined;
   #established = false;
   #finishing = false;
-  #reconnecting: Promise<void> = Promise.resolve();
 
   /** Where browsers have no WebRTC (or people turned it off), throws `WEBRTC_FAILED`. */
   static open(server: Server, stream: MediaStream, track: MediaStreamTrack, handlers: PeerHandlers): Peer {
@@ -52,33 +46,69 @@ export class Peer {
     return new Peer(server, stream, track, handlers);
   }
 
-  private constructor(server: Server, stream: MediaStream, track: MediaStreamTrack, handlers: PeerHandlers) {
+  /** The same in a session that is there, and goes on another way until {@link takeOver}. */
+  static again(server: Server, stream: MediaStream, track: MediaStreamTrack, session: PeerSession, handlers: PeerHandlers): Peer {
+    return new Peer(server, stream, track, handlers, session);
+  }
+
+  private constructor(server: Server, stream: MediaStream, track: MediaStreamTrack, handlers: PeerHandlers, session?: PeerSession) {
     this.#server = server;
-    this.#stream = stream;
-    this.#track = track;
     this.#handlers = handlers;
+    this.#session = session;
     for (const { promise } of [this.#mediaFlows, this.#controlReady, this.#done]) promise.catch(() => undefined);
-    this.#path = this.#newPath([], {
+    let isFirst = true;
+    this.#path = new PeerPath(server, stream, track, session?.iceServers ?? [], {
       connected: () => {
-        if (!this.#established) handlers.connected();
+        if (isFirst) handlers.connected();
+        isFirst = false;
         this.#mediaFlows.resolve();
+      },
+      lost: () => {
+        if (!this.#finishing) this.#lose(clientProblem(this.#established ? 'CONNECTION_LOST' : 'WEBRTC_FAILED'));
       },
     });
   }
 
-  /** Resolves once media flows. Rejects with `WEBRTC_FAILED` where this network cannot, with the server's own problem where it refuses. */
+  /** The session that it has, or had when it was left. */
+  get session(): PeerSession | undefined {
+    return this.#session;
+  }
+
+  /** The path has gone. */
+  get isLost(): boolean {
+    return this.#path.isClosed;
+  }
+
+  /** Begins a session; resolves once media flows. Rejects with `WEBRTC_FAILED` where this network cannot, with the server's own problem where it refuses. */
   async connect(wish: Readonly<Record<string, unknown>>, signal: AbortSignal): Promise<void> {
+    await this.#open(this.#negotiate(wish), CONNECT_TIMEOUT_MS, signal);
+    this.#established = true;
+  }
+
+  /** Makes the path, of a peer made by {@link again}. Resolves and rejects as {@link connect}. */
+  async reconnect(session: PeerSession, signal: AbortSignal): Promise<void> {
+    this.#controlReady.resolve();
+    await this.#open(this.#path.negotiate(session.id), RETURN_TIMEOUT_MS, signal);
+  }
+
+  /** The session goes on here, behind this event. Where the path is gone again meanwhile, `failed` follows. */
+  takeOver(session: PeerSession, afterSeq: number): void {
+    this.#established = true;
+    this.#control = this.#joinControl(session, afterSeq);
+    if (this.isLost) queueMicrotask(() => this.#lose(clientProblem('CONNECTION_LOST')));
+  }
+
+  async #open(negotiated: Promise<void>, timeoutMs: number, signal: AbortSignal): Promise<void> {
     const fail = (reason: unknown): void => {
       this.#mediaFlows.reject(reason);
       this.#controlReady.reject(reason);
     };
-    const timer = setTimeout(() => fail(clientProblem('WEBRTC_FAILED')), CONNECT_TIMEOUT_MS);
+    const timer = setTimeout(() => fail(clientProblem('WEBRTC_FAILED')), timeoutMs);
     const abort = (): void => fail(signal.reason);
     signal.addEventListener('abort', abort);
     try {
-      await Promise.race([this.#negotiate(wish), this.#mediaFlows.promise]);
+      await Promise.race([negotiated, this.#mediaFlows.promise]);
       await Promise.all([this.#mediaFlows.promise, this.#controlReady.promise]);
-      this.#established = true;
     } finally {
       clearTimeout(timer);
       signal.removeEventListener('abort', abort);
@@ -94,13 +124,11 @@ export class Peer {
   }
 
   useTrack(track: MediaStreamTrack): Promise<void> {
-    this.#track = track;
     return this.#path.useTrack(track);
   }
 
   /** Resolves when the last final has come. Rejects with a Problem. */
   async finish(): Promise<void> {
-    await this.#reconnecting;
     this.#finishing = true;
     await new Promise((resolve) => setTimeout(resolve, STOP_TAIL_MS));
     this.#control?.finish();
@@ -128,15 +156,6 @@ export class Peer {
     this.#session = undefined;
   }
 
-  #newPath(iceServers: readonly RTCIceServer[], { connected }: { readonly connected: () => void }): PeerPath {
-    return new PeerPath(this.#server, this.#stream, this.#track, iceServers, {
-      connected,
-      lost: () => {
-        if (!this.#finishing) this.#lose(clientProblem(this.#established ? 'CONNECTION_LOST' : 'WEBRTC_FAILED'));
-      },
-    });
-  }
-
   #lose(reason: unknown): void {
     if (this.#left.signal.aborted) return;
     this.#mediaFlows.reject(reason);
@@ -153,35 +172,24 @@ export class Peer {
       return;
     }
     this.#session = session;
-    this.#control = new ControlChannel(this.#server, session.controlUrl, {
-      ready: () => this.#controlReady.resolve(),
-      delta: (delta) => this.#handlers.delta(delta),
-      reconnect: () => this.#reconnect(session),
-      finished: () => this.#serverFinished(),
-      failed: (problem) => this.#lose(problem),
-    });
+    this.#control = this.#joinControl(session);
     await this.#path.accept(session.id, answer);
     // The relays are known only now that the session exists.
     if (session.iceServers.length > 0) await this.#path.gatherWith(session.id, session.iceServers);
   }
 
-  /** The server has lost the path, and kept the session: another path goes on in it. */
-  #reconnect(session: Session): void {
-    if (!this.#established || this.#finishing || this.#left.signal.aborted) return;
-    this.#path.close();
-    this.#handlers.interrupted();
-    const flows = Promise.withResolvers<void>();
-    const path = this.#newPath(session.iceServers, { connected: flows.resolve });
-    this.#path = path;
-    const timer = setTimeout(flows.reject, RECONNECT_TIMEOUT_MS);
-    this.#reconnecting = Promise.all([path.negotiate(session.id), flows.promise]).then(
-      () => {
-        if (this.#path === path && !path.isClosed) this.#handlers.resumed();
+  #joinControl({ controlUrl }: PeerSession, afterSeq?: number): ControlChannel {
+    const handlers = {
+      ready: () => this.#controlReady.resolve(),
+      delta: (delta: Delta) => this.#handlers.delta(delta),
+      // Before the first connection stands, that fails or comes by itself.
+      reconnect: () => {
+        if (this.#established && !this.#finishing) this.#lose(clientProblem('CONNECTION_LOST'));
       },
-      () => {
-        if (this.#path === path) this.#lose(clientProblem('CONNECTION_LOST'));
-      },
-    ).finally(() => clearTimeout(timer));
+      finished: () => this.#serverFinished(),
+      failed: (problem: Problem) => this.#lose(problem),
+    };
+    return new ControlChannel(this.#server, controlUrl, handlers, afterSeq);
   }
 
   #serverFinished(): void {
@@ -191,14 +199,15 @@ export class Peer {
   }
 }
 
-interface Session {
+/** A session that the server has, whatever way it goes. */
+export interface PeerSession {
   readonly id: string;
   readonly controlUrl: string;
   readonly resumeToken: string | undefined;
   readonly iceServers: readonly RTCIceServer[];
 }
 
-function parseSession(data: unknown): { readonly session: Session; readonly answer: unknown } {
+function parseSession(data: unknown): { readonly session: PeerSession; readonly answer: unknown } {
   const fields = isObject(data) ? data : {};
   const { session_id: id, control_url: controlUrl, ice_servers: iceServers, resume_token: resumeToken, answer } = fields;
   if (typeof id !== 'string' || typeof controlUrl !== 'string') throw new Problem('WEBRTC_FAILED');

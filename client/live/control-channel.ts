@@ -31,10 +31,12 @@ export class ControlChannel {
   #rejoinTimer: ReturnType<typeof setTimeout> | undefined;
   #closing = false;
 
-  constructor(server: Server, url: string, handlers: ControlChannelHandlers) {
+  /** `lastSeq`: of the event behind which it begins, where others came another way. */
+  constructor(server: Server, url: string, handlers: ControlChannelHandlers, lastSeq?: number) {
     this.#server = server;
     this.#url = url;
     this.#handlers = handlers;
+    this.#lastSeq = lastSeq;
     this.#socket = this.#join();
   }
 
@@ -85,6 +87,7 @@ export class ControlChannel {
             return;
           case 'ack':
           case 'resumed':
+          case 'left':
             return;
         }
       },

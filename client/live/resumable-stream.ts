@@ -62,7 +62,9 @@ export class ResumableStream {
   #lastSignMs = 0;
   #attempts = 0;
   #finishing = false;
-  #closeSent = false;
+  /** Where the stream ends, and how much of it the way has carried that goes on. */
+  #leaving: { readonly endPosition: number; readonly overlapSeconds: number } | undefined;
+  #endSent = false;
   #over = false;
   #pumpTimer: ReturnType<typeof setInterval> | undefined;
   #waitTimer: ReturnType<typeof setTimeout> | undefined;
@@ -105,6 +107,17 @@ export class ResumableStream {
     return this.#done.promise;
   }
 
+  /**
+   * The audio goes on by another way, which has carried the last so many seconds of it already. Resolves with the last event's number once the server has all that the
+   * feed holds now. Rejects with a Problem; not if it is abandoned.
+   */
+  async leave(overlapSeconds: number): Promise<number> {
+    this.#leaving ??= { endPosition: this.#feed?.endPosition ?? 0, overlapSeconds };
+    this.#pump();
+    await this.#done.promise;
+    return this.#lastSeq;
+  }
+
   /** Idempotent; no handler is called afterwards. */
   abandon(): void {
     this.#over = true;
@@ -116,7 +129,7 @@ export class ResumableStream {
 
   #connect(): void {
     this.#cursor = undefined;
-    this.#closeSent = false;
+    this.#endSent = false;
     const socket = new FrameSocket(this.#server.WebSocket, this.#server.socketUrl('stream/transcribe'), {
       open: () => {
         socket.send({ type: 'open', ...this.#options.open, acknowledge: true, ...this.#resumeField() });
@@ -171,6 +184,7 @@ export class ResumableStream {
         // It was told to the way in before this one.
         this.#lastSeq = frame.seq ?? this.#lastSeq;
         return;
+      case 'left':
       case 'closed':
         this.abandon();
         this.#done.resolve();
@@ -211,8 +225,8 @@ export class ResumableStream {
     if (this.#over || !socket || !feed || this.#cursor === undefined) return;
     try {
       while (socket.bufferedBytes < MAX_BUFFERED_BYTES) {
-        const bytes = feed.bytesAt(this.#cursor);
-        if (!bytes) break;
+        const bytes = feed.bytesAt(this.#cursor)?.subarray(0, (this.#leaving?.endPosition ?? Infinity) - this.#cursor);
+        if (!bytes || bytes.length === 0) break;
         socket.sendAudio(bytes);
         this.#cursor += bytes.length;
       }
@@ -220,9 +234,10 @@ export class ResumableStream {
       this.#fail(error instanceof RangeError ? clientProblem('UPLINK_TOO_SLOW') : toProblem(error));
       return;
     }
-    if (!this.#finishing || this.#closeSent || this.#cursor < feed.endPosition) return;
-    this.#closeSent = true;
-    socket.send({ type: 'close' });
+    const leaving = this.#leaving;
+    if (this.#endSent || (!leaving && !this.#finishing) || this.#cursor < (leaving ?? feed).endPosition) return;
+    this.#endSent = true;
+    socket.send(leaving ? { type: 'leave', overlap: leaving.overlapSeconds } : { type: 'close' });
   }
 
   #lose(): void {

@@ -4,11 +4,19 @@ import { type Browser, chromium, type Page } from 'playwright-core';
 
 const COMMANDS = ['chromium', 'chromium-browser', 'google-chrome'];
 
+export interface BrowserOptions {
+  /** A program that runs the browser with the arguments that it is given. Default: the browser itself. */
+  readonly executablePath?: string;
+  /** Further arguments. */
+  readonly args?: readonly string[];
+}
+
 /** A real browser in which everything said into the microphone is the recording, from the moment the microphone is opened. */
-export function launchBrowser(recording: string): Promise<Browser> {
+export function launchBrowser(recording: string, { executablePath = findBrowser(), args = [] }: BrowserOptions = {}): Promise<Browser> {
   return chromium.launch({
-    executablePath: findBrowser(),
+    executablePath,
     args: [
+      ...args,
       '--no-sandbox',
       '--no-first-run',
       '--disable-background-networking',
@@ -23,7 +31,7 @@ export function launchBrowser(recording: string): Promise<Browser> {
   });
 }
 
-function findBrowser(): string {
+export function findBrowser(): string {
   const folders = (process.env['PATH'] ?? '').split(path.delimiter);
   const found = folders.flatMap((folder) => COMMANDS.map((command) => path.join(folder, command))).find(isExecutable);
   if (found === undefined) throw new Error('Chromium is missing: run `npm test`, which installs it');

@@ -40,6 +40,8 @@ export type Command =
   | { readonly type: 'send'; readonly messages: readonly string[] }
   /** The client lives, though it sends no audio. */
   | { readonly type: 'keep-alive' }
+  /** The audio goes on by another way, which has carried so much of it already. */
+  | { readonly type: 'leave'; readonly overlapSeconds: number }
   /** No more audio: deliver what is left and close. */
   | { readonly type: 'finish' };
 

@@ -18,6 +18,8 @@ export interface KeptStream {
 /** A control line is never longer, so no more is kept while one is incomplete. */
 const MAX_CONTROL_BYTES = 64 * 1024;
 const CLOSE_LINE = new TextEncoder().encode('{"type":"close"}\n');
+/** What waits of a track meanwhile is bounded: beyond, its beginning would be gone. */
+const MAX_OVERLAP_SECONDS = 8;
 const OPENING_BRACE = 0x7b;
 const NEWLINE = 0x0a;
 
@@ -131,6 +133,9 @@ export class ScaiEchoConversation implements NumberedConversation {
       case 'flush':
         if (this.#opened) return [{ type: 'flush' }];
         break;
+      case 'leave':
+        if (this.#kept && this.#opened) return [leaveCommand(control)];
+        break;
     }
     throw new EarshotError('MESSAGE_MALFORMED', 'Unknown "type".');
   }
@@ -235,6 +240,13 @@ function openCommand(open: Record<string, unknown>): Extract<Command, { readonly
   const resume = open['resume'] === undefined ? undefined : resumePoint(open['resume'], details);
   if (details.length > 0) throw invalid(details);
   return { type: 'open', request: streamRequest(open), ...(acknowledge === true && { acknowledge }), ...(resume && { resume }) };
+}
+
+function leaveCommand({ overlap }: Record<string, unknown>): Command {
+  if (typeof overlap !== 'number' || !(overlap >= 0 && overlap <= MAX_OVERLAP_SECONDS)) {
+    throw invalid([{ field: 'overlap', message: `seconds, 0 to ${String(MAX_OVERLAP_SECONDS)}` }]);
+  }
+  return { type: 'leave', overlapSeconds: overlap };
 }
 
 function resumePoint(value: unknown, details: ErrorDetail[]): ResumePoint {

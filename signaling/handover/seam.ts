@@ -36,6 +36,9 @@ export function findSeam(heard: Int16Array, replay: Int16Array): Seam | undefine
   return at > replay.length ? undefined : { at, likeness: fine.likeness };
 }
 
+/** It has sound by which it can be found. Pure. */
+export const isTelling = (heard: Int16Array): boolean => tellingPart(heard) !== undefined;
+
 /** The last stretch that is not much softer than the loudest: the later, the surer the replay has it. */
 function tellingPart(heard: Int16Array): { readonly start: number; readonly samples: Int16Array } | undefined {
   const length = Math.min(TEMPLATE_SAMPLES, heard.length);

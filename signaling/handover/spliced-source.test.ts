@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { msToSamples, type LaneAudio } from '../../src/core/audio.ts';
-import { FedSource, quiet, settle } from '../../src/core/testing/audio.ts';
+import { FedSource, joined, quiet, settle } from '../../src/core/testing/audio.ts';
 import { MARGIN_SAMPLES, SplicedSource } from './spliced-source.ts';
 import { coded, murmur } from './testing/murmur.ts';
 
@@ -28,7 +28,7 @@ test('a replay goes on with the very next sample', async () => {
   const spliced = new SplicedSource(first);
   const lane = listen(spliced);
   assert.equal(await spliced.cut(), msToSamples(7000));
-  spliced.continueWith(new FedSource().pcm(between(3300, 11_000)).end());
+  spliced.continueWith({ kind: 'stream', source: new FedSource().pcm(between(3300, 11_000)).end(), overlapSamples: MARGIN_SAMPLES });
   await lane.done;
   assert.deepEqual(lane.sound(), between(0, 11_000));
 });
@@ -37,7 +37,7 @@ test('what a codec did to the first half does not matter', async () => {
   const spliced = new SplicedSource(new FedSource().pcm(coded(between(0, 7000))));
   const lane = listen(spliced);
   await spliced.cut();
-  spliced.continueWith(new FedSource().pcm(between(2000, 11_000)).end());
+  spliced.continueWith({ kind: 'stream', source: new FedSource().pcm(between(2000, 11_000)).end(), overlapSamples: MARGIN_SAMPLES });
   await lane.done;
   assert.deepEqual(lane.sound().subarray(msToSamples(7000)), between(7000, 11_000));
 });
@@ -48,7 +48,7 @@ test('the silence of a path that dies is not heard', async () => {
   const lane = listen(spliced);
   await settle();
   assert.equal(await spliced.cut(), msToSamples(5000));
-  spliced.continueWith(new FedSource().pcm(between(1000, 9000)).end());
+  spliced.continueWith({ kind: 'stream', source: new FedSource().pcm(between(1000, 9000)).end(), overlapSamples: MARGIN_SAMPLES });
   await lane.done;
   assert.deepEqual(lane.sound(), between(0, 9000));
 });
@@ -58,7 +58,7 @@ test('nor is what comes in pieces before it dies', async () => {
   const spliced = new SplicedSource(first);
   const lane = listen(spliced);
   assert.equal(await spliced.cut(), msToSamples(5000));
-  spliced.continueWith(new FedSource().pcm(between(1000, 9000)).end());
+  spliced.continueWith({ kind: 'stream', source: new FedSource().pcm(between(1000, 9000)).end(), overlapSamples: MARGIN_SAMPLES });
   await lane.done;
   assert.deepEqual(lane.sound(), between(0, 9000));
 });
@@ -101,14 +101,14 @@ test('where nothing was heard, or nothing can be told, time decides', async () =
   const mute = new SplicedSource(new FedSource());
   const heard = listen(mute);
   assert.equal(await mute.cut(), 0);
-  mute.continueWith(new FedSource().pcm(between(0, 1500)).end());
+  mute.continueWith({ kind: 'stream', source: new FedSource().pcm(between(0, 1500)).end(), overlapSamples: MARGIN_SAMPLES });
   await heard.done;
   assert.deepEqual(heard.sound(), between(0, 1500));
 
   const silent = new SplicedSource(new FedSource().pcm(quiet(6000)));
   const lane = listen(silent);
   await silent.cut();
-  silent.continueWith(new FedSource().pcm(quiet(4000)).pcm(between(0, 8000)).end());
+  silent.continueWith({ kind: 'stream', source: new FedSource().pcm(quiet(4000)).pcm(between(0, 8000)).end(), overlapSamples: MARGIN_SAMPLES });
   await lane.done;
   assert.equal(lane.sound().length, msToSamples(6000) + msToSamples(12_000) - MARGIN_SAMPLES);
   assert.deepEqual(lane.sound().subarray(msToSamples(6000)), between(0, 8000));
@@ -121,6 +121,65 @@ test('closed while it waits for its replay, it ends, and a replay that comes the
   spliced.close();
   await lane.done;
   const late = new FedSource();
-  spliced.continueWith(late);
+  spliced.continueWith({ kind: 'stream', source: late, overlapSamples: MARGIN_SAMPLES });
   assert.equal(late.closes, 1);
+});
+
+test('a track follows the replay that followed a track, each with the very next sample', async () => {
+  const spliced = new SplicedSource(new FedSource().pcm(coded(between(0, 5000))));
+  const lane = listen(spliced);
+  await spliced.cut();
+  const replay = new FedSource().pcm(between(1000, 12_000));
+  spliced.continueWith({ kind: 'stream', source: replay, overlapSamples: MARGIN_SAMPLES });
+  await settle();
+  spliced.left();
+  // The client's idea of how much both carried is a little off.
+  const track = new FedSource().pcm(coded(between(8000, 15_000)));
+  spliced.continueWith({ kind: 'track', source: track, overlapSamples: msToSamples(3800) });
+  replay.end();
+  await settle();
+  assert.equal(await spliced.cut(), msToSamples(15_000));
+  spliced.continueWith({ kind: 'stream', source: new FedSource().pcm(between(11_000, 18_000)).end(), overlapSamples: MARGIN_SAMPLES });
+  await settle();
+  spliced.close();
+  await lane.done;
+  assert.equal(lane.sound().length, msToSamples(18_000));
+  assert.deepEqual(lane.sound().subarray(msToSamples(5000), msToSamples(12_000)), between(5000, 12_000));
+  assert.deepEqual(lane.sound().subarray(msToSamples(15_000)), between(15_000, 18_000));
+});
+
+test('in silence the time that both carried decides, at once', async () => {
+  const spliced = new SplicedSource(new FedSource().pcm(quiet(6000)).end());
+  const lane = listen(spliced);
+  await settle();
+  spliced.continueWith({ kind: 'track', source: new FedSource().pcm(joined(quiet(4000), between(0, 2000))), overlapSamples: msToSamples(4000) });
+  await settle();
+  assert.equal(lane.sound().length, msToSamples(8000), 'without waiting for more');
+  assert.deepEqual(lane.sound().subarray(msToSamples(6000)), between(0, 2000));
+  spliced.close();
+  await lane.done;
+});
+
+test('a track that is gone before its turn came is heard as far as it went, and the next replay goes on behind it', async () => {
+  const spliced = new SplicedSource(new FedSource().pcm(between(0, 6000)).end());
+  const lane = listen(spliced);
+  const track = new FedSource().pcm(coded(between(2000, 6500)));
+  spliced.continueWith({ kind: 'track', source: track, overlapSamples: msToSamples(4000) });
+  const heard = await spliced.cut();
+  assert.deepEqual([heard, track.closes], [msToSamples(6500), 1]);
+  spliced.continueWith({ kind: 'stream', source: new FedSource().pcm(between(2500, 9000)).end(), overlapSamples: MARGIN_SAMPLES });
+  spliced.close();
+  await lane.done;
+  assert.deepEqual(lane.sound().subarray(msToSamples(6500)), between(6500, 9000));
+});
+
+test('a track that follows one that is gone, with nothing between, is new', async () => {
+  const spliced = new SplicedSource(new FedSource().pcm(between(0, 3000)).end());
+  const lane = listen(spliced);
+  await settle();
+  spliced.continueWith({ kind: 'track', source: new FedSource().pcm(between(0, 2000)), overlapSamples: 0 });
+  await settle();
+  assert.equal(lane.sound().length, msToSamples(5000));
+  spliced.close();
+  await lane.done;
 });

@@ -1,5 +1,5 @@
 import { type AudioSource, type LaneAudio, msToSamples, type PcmFrame, SAMPLE_RATE_HZ } from '../../src/core/audio.ts';
-import { findSeam } from './seam.ts';
+import { findSeam, isTelling } from './seam.ts';
 
 /** Audio that the client is asked to send again before the seam: as far as its idea of our clock may be off. */
 export const MARGIN_SAMPLES = 4 * SAMPLE_RATE_HZ;
@@ -15,38 +15,50 @@ const MAX_HELD_SAMPLES = 15 * SAMPLE_RATE_HZ;
 const CERTAIN = 0.85;
 /** And so alike it probably is, if nothing in all of the replay is more so. */
 const PROBABLE = 0.5;
-/** Replay that is looked at before time decides: the margin on both sides of where the seam should be. */
-const MAX_SEARCHED_SAMPLES = 2 * MARGIN_SAMPLES;
+/** Beyond where the seam should be, so much of the way that follows is looked at before time decides. */
+const SEARCHED_BEYOND_SAMPLES = MARGIN_SAMPLES;
 const SEARCH_EVERY_SAMPLES = SAMPLE_RATE_HZ / 2;
 
+/** What carries a lane's audio for a while: a track, whose end is that of a path, or a stream, whose end is the client's wish. */
+export interface Way {
+  readonly kind: 'track' | 'stream';
+  readonly source: AudioSource;
+  /** About so much of its beginning the way before it has too; 0: nothing. */
+  readonly overlapSamples: number;
+}
+
 /**
- * One lane's audio from two ways in, one after the other, without a seam: the first until it is cut, then a replay of the client's that
- * begins before that and goes on. Positions run on.
+ * One lane's audio from several ways in, one after the other, without a seam: each is heard until it is cut or ends, and the next begins before that.
+ * Behind a track another way is waited for; behind a stream only if it was {@link left}. Positions run on.
  *
- *   first    .....speech.....|   (dies)
- *   replay          ..speech.....speech...
- *   out      .....speech.....|...speech...
+ *   track        .....speech.....|   (dies)
+ *   replay          ..speech.....speech...|   (the client leaves it)
+ *   next track                    .speech......
+ *   out          .....speech.....|...speech|.....
  *
- * While the first may be dying (no packets, or a long hole) what it says is held back: see ADR 0026.
+ * While a way may be dying (no packets, or a long hole) what it says is held back: see ADR 0026.
  */
 export class SplicedSource implements AudioSource {
   readonly #first: AudioSource;
-  readonly #next = Promise.withResolvers<AudioSource | undefined>();
-  readonly #end = Promise.withResolvers<number>();
   readonly #memory = new RecentSound(MEMORY_SAMPLES);
+  #way: Way;
+  /** Of the way's positions to the lane's; known from the seam on. */
+  #offset = 0;
+  #next: Way | undefined;
+  /** Resolves with the position once all that there is was heard. */
+  #heardOut = Promise.withResolvers<number>();
   #position = 0;
   #closed = false;
-  /** The seam is behind us. */
-  #found = false;
-  #replay: { readonly source: AudioSource; offset: number } | undefined;
+  #wake: () => void = () => undefined;
 
-  constructor(first: AudioSource) {
-    this.#first = first;
+  constructor(source: AudioSource, kind: Way['kind'] = 'track') {
+    this.#first = source;
+    this.#way = { kind, source, overlapSamples: 0 };
   }
 
   get queuedEndSample(): number {
-    const { source, offset } = this.#replay ?? { source: this.#first, offset: 0 };
-    return source.queuedEndSample === undefined ? 0 : source.queuedEndSample + offset;
+    const { queuedEndSample } = this.#way.source;
+    return queuedEndSample === undefined ? 0 : queuedEndSample + this.#offset;
   }
 
   /** Positions run on from the first way's. */
@@ -54,48 +66,81 @@ export class SplicedSource implements AudioSource {
     return this.#first.originMs;
   }
 
-  /** The first way is given up. Resolves with the position up to which the lane has heard it, once it has. */
+  /** The ways so far are given up. Resolves with the position up to which the lane has heard them, once it has. */
   cut(): Promise<number> {
-    this.#first.close();
-    return this.#end.promise;
+    this.#way.source.close();
+    this.#next?.source.close();
+    return this.#heardOut.promise;
   }
 
-  /** Goes on with the replay, which should begin {@link MARGIN_SAMPLES} before the cut. Once. */
-  continueWith(source: AudioSource): void {
-    if (this.#closed) source.close();
-    this.#next.resolve(source);
-    this.#replay = { source, offset: 0 };
+  /** Goes on with this one when the way before is cut or at its end. */
+  continueWith(way: Way): void {
+    this.#next?.source.close();
+    this.#next = undefined;
+    if (this.#closed) way.source.close();
+    else this.#next = way;
+    this.#wake();
+  }
+
+  /** The stream that is heard, or was last, ends for another way, whether that is there already or not. */
+  left(): void {
+    this.#way = { ...this.#way, kind: 'track' };
   }
 
   close(): void {
     this.#closed = true;
-    this.#first.close();
-    this.#replay?.source.close();
-    this.#next.resolve(undefined);
+    this.#way.source.close();
+    this.#next?.source.close();
+    this.#wake();
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<LaneAudio, void, void> {
     try {
-      const patience = new Patience();
-      for await (const item of this.#first) for (const released of patience.take(item)) yield this.#placed(released);
-      this.#end.resolve(this.#position);
-      const replay = this.#closed ? undefined : await this.#next.promise;
-      if (replay) yield* this.#follow(replay);
-      // A session that ends without one hears what there is.
-      else for (const released of patience.rest()) yield this.#placed(released);
+      for (;;) {
+        const patience = new Patience();
+        for await (const item of this.#fromSeam(this.#way)) for (const released of patience.take(item)) yield this.#placed(released);
+        const next = await this.#following();
+        if (!next) {
+          // A session that ends without another hears what there is.
+          for (const released of patience.rest()) yield this.#placed(released);
+          return;
+        }
+        this.#way = next;
+      }
     } finally {
-      this.#end.resolve(this.#position);
+      this.#heardOut.resolve(this.#position);
       this.close();
     }
   }
 
-  async *#follow(replay: AudioSource): AsyncGenerator<LaneAudio, void, void> {
+  async #following(): Promise<Way | undefined> {
+    if (this.#isWaiting() && this.#way.kind === 'track') {
+      this.#heardOut.resolve(this.#position);
+      while (this.#isWaiting()) await new Promise<void>((resolve) => (this.#wake = resolve));
+      this.#heardOut = Promise.withResolvers();
+    }
+    const next = this.#next;
+    this.#next = undefined;
+    return next;
+  }
+
+  /** Asked anew after each wait. */
+  #isWaiting(): boolean {
+    return !this.#next && !this.#closed;
+  }
+
+  /** A way from the first sample on that the lane has not had. */
+  async *#fromSeam(way: Way): AsyncGenerator<LaneAudio, void, void> {
+    // Where nothing was heard all is new.
+    const isNew = this.#position === 0 || way.overlapSamples === 0;
+    let at = isNew ? 0 : undefined;
+    if (isNew) this.#offset = this.#position;
     let parts: Int16Array[] = [];
     let length = 0;
-    let nextSearch = MARGIN_SAMPLES;
-    for await (const item of replay) {
-      if (this.#found) {
-        yield this.#placed(item);
+    let nextSearch = way.overlapSamples;
+    for await (const item of way.source) {
+      if (at !== undefined) {
+        yield item;
         continue;
       }
       parts.push(soundOf(item));
@@ -103,33 +148,32 @@ export class SplicedSource implements AudioSource {
       if (length < nextSearch) continue;
       nextSearch = length + SEARCH_EVERY_SAMPLES;
       parts = [joined(parts)];
-      const at = this.#seam(parts[0]!, length >= MAX_SEARCHED_SAMPLES);
-      if (at !== undefined) yield* this.#goOn(parts[0]!, at);
+      at = this.#seam(parts[0]!, way.overlapSamples, length >= way.overlapSamples + SEARCHED_BEYOND_SAMPLES);
+      if (at !== undefined) yield* this.#behind(parts[0]!, at);
     }
-    if (this.#found) return;
+    if (at !== undefined) return;
     const all = joined(parts);
-    yield* this.#goOn(all, this.#seam(all, true) ?? all.length);
+    yield* this.#behind(all, this.#seam(all, way.overlapSamples, true) ?? all.length);
   }
 
-  /** The first sample of the replay that is new; undefined while more of it may tell better. */
-  #seam(replay: Int16Array, isAll: boolean): number | undefined {
-    // Where nothing was heard all is new.
-    if (this.#position === 0) return 0;
-    const seam = findSeam(this.#memory.samples(), replay);
+  /** What is new of a way's beginning. */
+  #behind(sound: Int16Array, at: number): readonly LaneAudio[] {
+    this.#offset = this.#position - at;
+    return at < sound.length ? [{ kind: 'pcm', startSample: at, samples: sound.subarray(at) }] : [];
+  }
+
+  /** The first sample of this sound that is new; undefined while more of it may tell better. */
+  #seam(sound: Int16Array, overlapSamples: number, isAll: boolean): number | undefined {
+    const heard = this.#memory.samples();
+    const seam = findSeam(heard, sound);
     if (seam && (seam.likeness >= CERTAIN || (isAll && seam.likeness >= PROBABLE))) return seam.at;
-    return isAll ? Math.min(MARGIN_SAMPLES, replay.length) : undefined;
-  }
-
-  *#goOn(replay: Int16Array, at: number): Generator<LaneAudio, void, void> {
-    this.#found = true;
-    if (this.#replay) this.#replay.offset = this.#position - at;
-    if (at < replay.length) yield this.#placed({ kind: 'pcm', startSample: 0, samples: replay.subarray(at) });
+    return isAll || !isTelling(heard) ? Math.min(overlapSamples, sound.length) : undefined;
   }
 
   #placed(item: LaneAudio): LaneAudio {
     const startSample = this.#position;
-    this.#position += item.kind === 'pcm' ? item.samples.length : item.lengthSamples;
-    if (!this.#found) this.#memory.push(item);
+    this.#position += lengthOf(item);
+    this.#memory.push(item);
     return { ...item, startSample };
   }
 }

@@ -73,4 +73,5 @@ export type AudioDecoder = (
 
 export const samplesToMs = (samples: number): number => samples / SAMPLES_PER_MS;
 export const msToSamples = (ms: number): number => Math.round(ms * SAMPLES_PER_MS);
+export const secondsToSamples = (seconds: number): number => Math.round(seconds * SAMPLE_RATE_HZ);
 export const samplesToSeconds = (samples: number): number => samples / SAMPLE_RATE_HZ;

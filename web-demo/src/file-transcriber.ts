@@ -68,6 +68,7 @@ export async function transcribeFile(file: File, events: FileEvents, signal: Abo
           return;
         case 'ack':
         case 'resumed':
+        case 'left':
         case 'reconnect':
           return;
       }

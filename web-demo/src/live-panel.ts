@@ -80,6 +80,8 @@ export class LivePanel {
     if (status.phase === 'idle') this.#meter.reset();
     if (status.phase === 'connecting') void this.#microphones.refresh();
     if (status.phase !== 'live') return;
+    // WebRTC is back, or was there from the start.
+    if (status.transport === 'webrtc') this.#messages.note('');
     const showStats = (): void => void this.#client.stats().then((stats) => this.#readouts.showStats(stats));
     showStats();
     this.#statsTimer = setInterval(showStats, STATS_EVERY_MS);
