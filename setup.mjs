@@ -1,6 +1,6 @@
 /**
  * Brings a machine to the point where Earshot runs: system packages, npm packages (a current Node among them), the built page.
- * Usage: `node setup.mjs run|test`. Every step looks first and says nothing when there is nothing to do.
+ * Usage: `node setup.mjs run|test|page`; `page` is the last step alone. Every step looks first and says nothing when there is nothing to do.
  * Plain JavaScript for Node 20 without any package: it runs before there are any.
  */
 import { spawnSync } from 'node:child_process';
@@ -49,7 +49,11 @@ class SetupError extends Error {}
 const log = { file: undefined };
 
 async function main(mode) {
-  if (mode !== 'run' && mode !== 'test') throw new SetupError('Usage: node setup.mjs run|test');
+  if (mode === 'page') {
+    buildPage();
+    return;
+  }
+  if (mode !== 'run' && mode !== 'test') throw new SetupError('Usage: node setup.mjs run|test|page');
   checkHostNode();
   await installSystemPackages(mode);
   installNpmPackages();

@@ -9,7 +9,8 @@ import { SENTENCES } from './spoken.ts';
 import { TwoLinks } from './two-links.ts';
 import { wordErrors } from './wer.ts';
 
-const LEAD_MS = 2500;
+/** Until WebRTC stands, on a busy machine too: what is said before is heard by nobody. */
+const LEAD_MS = 4000;
 const PAUSE_MS = 900;
 const TAIL_MS = 4000;
 /** Words of a sentence that must be there before its way is taken away. */
@@ -18,7 +19,8 @@ const WORDS_BEFORE = 3;
 const MAX_EXTRA_OR_MISSING = 1;
 const SPOKEN = [SENTENCES.brother, SENTENCES.river, SENTENCES.train];
 
-describe('a network that changes under a running session', () => {
+// They wait for what is said more than they work.
+describe('a network that changes under a running session', { concurrency: 2 }, () => {
   for (const engine of ['werift', 'mediasoup']) {
     it(`takes the browser from one address to another on ${engine}: WebRTC is made anew in the same session, and no word is lost or comes twice`, async (context) => {
       await using links = await TwoLinks.open();

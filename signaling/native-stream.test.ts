@@ -227,6 +227,37 @@ test('a stream that its client leaves for another peer leaves it the lane, and c
   assert.deepEqual(all, [...new Set(all)].toSorted((a, b) => a - b), 'one numbering');
 });
 
+test('beside a stream, what came over a connection that its client gave up is no part of the next', async () => {
+  const { clock, resumable, join, create } = rig();
+  const engine = new FakeEngine();
+  const webrtc = new WebRtcSessions({ engine, clock });
+  const session = create();
+  const { token, handover } = resumable.offer(session);
+  await webrtc.open(session, 'offer', { handover });
+  await engine.peers[0]?.close();
+  const stream = join({ ...OPEN, resume: { session_id: session.id, token, position: 0, after_seq: 1 } });
+  await stream.received('resumed');
+  stream.say(TALK);
+  await eventually(() => finals(stream).length > 0);
+  const offer = (certificate: string) => webrtc.offer(session.id, 'tenant', `offer\r\na=fingerprint:sha-256 ${certificate}\r\n`);
+  const track = (samples: Int16Array) => ({ label: '0', source: new FedSource().pcm(samples), stats: () => NO_STATS });
+  await offer('AA');
+  engine.peers[1]?.handlers.track(track(loud(3000)));
+  await offer('AA');
+  const areClosed = (): boolean[] => engine.peers.map(({ closes }) => closes > 0);
+  assert.deepEqual(areClosed(), [true, false], 'the same connection');
+  await offer('BB');
+  assert.deepEqual(areClosed(), [true, true, false]);
+  engine.peers[2]?.handlers.track(track(joined(quiet(1500), loud(1000), quiet(1500))));
+  stream.say({ type: 'leave', overlap: 0 });
+  await stream.closed;
+  await settle();
+  void session.close('finished');
+  const said: string[] = [];
+  for await (const event of session.events()) if (event.type === 'utterance.final') said.push(event.utterance.text);
+  assert.deepEqual(said, ['w0 w1', 'w4 w5', 'w10 w11']);
+});
+
 test('a peer in place of one that is gone has the lane at once, and is waited for no longer', async () => {
   const { clock, resumable, create } = rig();
   const engine = new FakeEngine();

@@ -26,8 +26,8 @@ interface WebRtcSession {
   readonly stats: Map<string, () => TrackStats>;
   /** Undefined while the last one is gone and the next has not come. */
   peer: Peer | undefined;
-  /** The peer that is there has had an offer. */
-  offered: boolean;
+  /** The last offer that the peer which is there has answered. */
+  offered: string | undefined;
 }
 
 const DEFAULT_RETAIN_MS = 60_000;
@@ -65,7 +65,7 @@ export class WebRtcSessions {
   /** Takes over a fresh session. With an offer resolves with the answer; if that fails the session is destroyed. */
   async open(session: Session, offerSdp: string | undefined, options: OpenOptions = {}): Promise<string | undefined> {
     try {
-      const entry: WebRtcSession = { session, options, stats: new Map(), peer: undefined, offered: false };
+      const entry: WebRtcSession = { session, options, stats: new Map(), peer: undefined, offered: undefined };
       this.#givePeer(entry);
       this.#entries.set(session.id, entry);
       void session.closed.then(() => {
@@ -107,7 +107,7 @@ export class WebRtcSessions {
       },
     });
     entry.peer = peer;
-    entry.offered = false;
+    entry.offered = undefined;
     if (handover) gone = handover.own(() => peer.close());
     return peer;
   }
@@ -124,14 +124,17 @@ export class WebRtcSessions {
 
   async offer(id: string, tenantId: string, sdp: string): Promise<string> {
     const entry = this.#live(id, tenantId);
+    const { peer, offered, options } = entry;
+    // What came over a connection that the client has given up is not the beginning of what comes over the next.
+    if (peer && offered !== undefined && options.handover?.isBridged === true && certificateOf(offered) !== certificateOf(sdp)) await peer.close();
     const answer = await (entry.peer ?? this.#givePeer(entry)).answer(sdp);
-    entry.offered = true;
+    entry.offered = sdp;
     return answer;
   }
 
   async addCandidate(id: string, tenantId: string, candidate: IceCandidate | null): Promise<void> {
     const entry = this.#live(id, tenantId);
-    if (!entry.peer || !entry.offered) throw new EarshotError('SESSION_CONFLICT', 'Send the offer before its candidates.');
+    if (!entry.peer || entry.offered === undefined) throw new EarshotError('SESSION_CONFLICT', 'Send the offer before its candidates.');
     await entry.peer.addCandidate(candidate);
   }
 
@@ -175,3 +178,6 @@ export class WebRtcSessions {
     for (const id of [...this.#retained.keys()]) this.#forget(id);
   }
 }
+
+/** Tells one connection of a client from another. */
+const certificateOf = (sdp: string): string | undefined => /^a=fingerprint:.*$/im.exec(sdp)?.[0].trim();

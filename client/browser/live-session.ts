@@ -21,7 +21,7 @@ export interface LiveEvents {
   delta(delta: Delta): void;
   /** How long after it was spoken a word came; smoothed. */
   captionDelay?(delayMs: number): void;
-  /** The WebSocket takes the place of WebRTC, which could not connect or, once connected, was lost: then for good only if WebRTC does not come back. */
+  /** The WebSocket takes the place of WebRTC, which could not connect or, once connected, was lost: then until WebRTC is back. */
   fellBack?(wasConnected: boolean): void;
   /** It ended by itself; not after `stop` or `abandon`. */
   failed(problem: Problem): void;
@@ -51,8 +51,9 @@ export interface LiveStats extends PeerStats {
 const FINISH_TIMEOUT_MS = 15_000;
 /** Waits before another session is begun in place of one that cannot go on, in milliseconds. */
 const RESTART_DELAYS_MS = [0, 1000, 3000] as const;
-/** Waits before another try to get back from the WebSocket to WebRTC, in milliseconds; after the last it stays. */
-const RETURN_DELAYS_MS = [0, 5000, 20_000] as const;
+/** Waits before each try to get back from the WebSocket to WebRTC, in milliseconds; then there is one every so often, for as long as the session lasts. */
+const RETURN_DELAYS_MS = [0, 2000, 5000, 15_000] as const;
+const RETURN_EVERY_MS = 30_000;
 /** WebRTC carries the sound so long beside the WebSocket before that is left: there must be something in both by which the server finds the seam. */
 const OVERLAP_MS = 4000;
 /** More the server does not hold. */
@@ -212,12 +213,11 @@ export class LiveSession {
 
   /** Tries to get back from the stream that bridges the gap. */
   async #return(session: PeerSession, stream: ResumableStream): Promise<void> {
-    for (const delayMs of RETURN_DELAYS_MS) {
-      await pause(delayMs);
+    for (let tries = 0; ; tries += 1) {
+      await pause(RETURN_DELAYS_MS[tries] ?? RETURN_EVERY_MS);
       if (!this.#isBridging(stream)) return;
       if (await this.#tryReturn(session, stream).catch(() => false)) return;
     }
-    if (this.#options.transport === 'webrtc' && this.#isBridging(stream)) this.#fail(clientProblem('CONNECTION_LOST'));
   }
 
   #isBridging(stream: ResumableStream): boolean {

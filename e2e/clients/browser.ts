@@ -1,7 +1,10 @@
+import { execFile } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { type Browser, chromium, type Page } from 'playwright-core';
 
+const ROOT = path.resolve(import.meta.dirname, '../..');
 const COMMANDS = ['chromium', 'chromium-browser', 'google-chrome'];
 
 export interface BrowserOptions {
@@ -11,8 +14,14 @@ export interface BrowserOptions {
   readonly args?: readonly string[];
 }
 
-/** A real browser in which everything said into the microphone is the recording, from the moment the microphone is opened. */
-export function launchBrowser(recording: string, { executablePath = findBrowser(), args = [] }: BrowserOptions = {}): Promise<Browser> {
+let pageBuilt: Promise<unknown> | undefined;
+
+/**
+ * A real browser in which everything said into the microphone is the recording, from the moment the microphone is opened. The page that a server has for it
+ * is that of these sources, however the test was started.
+ */
+export async function launchBrowser(recording: string, { executablePath = findBrowser(), args = [] }: BrowserOptions = {}): Promise<Browser> {
+  await (pageBuilt ??= promisify(execFile)(process.execPath, ['setup.mjs', 'page'], { cwd: ROOT }));
   return chromium.launch({
     executablePath,
     args: [

@@ -30,6 +30,11 @@ export class Handover {
     this.#handlers = handlers;
   }
 
+  /** A stream has the lanes; tracks wait. */
+  get isBridged(): boolean {
+    return this.#streaming;
+  }
+
   /** A peer, the first or another, whose tracks come from now on, and how it is closed. The returned function is called when it has. */
   own(closePeer: () => Promise<void>): () => void {
     const tracks: AudioSource[] = [];

@@ -39,6 +39,16 @@ export function findSeam(heard: Int16Array, replay: Int16Array): Seam | undefine
 /** It has sound by which it can be found. Pure. */
 export const isTelling = (heard: Int16Array): boolean => tellingPart(heard) !== undefined;
 
+/** Where this begins not to be silence, a little before rather than after; its length where it is nothing else. Pure. */
+export function silenceBefore(sound: Int16Array): number {
+  const step = TEMPLATE_STEP_SAMPLES;
+  for (let start = 0; start < sound.length; start += step) {
+    const end = Math.min(sound.length, start + step);
+    if (energyOf(sound, start, end) / (end - start) >= LEAST_POWER) return Math.max(0, start - step);
+  }
+  return sound.length;
+}
+
 /** The last stretch that is not much softer than the loudest: the later, the surer the replay has it. */
 function tellingPart(heard: Int16Array): { readonly start: number; readonly samples: Int16Array } | undefined {
   const length = Math.min(TEMPLATE_SAMPLES, heard.length);

@@ -114,6 +114,24 @@ test('where nothing was heard, or nothing can be told, time decides', async () =
   assert.deepEqual(lane.sound().subarray(msToSamples(6000)), between(0, 8000));
 });
 
+test('where the time is wrong, nothing is lost by it: neither behind silence nor where no seam is found', async () => {
+  const behindSilence = new SplicedSource(new FedSource().pcm(quiet(6000)));
+  const heard = listen(behindSilence);
+  await behindSilence.cut();
+  // It should have been 4 s of silence, and is 3.
+  behindSilence.continueWith({ kind: 'stream', source: new FedSource().pcm(joined(quiet(3000), between(0, 6000))).end(), overlapSamples: MARGIN_SAMPLES });
+  await heard.done;
+  assert.deepEqual(heard.sound().subarray(-msToSamples(6000)), between(0, 6000));
+
+  const unlike = new SplicedSource(new FedSource().pcm(murmur(6000, 7)));
+  const lane = listen(unlike);
+  await unlike.cut();
+  unlike.continueWith({ kind: 'track', source: new FedSource().pcm(between(0, 10_000)).end(), overlapSamples: MARGIN_SAMPLES });
+  unlike.close();
+  await lane.done;
+  assert.deepEqual(lane.sound().subarray(msToSamples(6000)), between(3000, 10_000), 'a second is heard twice rather than not at all');
+});
+
 test('closed while it waits for its replay, it ends, and a replay that comes then is closed', async () => {
   const spliced = new SplicedSource(new FedSource().pcm(between(0, 1000)));
   const lane = listen(spliced);

@@ -1,5 +1,5 @@
 import { type AudioSource, type LaneAudio, msToSamples, type PcmFrame, SAMPLE_RATE_HZ } from '../../src/core/audio.ts';
-import { findSeam, isTelling } from './seam.ts';
+import { findSeam, isTelling, silenceBefore } from './seam.ts';
 
 /** Audio that the client is asked to send again before the seam: as far as its idea of our clock may be off. */
 export const MARGIN_SAMPLES = 4 * SAMPLE_RATE_HZ;
@@ -17,6 +17,8 @@ const CERTAIN = 0.85;
 const PROBABLE = 0.5;
 /** Beyond where the seam should be, so much of the way that follows is looked at before time decides. */
 const SEARCHED_BEYOND_SAMPLES = MARGIN_SAMPLES;
+/** Where time has to decide about sound, it may be off by so much, and is: to hear a word twice is better than not at all. */
+const DOUBT_SAMPLES = SAMPLE_RATE_HZ;
 const SEARCH_EVERY_SAMPLES = SAMPLE_RATE_HZ / 2;
 
 /** What carries a lane's audio for a while: a track, whose end is that of a path, or a stream, whose end is the client's wish. */
@@ -167,7 +169,10 @@ export class SplicedSource implements AudioSource {
     const heard = this.#memory.samples();
     const seam = findSeam(heard, sound);
     if (seam && (seam.likeness >= CERTAIN || (isAll && seam.likeness >= PROBABLE))) return seam.at;
-    return isAll || !isTelling(heard) ? Math.min(overlapSamples, sound.length) : undefined;
+    const known = Math.min(overlapSamples, sound.length);
+    // Behind silence any sound is new.
+    if (!isTelling(heard)) return silenceBefore(sound.subarray(0, known));
+    return isAll ? Math.max(0, known - DOUBT_SAMPLES) : undefined;
   }
 
   #placed(item: LaneAudio): LaneAudio {

@@ -26,7 +26,7 @@ export const NO_STATS: TrackStats = {
 export const FAKE_OFFER = 'v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\na=ice-ufrag:old1\r\na=ice-pwd:oldpassword\r\na=candidate:1 1 udp 1 192.0.2.1 9 typ host\r\n';
 const FAKE_ANSWER = 'v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\na=ice-ufrag:mine\r\na=ice-pwd:mypassword\r\na=candidate:1 1 udp 1 192.0.2.2 9 typ host\r\n';
 
-/** A peer whose far side is the test. Refuses offers that are not `offer`. */
+/** A peer whose far side is the test. Refuses offers that do not begin with `offer`. */
 export class FakePeer implements Peer {
   readonly handlers: PeerHandlers;
   readonly offers: string[] = [];
@@ -42,7 +42,7 @@ export class FakePeer implements Peer {
   async answer(offerSdp: string): Promise<string> {
     this.offers.push(offerSdp);
     if (offerSdp === FAKE_OFFER || this.offers[0] === FAKE_OFFER) return FAKE_ANSWER;
-    if (offerSdp !== 'offer') throw new EarshotError('SDP_INVALID', 'Not an offer.');
+    if (!offerSdp.startsWith('offer')) throw new EarshotError('SDP_INVALID', 'Not an offer.');
     return 'answer';
   }
 
