@@ -171,6 +171,9 @@ test('a peer that dies leaves its lane to a stream, or to nobody', async () => {
   await settle();
   await engine.peers[0]?.close();
   assert.equal(session.state, 'open');
+  webrtc.attend(session.id, 'tenant')(1006);
+  clock.advance(20_000);
+  assert.equal(session.state, 'open', 'the stream is waited for, though nobody reads');
   const stream = join({ ...OPEN, resume: { session_id: session.id, token, position: 0, after_seq: 1 } });
   assert.deepEqual(await stream.received('resumed'), { type: 'resumed', session_id: 'ses_1', position: 0, replay_from: -1.5 });
   stream.say(TALK.subarray(0, 40_000));

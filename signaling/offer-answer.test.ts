@@ -93,6 +93,40 @@ test('a lost peer ends its session, with what was heard', async () => {
   assert.deepEqual([last.reason, last.lanes[0]?.heardSamples], ['abandoned', 16_000]);
 });
 
+test('a client whose control socket broke and whose packets stay away is gone after ten seconds, with what was heard', async () => {
+  const { engine, webrtc, clock, create } = rig();
+  const session = create();
+  await webrtc.open(session, 'offer');
+  let packetsReceived = 1;
+  engine.peers[0]?.handlers.track({ label: '0', source: new FedSource().pcm(loud(1000)), stats: () => ({ ...NO_STATS, packetsReceived }) });
+  const [one, other] = [webrtc.attend(...IDS), webrtc.attend(...IDS)];
+  one(1006);
+  clock.advance(11_000);
+  assert.equal(session.state, 'open', 'somebody still reads');
+  other(1006);
+  packetsReceived += 1;
+  clock.advance(10_000);
+  assert.equal(session.state, 'open', 'packets came');
+  clock.advance(9000);
+  const again = webrtc.attend(...IDS);
+  clock.advance(11_000);
+  assert.equal(session.state, 'open', 'it is back');
+  again(1006);
+  clock.advance(9999);
+  assert.equal(session.state, 'open');
+  clock.advance(1);
+  const events = await eventsOf(session);
+  assert.deepEqual(events.flatMap((event) => (event.type === 'utterance.final' ? [event.utterance.text] : [])), ['w0 w1']);
+  const last = events.at(-1);
+  assert.equal(last?.type === 'session.closed' && last.reason, 'abandoned');
+
+  const polite = create();
+  await webrtc.open(polite, 'offer');
+  webrtc.attend(polite.id, 'tenant')(1000);
+  clock.advance(50_000);
+  assert.equal(polite.state, 'open', 'who closes properly meant the socket alone');
+});
+
 test('a session that ends closes its peer', async () => {
   const { engine, webrtc, clock, create } = rig();
   await webrtc.open(create(), 'offer');

@@ -2,6 +2,7 @@ import type { Clock } from '../src/core/clock.ts';
 import { EarshotError, toEarshotError } from '../src/core/errors.ts';
 import type { IceCandidate, IceServer, MediaEngine, Peer, RemoteChannel, TrackStats } from '../src/core/media-engine.ts';
 import type { Session } from '../src/core/session/session.ts';
+import { Attendance } from './attendance.ts';
 import type { Handover } from './handover/handover.ts';
 
 export interface WebRtcSessionsOptions {
@@ -24,6 +25,7 @@ interface WebRtcSession {
   readonly session: Session;
   readonly options: OpenOptions;
   readonly stats: Map<string, () => TrackStats>;
+  readonly attendance: Attendance;
   /** Undefined while the last one is gone and the next has not come. */
   peer: Peer | undefined;
   /** The last offer that the peer which is there has answered. */
@@ -65,7 +67,14 @@ export class WebRtcSessions {
   /** Takes over a fresh session. With an offer resolves with the answer; if that fails the session is destroyed. */
   async open(session: Session, offerSdp: string | undefined, options: OpenOptions = {}): Promise<string | undefined> {
     try {
-      const entry: WebRtcSession = { session, options, stats: new Map(), peer: undefined, offered: undefined };
+      const stats = new Map<string, () => TrackStats>();
+      const attendance = new Attendance({
+        clock: this.#options.clock,
+        packets: () => [...stats.values()].reduce((sum, read) => sum + read().packetsReceived, 0),
+        isAwaited: () => entry.peer === undefined || options.handover?.isBridged === true,
+        abandoned: () => void session.close('abandoned'),
+      });
+      const entry: WebRtcSession = { session, options, stats, attendance, peer: undefined, offered: undefined };
       this.#givePeer(entry);
       this.#entries.set(session.id, entry);
       void session.closed.then(() => {
@@ -117,6 +126,11 @@ export class WebRtcSessions {
     return this.#entry(id, tenantId).session;
   }
 
+  /** The client's control socket has joined; see {@link Attendance.join}. */
+  attend(id: string, tenantId: string): (closeCode: number | undefined) => void {
+    return this.#entry(id, tenantId).attendance.join();
+  }
+
   /** Per track label, what was counted so far. */
   stats(id: string, tenantId: string): Record<string, TrackStats> {
     return Object.fromEntries([...this.#entry(id, tenantId).stats].map(([label, read]) => [label, read()]));
@@ -155,8 +169,9 @@ export class WebRtcSessions {
     return entry;
   }
 
-  #retire({ session: { id }, peer }: WebRtcSession): void {
+  #retire({ session: { id }, peer, attendance }: WebRtcSession): void {
     void peer?.close();
+    attendance.close();
     if (!this.#entries.has(id)) return;
     const forget = (): void => {
       this.#forget(id);

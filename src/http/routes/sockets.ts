@@ -44,7 +44,13 @@ export function socketRoutes(services: HttpServices): SocketRoute[] {
       open: ({ caller, query, params }) => {
         const session = services.webrtc.find(params['id'] ?? '', caller.tenantId);
         const afterSeq = parseAfterSeq(query.get('after_seq'));
-        return { serve: (connection) => serveControl(connection, new ScaiEchoConversation({ controlOnly: true }), session, afterSeq) };
+        return {
+          serve: async (connection) => {
+            const gone = services.webrtc.attend(session.id, caller.tenantId);
+            await serveControl(connection, new ScaiEchoConversation({ controlOnly: true }), session, afterSeq);
+            gone(connection.closeCode);
+          },
+        };
       },
     },
     ...STREAM_DIALECTS.flatMap((dialect) => dialect.paths.map((path) => dialectRoute(services, dialect, path))),
