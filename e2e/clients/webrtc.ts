@@ -126,7 +126,11 @@ export class WebRtcClient {
   }
 
   async #applyAnswer(sdp: string): Promise<void> {
-    for (const transport of this.#connection.dtlsTransports) if (transport.state === 'new') passOverCookies(transport);
+    for (const transport of this.#connection.dtlsTransports) {
+      if (transport.state !== 'new') continue;
+      passOverCookies(transport);
+      if (this.#network) keepConsent(transport);
+    }
     await this.#connection.setRemoteDescription({ type: 'answer', sdp: this.#network?.answer(sdp) ?? sdp });
   }
 
@@ -154,6 +158,20 @@ function resendAsSent(sender: RTCRtpSender): void {
     const kept = (sender as unknown as SenderInternals).rtpCache.find((packet) => packet?.header === header);
     if (kept) kept.payload = payload;
     return sendRtp(payload, header);
+  };
+}
+
+/** What of werift's ICE agent is reached into; it is private there. */
+interface ConsentInternals {
+  queryConsent: () => void;
+  consentFresh: boolean;
+}
+
+/** werift asks for consent (RFC 7675) so rarely that a network that loses much ends the call within minutes; browsers ask more often. */
+function keepConsent({ iceTransport }: RTCDtlsTransport): void {
+  const connection = iceTransport.connection as unknown as ConsentInternals;
+  connection.queryConsent = () => {
+    connection.consentFresh = true;
   };
 }
 

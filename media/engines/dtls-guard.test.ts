@@ -108,15 +108,34 @@ test('only authentic alerts that end something end it', () => {
   assert.equal(server.closes, 2);
 });
 
+test("a client's messages are passed in their order, each once; pieces of one likewise", () => {
+  const server = new Server();
+  const certificate = Buffer.alloc(60);
+  const piece = (start: number, end: number): Buffer => handshakeMessage(CERTIFICATE, certificate.subarray(start, end), { lengthBytes: 60, messageNumber: 2, offsetBytes: start });
+  const keyExchange = handshakeMessage(16, Buffer.alloc(20), { messageNumber: 3 });
+  const passed = (message: Buffer): boolean => {
+    const before = server.handshakes.length;
+    server.guard.receive(dtlsRecord(22, 0, 0, message));
+    return server.handshakes.length > before;
+  };
+  assert.equal(passed(piece(0, 60)), false, 'before a ClientHello');
+  server.guard.receive(clientHelloRecord({ messageNumber: 1 }));
+  const order = [piece(40, 60), piece(0, 40), piece(0, 40), keyExchange, piece(40, 60), piece(0, 60), keyExchange, keyExchange];
+  assert.deepEqual(order.map(passed), [false, true, false, false, true, false, true, false]);
+});
+
 test('a handshake may be long, but not without end', () => {
-  const passed = (message: Buffer, times: number): number => {
+  const passed = (messages: readonly Buffer[]): number => {
     const server = new Server();
-    for (let i = 0; i < times; i += 1) server.guard.receive(message);
+    server.guard.receive(clientHelloRecord({ messageNumber: 1 }));
+    for (const message of messages) server.guard.receive(message);
     return server.handshakes.length;
   };
-  assert.equal(passed(clientHelloRecord({ messageNumber: 1 }), 40), 20, 'ClientHellos');
-  assert.equal(passed(dtlsRecord(22, 0, 0, handshakeMessage(CERTIFICATE, Buffer.alloc(100))), 400), 256, 'messages');
-  assert.equal(passed(dtlsRecord(22, 0, 0, handshakeMessage(CERTIFICATE, Buffer.alloc(16_384 - 12))), 10), 4, 'bytes');
+  const messages = (count: number, bytes: number): Buffer[] =>
+    Array.from({ length: count }, (_, i) => dtlsRecord(22, 0, 0, handshakeMessage(CERTIFICATE, Buffer.alloc(bytes), { messageNumber: 2 + i })));
+  assert.equal(passed(Array.from({ length: 40 }, () => clientHelloRecord({ messageNumber: 1 }))), 20, 'ClientHellos');
+  assert.equal(passed(messages(400, 100)), 256, 'messages');
+  assert.equal(passed(messages(10, 16_384 - 12)), 4, 'bytes');
 });
 
 test('any bytes are survived, and what is passed is made of whole records', () => {

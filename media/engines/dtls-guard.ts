@@ -41,14 +41,16 @@ const MIN_HELLO_REPEAT_MS = 100;
  * What of the datagrams from a peer's address reaches its DTLS server:
  *
  *     epoch 0, before the handshake is done    messages of a client's handshake; a ClientHello only if it can be answered, the
- *                                              first one (without a cookie) once in 100 ms, and never behind the second
+ *                                              first one (without a cookie) once in 100 ms, and never behind the second;
+ *                                              what follows in its order, each once
  *     epoch 0, afterwards                      nothing: an alert, or a handshake that begins anew, may be anybody's
  *     epoch 1, Finished                        always, because it may be sent again
  *     epoch 1, data and alerts                 decrypted here: authentic, each once, alerts only where they end something
  *     anything else                            nothing
  *
- * Handshakes are limited in bytes and messages, so that nobody can make the server remember without end. Each first ClientHello makes werift's
- * server begin anew, and werift's client fails at the second answer to it.
+ * Handshakes are limited in bytes and messages, so that nobody can make the server remember without end. werift's server
+ * takes messages as they come: at a first ClientHello it begins anew, and a message of the client's that comes twice or before another spoils its
+ * keys, as when it was too busy to look before the client sent all again. Its client fails at the second answer to a first ClientHello.
  */
 export class DtlsGuard {
   readonly #dtls: GuardedDtls;
@@ -58,7 +60,9 @@ export class DtlsGuard {
   #clientHellos = 0;
   /** When each piece of the first ClientHello was passed last, by its offset. */
   readonly #firstHellos = new Map<number, number>();
-  #hasCookie = false;
+  /** Of the message that comes next, once a ClientHello had a cookie; and how much of it has come. */
+  #nextNumber: number | undefined;
+  #nextOffsetBytes = 0;
   /** Records that went no further. */
   refused = 0;
 
@@ -94,19 +98,28 @@ export class DtlsGuard {
 
   #isExpected(message: HandshakeFragment, recordVersion: number): boolean {
     if (!CLIENT_MESSAGES.includes(message.type)) return false;
-    if (message.type !== HandshakeType.clientHello) return recordVersion === DTLS_1_2;
+    if (message.type !== HandshakeType.clientHello) return recordVersion === DTLS_1_2 && this.#isNext(message);
     this.#clientHellos += 1;
     if (this.#clientHellos > MAX_CLIENT_HELLOS || !isAnswerable(message)) return false;
     if (message.messageNumber === 0) return this.#isFirstHello(message);
-    this.#hasCookie = true;
+    this.#nextNumber ??= message.messageNumber + 1;
     return true;
   }
 
   #isFirstHello({ offsetBytes }: HandshakeFragment): boolean {
     const nowMs = this.#dtls.nowMs();
     const sinceMs = nowMs - (this.#firstHellos.get(offsetBytes) ?? -Infinity);
-    if (this.#hasCookie || sinceMs < MIN_HELLO_REPEAT_MS) return false;
+    if (this.#nextNumber !== undefined || sinceMs < MIN_HELLO_REPEAT_MS) return false;
     this.#firstHellos.set(offsetBytes, nowMs);
+    return true;
+  }
+
+  /** What is refused here is sent again. */
+  #isNext({ messageNumber, offsetBytes, lengthBytes, body }: HandshakeFragment): boolean {
+    if (messageNumber !== this.#nextNumber || offsetBytes !== this.#nextOffsetBytes) return false;
+    const isWhole = offsetBytes + body.length === lengthBytes;
+    this.#nextOffsetBytes = isWhole ? 0 : offsetBytes + body.length;
+    if (isWhole) this.#nextNumber += 1;
     return true;
   }
 

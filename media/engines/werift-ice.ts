@@ -46,6 +46,11 @@ interface Place {
 const MAX_PLACES = 32;
 /** Datagrams of DTLS kept of a place that has yet to prove itself: a ClientHello is one, or two with a large key share. */
 const MAX_EARLY = 4;
+/**
+ * Times a request for consent (RFC 7675) is sent again, the last 1.5 s after the first. werift sends one in 5 s and no other, and gives up after 30 s without an answer:
+ * where 30 % are lost each way that is one connection in some ten minutes.
+ */
+const CONSENT_REPEATS = 2;
 const UFRAG_BYTES = 8;
 const PASSWORD_BYTES = 16;
 
@@ -162,10 +167,10 @@ export class WeriftIce implements PortUser {
     protocol.localIp = candidate.host;
     protocol.localCandidate = candidate;
     const request = protocol.request.bind(protocol);
-    protocol.request = async (message, address, integrityKey, ...rest) => {
+    protocol.request = async (message, address, integrityKey, options, onRequestSent) => {
       this.#port.expect(message.transactionIdHex, this);
       try {
-        const answered = await request(message, address, integrityKey, ...rest);
+        const answered = await request(message, address, integrityKey, repeatingConsent(options), onRequestSent);
         if (integrityKey) this.#note({ address: answered[1][0], port: answered[1][1] }, 'hasAnswered');
         return answered;
       } finally {
@@ -238,6 +243,12 @@ export class WeriftIce implements PortUser {
     return place;
   }
 }
+
+type RequestOptions = Parameters<StunProtocol['request']>[3];
+
+/** Only consent is asked for without retransmissions. */
+const repeatingConsent = (options: RequestOptions): RequestOptions =>
+  typeof options === 'object' && options.retransmissions === 0 ? { ...options, retransmissions: CONSENT_REPEATS } : options;
 
 const isProven = ({ hasAsked, hasAnswered }: Place): boolean => hasAsked && hasAnswered;
 
