@@ -148,8 +148,9 @@ async function send(receiver: Receiver, { id, condition: { lossPercent, pattern,
   return { sent: packets.length, lost: (network.sent.lost / Math.max(1, network.sent.datagrams)) * packets.length, missing: missingOf(stats, packets.length) };
 }
 
+/** What the engine knows to be lost, and what came after it had heard the last. */
 const missingOf = ({ packetsReceived, packetsLost, recoveredByFec, recoveredByRed }: TrackCounts, sent: number): number =>
-  packetsReceived === 0 ? sent : packetsLost - recoveredByFec - recoveredByRed;
+  packetsReceived === 0 ? sent : Math.max(packetsLost, sent - packetsReceived) - recoveredByFec - recoveredByRed;
 
 async function recognizeAll(calls: readonly Call[]): Promise<Map<number, WordErrors>> {
   await using server = await TestServer.start();
