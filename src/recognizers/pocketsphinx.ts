@@ -76,7 +76,7 @@ export class PocketSphinx implements Recognizer {
       return new EnginePool({
         command: {
           modulePath: fileURLToPath(new URL('./pocketsphinx/engine-process.ts', import.meta.url)),
-          args: [options.modelFolder, String(decoders)],
+          args: [options.modelFolder, String(decoders), priority],
           // One search at a time: decoders that take turns within a core drive each other's model out of its cache (+40 % CPU).
           env: { UV_THREADPOOL_SIZE: '1' },
           niceness,

@@ -5,10 +5,10 @@ import { modelPaths } from './library.ts';
 import type { FromEngine, ToEngine } from './messages.ts';
 
 /**
- * Entry of an engine process: `engine-process.ts MODEL_FOLDER MAX_DECODERS`, forked with an IPC channel.
+ * Entry of an engine process: `engine-process.ts MODEL_FOLDER MAX_DECODERS live|batch`, forked with an IPC channel.
  * It holds all native recognition code. If that aborts, this process ends and nothing else does.
  */
-const [folder = '', maxDecoders = '1'] = process.argv.slice(2);
+const [folder = '', maxDecoders = '1', priority = 'batch'] = process.argv.slice(2);
 const model = modelPaths(folder);
 const pool = new DecoderPool(model, Number(maxDecoders));
 const turns = new SearchTurns();
@@ -21,7 +21,7 @@ function send(message: FromEngine): void {
 function receive(message: ToEngine): void {
   if (message.type === 'open') {
     send({ type: 'opened', stream: message.stream });
-    lanes.set(message.stream, new LaneSearch(message.stream, model, pool, turns, message.state, send));
+    lanes.set(message.stream, new LaneSearch(message.stream, model, pool, turns, message.state, send, { keepsPace: priority === 'live' }));
     return;
   }
   if (message.type === 'hold') {

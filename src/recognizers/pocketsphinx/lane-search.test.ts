@@ -6,7 +6,7 @@ import { SAMPLE_RATE_HZ } from '../../core/audio.ts';
 import { joined, quiet } from '../../core/testing/audio.ts';
 import { spoken } from '../../core/testing/spoken.ts';
 import { CEPSTRUM_SIZE, type DecodedWord, modelPaths } from './library.ts';
-import { LaneSearch, type Decoders } from './lane-search.ts';
+import { LaneSearch, type Decoders, type LaneSearchOptions } from './lane-search.ts';
 import type { FromEngine, LaneState } from './messages.ts';
 import { SearchTurns } from '../adapters/search-turns.ts';
 import type { SegmentDecoder } from './segment-search.ts';
@@ -24,6 +24,8 @@ const ticks = async (count: number): Promise<void> => {
 class RecordingDecoder implements SegmentDecoder {
   readonly starts: Float32Array[] = [];
   readonly previousWords: (string | undefined)[] = [];
+  /** Of each end. */
+  readonly secondPasses: boolean[] = [];
   readonly #log: (blockFrames: number) => void;
   #hash = createHash('sha1');
   frames = 0;
@@ -49,7 +51,8 @@ class RecordingDecoder implements SegmentDecoder {
     await tick();
   }
 
-  async end(): Promise<void> {
+  async end({ secondPass = true }: { secondPass?: boolean } = {}): Promise<void> {
+    this.secondPasses.push(secondPass);
     await tick();
     this.isRunning = false;
   }
@@ -70,7 +73,7 @@ interface Lane {
   readonly consumed: () => number;
 }
 
-function openLane({ turns = new SearchTurns(), log = () => undefined, state, others = 0 }: { turns?: SearchTurns; log?: (blockFrames: number) => void; state?: LaneState; others?: number } = {}): Lane {
+function openLane({ turns = new SearchTurns(), log = () => undefined, state, others = 0, options }: { turns?: SearchTurns; log?: (blockFrames: number) => void; state?: LaneState; others?: number; options?: LaneSearchOptions } = {}): Lane {
   const decoder = new RecordingDecoder(log);
   const messages: FromEngine[] = [];
   let leased = 0;
@@ -81,7 +84,7 @@ function openLane({ turns = new SearchTurns(), log = () => undefined, state, oth
     lease: () => Promise.resolve(decoder).finally(() => (leased += 1)),
     release: () => (leased -= 1),
   };
-  const search = new LaneSearch(1, MODEL, decoders, turns, state, (message) => messages.push(message));
+  const search = new LaneSearch(1, MODEL, decoders, turns, state, (message) => messages.push(message), options);
   const settled = async (count: number): Promise<object[]> => {
     for (;;) {
       // What it took is another matter than what was heard.
@@ -252,6 +255,28 @@ test('a lane that knows its mean searches a segment once', async () => {
   warm.search.end(SPEECH.length);
   await warm.settled(1);
   assert.equal(warm.decoder.starts.length, 1);
+});
+
+test('only a lane that keeps pace, shares its core and is late goes without the second pass; what is thrown away never has one', async () => {
+  const known: LaneState = { cepstralSum: new Float64Array(CEPSTRUM_SIZE).fill(2000), frames: 2000, lastWord: undefined, context: [] };
+  for (const [keepsPace, others, lateMs, secondPass] of [[true, 1, 600, false], [true, 1, 400, true], [true, 0, 600, true], [false, 1, 600, true]] as const) {
+    let nowMs = 0;
+    const lane = openLane({ state: known, others, options: { keepsPace, nowMs: () => nowMs } });
+    lane.search.begin(0, 0);
+    nowMs = (SPEECH.length / SECOND) * 1000;
+    lane.search.write(0, SPEECH);
+    nowMs += lateMs + nowMs;
+    lane.search.end(SPEECH.length);
+    await lane.settled(1);
+    assert.deepEqual(lane.decoder.secondPasses, [secondPass], `${String(keepsPace)}, ${String(others)} others, ${String(lateMs)} ms late`);
+  }
+  const young = openLane();
+  young.search.begin(0, 0);
+  young.search.write(0, SPEECH);
+  await ticks(200);
+  young.search.end(SPEECH.length);
+  await young.settled(1);
+  assert.deepEqual(young.decoder.secondPasses, [false, true]);
 });
 
 test('lanes take turns; a turn is for what the lane has waiting, up to a second', async () => {

@@ -2,6 +2,7 @@ import { BLOCK_FRAMES, CepstraTrack, SAMPLES_PER_FRAME } from './cepstra-track.t
 import { CepstralMean } from './cepstral-mean.ts';
 import { Context } from './context.ts';
 import { type DecodedWord, FrontEnd, type ModelPaths, initialMean } from './library.ts';
+import { LaneClock } from './lane-clock.ts';
 import { MeanEstimate } from './mean-estimate.ts';
 import type { FromEngine, LaneState, SettledWord } from './messages.ts';
 import type { SearchTurns } from '../adapters/search-turns.ts';
@@ -23,12 +24,22 @@ const KEPT_SAMPLES = 4 * 16_000;
 /** While others are searched on the same core, so many frames for each are gathered for a turn: each change of lanes empties the core's cache. */
 const SHARED_TURN_FRAMES = 20;
 
+/** Where lanes keep pace with speech, a segment whose search comes to its end so much later than its audio gets no second pass, if others wait. */
+const LATE_END_MS = 500;
+
 /** Where decoders are leased. */
 export interface Decoders {
   /** How many are. */
   readonly leased: number;
   lease(): Promise<SegmentDecoder>;
   release(decoder: SegmentDecoder): void;
+}
+
+export interface LaneSearchOptions {
+  /** Lanes here keep pace with who speaks: when the core cannot, words that come in time are worth more than some that are better. Default false. */
+  readonly keepsPace?: boolean;
+  /** Default: the monotonic clock of this process. */
+  readonly nowMs?: () => number;
 }
 
 /** One segment at work. */
@@ -48,7 +59,7 @@ interface Work {
 
 /**
  * The search of one lane. Segments are searched one after the other, each with a decoder leased for it, while audio comes in.
- * A segment's result depends on the lane's samples alone: not on timing, chunking or load.
+ * A segment's result depends on the lane's samples alone, not on timing or chunking; nor on load, but for lanes that keep pace where the core cannot.
  */
 export class LaneSearch {
   readonly #stream: number;
@@ -60,6 +71,8 @@ export class LaneSearch {
   readonly #mean: CepstralMean;
   readonly #fallbackMean: Float32Array;
   readonly #context: Context;
+  /** Of a lane that keeps pace. */
+  readonly #clock: LaneClock | undefined;
   #lastWord: LaneState['lastWord'];
   #writtenSample = 0;
   #open: Segment | undefined;
@@ -77,6 +90,7 @@ export class LaneSearch {
     turns: SearchTurns,
     state: LaneState | undefined,
     send: (message: FromEngine) => void,
+    { keepsPace = false, nowMs = () => performance.now() }: LaneSearchOptions = {},
   ) {
     this.#stream = stream;
     this.#decoders = decoders;
@@ -87,12 +101,14 @@ export class LaneSearch {
     this.#mean = new CepstralMean(state);
     this.#context = new Context(state?.context);
     this.#lastWord = state?.lastWord;
+    this.#clock = keepsPace ? new LaneClock(nowMs) : undefined;
   }
 
   write(startSample: number, samples: Int16Array): void {
     this.#track.advance(startSample, samples.length);
     this.#track.append(this.#frontEnd.process(samples));
     this.#writtenSample = startSample + samples.length;
+    this.#clock?.heard(startSample, samples.length);
     if (this.#open) {
       this.#open.untoldSamples += samples.length;
       this.#wake();
@@ -207,7 +223,7 @@ export class LaneSearch {
       return true;
     }
     if (search.isRunning && this.#isLikelyOver(work)) {
-      await this.#turn(work, () => search.end(limitFrame));
+      await this.#turn(work, () => this.#endSearch(work, limitFrame));
       return true;
     }
     return false;
@@ -259,7 +275,12 @@ export class LaneSearch {
     const { search } = work;
     if (!search.isOf(mean, endFrame)) await this.#start(work, mean);
     while (search.isRunning && search.waitsFor(endFrame) && !this.#closed) await this.#turn(work, () => this.#advance(work, endFrame));
-    if (search.isRunning && !this.#closed) await this.#turn(work, () => search.end(endFrame));
+    if (search.isRunning && !this.#closed) await this.#turn(work, () => this.#endSearch(work, endFrame));
+  }
+
+  #endSearch({ segment, search }: Work, endFrame: number): Promise<void> {
+    const lateMs = this.#clock?.lateMs(endFrame * SAMPLES_PER_FRAME + segment.skippedSamples) ?? 0;
+    return search.end(endFrame, { secondPass: !this.#isShared || lateMs <= LATE_END_MS });
   }
 
   #settle({ segment, search, searchMs, estimate }: Work): void {

@@ -57,7 +57,7 @@ export class SegmentSearch {
   }
 
   async start({ mean, context, previousWord }: SearchStart): Promise<void> {
-    if (this.isRunning) await this.#decoder.end();
+    await this.#discard();
     this.#decoder.start(mean, previousWord);
     this.#mean = mean;
     this.#context = context;
@@ -81,16 +81,16 @@ export class SegmentSearch {
     return Math.max(0, this.#frame - Math.max(from, this.#startFrame));
   }
 
-  /** The rest before `endFrame`, less than a block, and the end: the words are settled then. */
-  async end(endFrame: number): Promise<void> {
+  /** The rest before `endFrame`, less than a block, and the end, with or without a second pass: the words are settled then. */
+  async end(endFrame: number, passes: { secondPass: boolean }): Promise<void> {
     if (this.#frame < endFrame) await this.#feed(endFrame);
-    await this.#decoder.end();
+    await this.#decoder.end(passes);
     this.#endedFrame = endFrame;
   }
 
   /** Gives the search up, where it runs. */
   async cancel(): Promise<void> {
-    if (this.isRunning) await this.#decoder.end();
+    await this.#discard();
     this.#endedFrame = this.#frame;
   }
 
@@ -102,6 +102,10 @@ export class SegmentSearch {
     return words
       .filter(({ startFrame, endFrame }) => (startFrame + endFrame) / 2 >= skipped)
       .map((word) => ({ ...word, startFrame: Math.max(0, word.startFrame - skipped), endFrame: word.endFrame - skipped }));
+  }
+
+  async #discard(): Promise<void> {
+    if (this.isRunning) await this.#decoder.end({ secondPass: false });
   }
 
   get #contextFrames(): number {
