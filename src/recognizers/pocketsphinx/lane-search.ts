@@ -24,8 +24,8 @@ const KEPT_SAMPLES = 4 * 16_000;
 /** While others are searched on the same core, so many frames for each are gathered for a turn: each change of lanes empties the core's cache. */
 const SHARED_TURN_FRAMES = 20;
 
-/** Where lanes keep pace with speech, a segment whose search comes to its end so much later than its audio gets no second pass, if others wait. */
-const LATE_END_MS = 500;
+/** So long after the end of its audio the search of a segment is late: what betters its words is left out where lanes keep pace. */
+const LATE_MS = 500;
 
 /** Where decoders are leased. */
 export interface Decoders {
@@ -189,7 +189,7 @@ export class LaneSearch {
       work.estimate = this.#estimateOf(segment);
     }
     work.estimate.take();
-    if (!this.#closed) await this.#finish(work, work.estimate.deciding, segment.limitFrame ?? this.#track.endFrame);
+    if (!this.#closed) await this.#finish(work, this.#deciding(work), this.#limitFrame(segment));
     if (this.#closed) await work.search.cancel();
     else this.#settle(work);
   }
@@ -207,13 +207,13 @@ export class LaneSearch {
   async #follow(work: Work): Promise<boolean> {
     const { segment, search, estimate } = work;
     const taken = estimate.take() * SAMPLES_PER_FRAME;
-    const mean = this.#isLikelyOver(work) ? estimate.deciding : estimate.following;
+    const mean = this.#isLikelyOver(work) ? this.#deciding(work) : estimate.following;
     if (!mean) {
       // Told before it is searched: a writer that waits for that would keep the speech back that the search waits for.
       this.#tellConsumed(segment, taken);
       return false;
     }
-    const limitFrame = segment.limitFrame ?? this.#track.endFrame;
+    const limitFrame = this.#limitFrame(segment);
     if (!search.isOf(mean, limitFrame)) {
       await this.#start(work, mean);
       return true;
@@ -278,14 +278,31 @@ export class LaneSearch {
     if (search.isRunning && !this.#closed) await this.#turn(work, () => this.#endSearch(work, endFrame));
   }
 
-  #endSearch({ segment, search }: Work, endFrame: number): Promise<void> {
-    const lateMs = this.#clock?.lateMs(endFrame * SAMPLES_PER_FRAME + segment.skippedSamples) ?? 0;
-    return search.end(endFrame, { secondPass: !this.#isShared || lateMs <= LATE_END_MS });
+  /** The second pass is left out of a search that is late. */
+  #endSearch(work: Work, endFrame: number): Promise<void> {
+    return work.search.end(endFrame, { secondPass: !this.#isLate(work) });
+  }
+
+  /** The mean that decides a segment's words: in a young lane another one than it was followed with, unless that search is late. */
+  #deciding(work: Work): Float32Array {
+    const { estimate, search } = work;
+    const { deciding, following } = estimate;
+    return following && this.#isLate(work) && !search.isOf(deciding, this.#limitFrame(work.segment)) ? following : deciding;
+  }
+
+  /** The core cannot keep pace: others are searched on it, and what there is of the segment was said some time ago. */
+  #isLate({ segment }: Work): boolean {
+    if (!this.#clock || !this.#isShared) return false;
+    return this.#clock.lateMs(this.#limitFrame(segment) * SAMPLES_PER_FRAME + segment.skippedSamples) > LATE_MS;
+  }
+
+  #limitFrame({ limitFrame }: Segment): number {
+    return limitFrame ?? this.#track.endFrame;
   }
 
   #settle({ segment, search, searchMs, estimate }: Work): void {
     this.#mean.age();
-    const endFrame = segment.limitFrame ?? this.#track.endFrame;
+    const endFrame = this.#limitFrame(segment);
     if (estimate.isYoung) this.#context.add(this.#track.slice(segment.startFrame, endFrame));
     else this.#context.clear();
     const words = laneWords(search.words(), segment, true);
