@@ -24,7 +24,7 @@ const KEPT_SAMPLES = 4 * 16_000;
 /** While others are searched on the same core, so many frames for each are gathered for a turn: each change of lanes empties the core's cache. */
 const SHARED_TURN_FRAMES = 20;
 
-/** So long after the end of its audio the search of a segment is late: what betters its words is left out where lanes keep pace. */
+/** So long after the audio was said its search is late: where lanes keep pace, what only betters words is left out then. */
 const LATE_MS = 500;
 
 /** Where decoders are leased. */
@@ -264,7 +264,8 @@ export class LaneSearch {
 
   async #advance(work: Work, limitFrame: number): Promise<void> {
     const { segment, search } = work;
-    const frames = await search.advance(limitFrame, () => this.#closed || this.#turns.held);
+    const turnEnd = Math.min(limitFrame, search.frame + MAX_TURN_FRAMES);
+    const frames = await search.advance(limitFrame, () => this.#closed || this.#turns.held, this.#isLate(segment, turnEnd));
     this.#tellConsumed(segment, frames * SAMPLES_PER_FRAME);
     if (segment.isEnded) this.#send({ type: 'searching', stream: this.#stream });
     if (!this.#closed && !segment.isEnded && search.frame >= work.shownFrame) this.#showInterim(work);
@@ -280,20 +281,20 @@ export class LaneSearch {
 
   /** The second pass is left out of a search that is late. */
   #endSearch(work: Work, endFrame: number): Promise<void> {
-    return work.search.end(endFrame, { secondPass: !this.#isLate(work) });
+    return work.search.end(endFrame, { secondPass: !this.#isLate(work.segment, endFrame) });
   }
 
   /** The mean that decides a segment's words: in a young lane another one than it was followed with, unless that search is late. */
   #deciding(work: Work): Float32Array {
-    const { estimate, search } = work;
+    const { segment, estimate, search } = work;
     const { deciding, following } = estimate;
-    return following && this.#isLate(work) && !search.isOf(deciding, this.#limitFrame(work.segment)) ? following : deciding;
+    return following && this.#isLate(segment, this.#limitFrame(segment)) && !search.isOf(deciding, this.#limitFrame(work.segment)) ? following : deciding;
   }
 
-  /** The core cannot keep pace: others are searched on it, and what there is of the segment was said some time ago. */
-  #isLate({ segment }: Work): boolean {
+  /** The core cannot keep pace: others are searched on it, and what ends at `frame` was said some time ago. */
+  #isLate({ skippedSamples }: Segment, frame: number): boolean {
     if (!this.#clock || !this.#isShared) return false;
-    return this.#clock.lateMs(this.#limitFrame(segment) * SAMPLES_PER_FRAME + segment.skippedSamples) > LATE_MS;
+    return this.#clock.lateMs(frame * SAMPLES_PER_FRAME + skippedSamples) > LATE_MS;
   }
 
   #limitFrame({ limitFrame }: Segment): number {

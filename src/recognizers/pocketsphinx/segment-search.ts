@@ -72,18 +72,18 @@ export class SegmentSearch {
 
   /**
    * One turn: the whole blocks before `limitFrame` that wait, at least one, up to a second of them, or until it is cut; answers how many frames of
-   * the segment.
+   * the segment. `narrow`: in haste, with more errors.
    */
-  async advance(limitFrame: number, isCut: () => boolean): Promise<number> {
+  async advance(limitFrame: number, isCut: () => boolean, narrow: boolean): Promise<number> {
     const from = this.#frame;
-    do await this.#feed(this.#frame + BLOCK_FRAMES);
+    do await this.#feed(this.#frame + BLOCK_FRAMES, narrow);
     while (this.waitsFor(limitFrame) && this.#frame - from < MAX_TURN_FRAMES && !isCut());
     return Math.max(0, this.#frame - Math.max(from, this.#startFrame));
   }
 
   /** The rest before `endFrame`, less than a block, and the end, with or without a second pass: the words are settled then. */
   async end(endFrame: number, passes: { secondPass: boolean }): Promise<void> {
-    if (this.#frame < endFrame) await this.#feed(endFrame);
+    if (this.#frame < endFrame) await this.#feed(endFrame, false);
     await this.#decoder.end(passes);
     this.#endedFrame = endFrame;
   }
@@ -112,11 +112,11 @@ export class SegmentSearch {
     return this.#context.length / CEPSTRUM_SIZE;
   }
 
-  async #feed(toFrame: number): Promise<void> {
+  async #feed(toFrame: number, narrow: boolean): Promise<void> {
     const contextStart = this.#startFrame - this.#contextFrames;
     const ofContext = this.#context.subarray((this.#frame - contextStart) * CEPSTRUM_SIZE, (toFrame - contextStart) * CEPSTRUM_SIZE);
-    if (ofContext.length > 0) await this.#decoder.process(ofContext);
-    if (toFrame > this.#startFrame) await this.#decoder.process(this.#track.slice(Math.max(this.#frame, this.#startFrame), toFrame));
+    if (ofContext.length > 0) await this.#decoder.process(ofContext, { narrow });
+    if (toFrame > this.#startFrame) await this.#decoder.process(this.#track.slice(Math.max(this.#frame, this.#startFrame), toFrame), { narrow });
     this.#frame = toFrame;
   }
 }
