@@ -24,7 +24,9 @@ const KEPT_SAMPLES = 4 * 16_000;
 /** While others are searched on the same core, so many frames for each are gathered for a turn: each change of lanes empties the core's cache. */
 const SHARED_TURN_FRAMES = 20;
 
-/** So long after the audio was said its search is late: where lanes keep pace, what only betters words is left out then. */
+/** A core is crowded with so many lanes at work, and one with fewer gets over its delays. */
+const CROWD = 3;
+/** So long after the audio was said its search is late: on a crowded core where lanes keep pace, what only betters words is left out then. */
 const LATE_MS = 500;
 
 /** Where decoders are leased. */
@@ -291,9 +293,9 @@ export class LaneSearch {
     return following && this.#isLate(segment, this.#limitFrame(segment)) && !search.isOf(deciding, this.#limitFrame(work.segment)) ? following : deciding;
   }
 
-  /** The core cannot keep pace: others are searched on it, and what ends at `frame` was said some time ago. */
+  /** The core cannot keep pace: it is crowded, and what ends at `frame` was said some time ago. */
   #isLate({ skippedSamples }: Segment, frame: number): boolean {
-    if (!this.#clock || !this.#isShared) return false;
+    if (!this.#clock || this.#decoders.leased < CROWD) return false;
     return this.#clock.lateMs(frame * SAMPLES_PER_FRAME + skippedSamples) > LATE_MS;
   }
 
