@@ -163,15 +163,27 @@ function resendAsSent(sender: RTCRtpSender): void {
 
 /** What of werift's ICE agent is reached into; it is private there. */
 interface ConsentInternals {
+  readonly state: string;
   queryConsent: () => void;
-  consentFresh: boolean;
 }
 
-/** werift asks for consent (RFC 7675) so rarely that a network that loses much ends the call within minutes; browsers ask more often. */
+/** Well before consent expires, 30 s after the last answer. */
+const CONSENT_RENEWAL_MS = 12_000;
+
+/**
+ * werift asks for consent (RFC 7675) so rarely that a network that loses much ends the call within minutes; browsers ask more often. Here it begins anew
+ * before consent expires. It must go on asking: servers count that as a sign of life.
+ */
 function keepConsent({ iceTransport }: RTCDtlsTransport): void {
   const connection = iceTransport.connection as unknown as ConsentInternals;
+  const { queryConsent } = connection;
   connection.queryConsent = () => {
-    connection.consentFresh = true;
+    queryConsent();
+    const renewal = setInterval(() => {
+      if (connection.state === 'closed' || connection.state === 'failed') clearInterval(renewal);
+      else queryConsent();
+    }, CONSENT_RENEWAL_MS);
+    renewal.unref();
   };
 }
 
