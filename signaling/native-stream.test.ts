@@ -159,12 +159,17 @@ test('WebRTC that never came is followed by a stream in the same session', async
   assert.deepEqual([finals(stream), engine.peerCount], [['w0 w1', 'w4 w5'], 0]);
 });
 
-test('a peer that dies leaves its lane to a stream, or to nobody', async () => {
+/** A session by WebRTC that a stream may take over. */
+function offered() {
   const { clock, resumable, join, create } = rig();
   const engine = new FakeEngine();
   const webrtc = new WebRtcSessions({ engine, clock });
   const session = create();
-  const { token, handover } = resumable.offer(session);
+  return { clock, resumable, join, create, engine, webrtc, session, ...resumable.offer(session) };
+}
+
+test('a peer that dies leaves its lane to a stream, or to nobody', async () => {
+  const { clock, resumable, join, create, engine, webrtc, session, token, handover } = offered();
   await webrtc.open(session, 'offer', { handover });
   const track = new FedSource().pcm(joined(loud(1000), quiet(1000), loud(500))).gap(400, 'mute');
   engine.peers[0]?.handlers.track({ label: '0', source: track, stats: () => NO_STATS });
@@ -184,8 +189,7 @@ test('a peer that dies leaves its lane to a stream, or to nobody', async () => {
   assert.equal(stream.closeCode, 1000);
 
   const lonely = create();
-  const offered = resumable.offer(lonely);
-  await webrtc.open(lonely, 'offer', { handover: offered.handover });
+  await webrtc.open(lonely, 'offer', { handover: resumable.offer(lonely).handover });
   await engine.peers[1]?.close();
   assert.equal(lonely.state, 'open');
   clock.advance(30_000);
@@ -193,11 +197,7 @@ test('a peer that dies leaves its lane to a stream, or to nobody', async () => {
 });
 
 test('a stream that its client leaves for another peer leaves it the lane, and comes back to it', async () => {
-  const { clock, resumable, join, create } = rig();
-  const engine = new FakeEngine();
-  const webrtc = new WebRtcSessions({ engine, clock });
-  const session = create();
-  const { token, handover } = resumable.offer(session);
+  const { clock, join, engine, webrtc, session, token, handover } = offered();
   const resume = (position: number, afterSeq: number) => ({ ...OPEN, resume: { session_id: session.id, token, position, after_seq: afterSeq } });
   await webrtc.open(session, 'offer', { handover });
   await engine.peers[0]?.close();
@@ -231,11 +231,7 @@ test('a stream that its client leaves for another peer leaves it the lane, and c
 });
 
 test('beside a stream, what came over a connection that its client gave up is no part of the next', async () => {
-  const { clock, resumable, join, create } = rig();
-  const engine = new FakeEngine();
-  const webrtc = new WebRtcSessions({ engine, clock });
-  const session = create();
-  const { token, handover } = resumable.offer(session);
+  const { join, engine, webrtc, session, token, handover } = offered();
   await webrtc.open(session, 'offer', { handover });
   await engine.peers[0]?.close();
   const stream = join({ ...OPEN, resume: { session_id: session.id, token, position: 0, after_seq: 1 } });
