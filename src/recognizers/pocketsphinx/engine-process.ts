@@ -21,7 +21,7 @@ function send(message: FromEngine): void {
 function receive(message: ToEngine): void {
   if (message.type === 'open') {
     send({ type: 'opened', stream: message.stream });
-    lanes.set(message.stream, new LaneSearch(message.stream, model, pool, turns, message.state, send, { keepsPace: priority === 'live' }));
+    lanes.set(message.stream, new LaneSearch(message.stream, model, pool, turns, message.state, send, { keepsPace: priority === 'live', lanes: () => lanes.size }));
     return;
   }
   if (message.type === 'hold') {

@@ -169,12 +169,12 @@ test('in a young lane an open segment is searched from 1 s of speech on, and aga
   assert.notDeepEqual(lane.decoder.starts[0], lane.decoder.starts[1]);
 });
 
-/** A lane whose first segment holds all the speech and has paused. */
-async function pausedLane(): Promise<Lane> {
-  const lane = openLane({ state: { cepstralSum: new Float64Array(CEPSTRUM_SIZE).fill(2000), frames: 2000, lastWord: undefined, context: [] } });
+/** A lane whose first segment holds all the speech, `times` over, and has paused. */
+async function pausedLane({ times = 1, ...options }: Parameters<typeof openLane>[0] & { times?: number } = {}): Promise<Lane> {
+  const lane = openLane({ state: { cepstralSum: new Float64Array(CEPSTRUM_SIZE).fill(2000), frames: 2000, lastWord: undefined, context: [] }, ...options });
   lane.search.begin(0, 0);
-  lane.search.write(0, SPEECH);
-  lane.search.pause(SPEECH.length);
+  for (let i = 0; i < times; i += 1) lane.search.write(i * SPEECH.length, SPEECH);
+  lane.search.pause(times * SPEECH.length);
   await ticks(200);
   return lane;
 }
@@ -203,6 +203,18 @@ test('a segment that goes on after it was ended early is searched anew, and a sh
     lane.search.end(2 * SPEECH.length + (pauseMs * SECOND) / 1000);
     await lane.settled(1);
     assert.equal(lane.decoder.starts.length, starts);
+  }
+});
+
+test('where the core has room, the search of a long segment is ended sooner in a pause, and waits for no turn', async () => {
+  for (const [lanes, isRunning] of [[2, false], [3, true]] as const) {
+    const turns = new SearchTurns();
+    const long = await pausedLane({ times: 3, options: { lanes: () => lanes } });
+    const short = await pausedLane({ turns, options: { lanes: () => lanes } });
+    void turns.take(() => new Promise(() => undefined));
+    short.search.write(SPEECH.length, quiet(300));
+    await ticks(50);
+    assert.deepEqual([long.decoder.isRunning, short.decoder.isRunning], [isRunning, isRunning]);
   }
 });
 

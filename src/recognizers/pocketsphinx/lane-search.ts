@@ -10,12 +10,17 @@ import { MAX_TURN_FRAMES, type SearchStart, type SegmentDecoder, SegmentSearch }
 import { Segment } from './segment.ts';
 
 const MS_PER_FRAME = 10;
+const SAMPLES_PER_MS = 16;
 const NO_CONTEXT = new Float32Array(0);
+/** A segment that pauses ends after so much more silence, with the usual endpoint. */
+const REST_OF_PAUSE_MS = 450;
 /**
- * A segment that has paused for so much longer is likely over: its search is ended before it is known, so that its final comes at once. In a
- * young lane that has the core to itself it begins sooner, because there the segment is searched again for it.
+ * Before that it is likely over, and its search is ended so that the second pass is done by then: after so much of the rest at the latest.
+ * Where speech goes on after all, the segment is searched again.
  */
-const EARLY_END_SAMPLES = { young: 0, known: 0.2 * 16_000 } as const;
+const MAX_PATIENCE_MS = 200;
+/** What a second pass takes before one was measured. */
+const PASS_MS_PER_FRAME = 0.5;
 /** A word that was said longer ago does not belong to the same sentence. */
 const MAX_SENTENCE_PAUSE_SAMPLES = 3 * 16_000;
 /** Samples kept outside segments: a segment begins in the past. */
@@ -40,6 +45,8 @@ export interface Decoders {
 export interface LaneSearchOptions {
   /** Lanes here keep pace with who speaks: when the core cannot, words that come in time are worth more than some that are better. Default false. */
   readonly keepsPace?: boolean;
+  /** How many lanes there are on this core, whether somebody speaks there or not. Default: this one. */
+  readonly lanes?: () => number;
   /** Default: the monotonic clock of this process. */
   readonly nowMs?: () => number;
 }
@@ -73,10 +80,12 @@ export class LaneSearch {
   readonly #mean: CepstralMean;
   readonly #fallbackMean: Float32Array;
   readonly #context: Context;
+  readonly #lanes: () => number;
   /** Of a lane that keeps pace. */
   readonly #clock: LaneClock | undefined;
   #lastWord: LaneState['lastWord'];
   #writtenSample = 0;
+  #passMsPerFrame = PASS_MS_PER_FRAME;
   #open: Segment | undefined;
   readonly #queue: Segment[] = [];
   /** Segments that ended before what had been written and searched. */
@@ -92,7 +101,7 @@ export class LaneSearch {
     turns: SearchTurns,
     state: LaneState | undefined,
     send: (message: FromEngine) => void,
-    { keepsPace = false, nowMs = () => performance.now() }: LaneSearchOptions = {},
+    { keepsPace = false, lanes = () => 1, nowMs = () => performance.now() }: LaneSearchOptions = {},
   ) {
     this.#stream = stream;
     this.#decoders = decoders;
@@ -103,6 +112,7 @@ export class LaneSearch {
     this.#mean = new CepstralMean(state);
     this.#context = new Context(state?.context);
     this.#lastWord = state?.lastWord;
+    this.#lanes = lanes;
     this.#clock = keepsPace ? new LaneClock(nowMs) : undefined;
   }
 
@@ -225,7 +235,7 @@ export class LaneSearch {
       return true;
     }
     if (search.isRunning && this.#isLikelyOver(work)) {
-      await this.#turn(work, () => this.#endSearch(work, limitFrame));
+      await this.#endSearch(work, limitFrame);
       return true;
     }
     return false;
@@ -237,13 +247,27 @@ export class LaneSearch {
     return Math.min(MAX_TURN_FRAMES, SHARED_TURN_FRAMES * this.#decoders.leased);
   }
 
-  #isLikelyOver({ segment: { heldSample }, estimate }: Work): boolean {
-    return heldSample !== undefined && this.#writtenSample - heldSample >= EARLY_END_SAMPLES[estimate.isYoung && !this.#isShared ? 'young' : 'known'];
+  #isLikelyOver(work: Work): boolean {
+    const { heldSample } = work.segment;
+    return heldSample !== undefined && (this.#writtenSample - heldSample) / SAMPLES_PER_MS >= this.#patienceMs(work);
+  }
+
+  /** A young segment is searched again for its end: at once, where the core is the lane's own. */
+  #patienceMs({ segment, estimate }: Work): number {
+    if (estimate.isYoung) return this.#isShared ? MAX_PATIENCE_MS : 0;
+    if (!this.#hasRoom) return MAX_PATIENCE_MS;
+    const passMs = (this.#limitFrame(segment) - segment.startFrame) * this.#passMsPerFrame;
+    return Math.min(MAX_PATIENCE_MS, REST_OF_PAUSE_MS - passMs);
   }
 
   /** Others are searched on this core. */
   get #isShared(): boolean {
     return this.#decoders.leased > 1;
+  }
+
+  /** The core cannot become crowded. */
+  get #hasRoom(): boolean {
+    return this.#lanes() < CROWD;
   }
 
   async #start(work: Work, mean: Float32Array): Promise<void> {
@@ -256,12 +280,14 @@ export class LaneSearch {
     return { mean, context, previousWord: context.length === 0 ? previousWord : undefined };
   }
 
-  async #turn(work: Work, search: () => Promise<void>): Promise<void> {
-    await this.#turns.take(async () => {
-      const startMs = performance.now();
-      await search();
-      work.searchMs += performance.now() - startMs;
-    });
+  #turn(work: Work, search: () => Promise<void>): Promise<void> {
+    return this.#turns.take(() => this.#timed(work, search));
+  }
+
+  async #timed(work: Work, search: () => Promise<void>): Promise<void> {
+    const startMs = performance.now();
+    await search();
+    work.searchMs += performance.now() - startMs;
   }
 
   async #advance(work: Work, limitFrame: number): Promise<void> {
@@ -278,12 +304,23 @@ export class LaneSearch {
     const { search } = work;
     if (!search.isOf(mean, endFrame)) await this.#start(work, mean);
     while (search.isRunning && search.waitsFor(endFrame) && !this.#closed) await this.#turn(work, () => this.#advance(work, endFrame));
-    if (search.isRunning && !this.#closed) await this.#turn(work, () => this.#endSearch(work, endFrame));
+    if (search.isRunning && !this.#closed) await this.#endSearch(work, endFrame);
   }
 
-  /** The second pass is left out of a search that is late. */
-  #endSearch(work: Work, endFrame: number): Promise<void> {
-    return work.search.end(endFrame, { secondPass: !this.#isLate(work.segment, endFrame) });
+  /** The second pass is left out of a search that is late. It waits for no turn where there is room: another core may be free. */
+  async #endSearch(work: Work, endFrame: number): Promise<void> {
+    const { search, segment, estimate } = work;
+    const secondPass = !this.#isLate(segment, endFrame);
+    const end = async (): Promise<void> => {
+      const startMs = performance.now();
+      await search.end(endFrame, { secondPass });
+      if (secondPass && !estimate.isYoung) this.#learnPass((performance.now() - startMs) / (endFrame - segment.startFrame));
+    };
+    await (this.#hasRoom ? this.#timed(work, end) : this.#turn(work, end));
+  }
+
+  #learnPass(msPerFrame: number): void {
+    this.#passMsPerFrame += (msPerFrame - this.#passMsPerFrame) / 4;
   }
 
   /** The mean that decides a segment's words: in a young lane another one than it was followed with, unless that search is late. */

@@ -27,3 +27,23 @@ test('an utterance searched narrowly or in one pass is searched otherwise, and t
     frontEnd.free();
   }
 });
+
+test('decoders that search at the same time hear what each of them hears alone', async () => {
+  const frontEnd = new FrontEnd(MODEL);
+  const decoders = [new Decoder(MODEL), new Decoder(MODEL)];
+  const texts = ['The weather is fine today and we are going to walk along the river.', 'Please open the window because the room is getting very warm.'];
+  const cepstra = texts.map((text) => frontEnd.process(spoken(text)));
+  const search = async (decoder: Decoder, index: number): Promise<DecodedWord[]> => {
+    decoder.start(initialMean(MODEL));
+    await decoder.process(cepstra[index]!);
+    await decoder.end();
+    return decoder.words();
+  };
+  try {
+    const alone = [await search(decoders[0]!, 0), await search(decoders[1]!, 1)];
+    for (let round = 0; round < 3; round += 1) assert.deepEqual(await Promise.all(decoders.map(search)), alone);
+  } finally {
+    for (const decoder of decoders) decoder.free();
+    frontEnd.free();
+  }
+});
