@@ -2,7 +2,7 @@
  * Cost and latency of live captions. Speaks to a server of its own by WebRTC and WebSocket, half and half, in real time, and sets
  * the streams that it holds against what the bare engine could do on the same cores and the same speech.
  * Usage: `npm run bench:live -- [--streams N] [--seconds S] [--join MS] [--json]`. Without N it goes upward until streams fall
- * behind. S (default 40) is measured after a warm-up that is left out; a stream joins every MS (default 4000), because a cold lane
+ * behind. S (default 80) is measured after a warm-up that is left out; a stream joins every MS (default 4000), because a cold lane
  * costs more than a warm one. `--json` adds one JSON object as the last line. Linux only; wants a quiet machine.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -49,7 +49,7 @@ interface Load {
 }
 
 async function main(): Promise<void> {
-  const options = { streams: { type: 'string' }, seconds: { type: 'string', default: '40' }, join: { type: 'string', default: '4000' }, json: { type: 'boolean', default: false } } as const;
+  const options = { streams: { type: 'string' }, seconds: { type: 'string', default: '80' }, join: { type: 'string', default: '4000' }, json: { type: 'boolean', default: false } } as const;
   const { values } = parseArgs({ options });
   const shape: LoadShape = { seconds: Number(values.seconds), joinMs: Number(values.join) };
   const folder = await mkdtemp(path.join(tmpdir(), 'earshot-live-'));
