@@ -196,6 +196,21 @@ test('a peer that dies leaves its lane to a stream, or to nobody', async () => {
   await lonely.closed;
 });
 
+test('a hole in what a peer carried is told to its client, who may go on from before it', async () => {
+  const { clock, resumable, join, create } = rig();
+  const engine = new FakeEngine();
+  const session = create();
+  const { token, handover } = resumable.offer(session);
+  await new WebRtcSessions({ engine, clock }).open(session, 'offer', { handover });
+  const track = new FedSource().pcm(loud(1000)).gap(600, 'loss').pcm(loud(1000));
+  engine.peers[0]?.handlers.track({ label: '0', source: track, stats: () => NO_STATS });
+  for await (const { type } of session.events()) if (type === 'session.reconnect') break;
+  const stream = join({ ...OPEN, resume: { session_id: session.id, token, position: 0, after_seq: 1 } });
+  assert.equal((await stream.received('resumed'))['replay_from'], -3);
+  stream.say(CLOSE);
+  await stream.closed;
+});
+
 test('a stream that its client leaves for another peer leaves it the lane, and comes back to it', async () => {
   const { clock, join, engine, webrtc, session, token, handover } = offered();
   const resume = (position: number, afterSeq: number) => ({ ...OPEN, resume: { session_id: session.id, token, position, after_seq: afterSeq } });

@@ -54,6 +54,9 @@ export class ResumableSessions {
       lost: () => {
         if (session.state === 'open') this.#streamOf(kept);
       },
+      holed: () => {
+        if (session.state === 'open') session.tell({ type: 'session.reconnect' });
+      },
       found: () => {
         void kept.stream?.release();
         kept.stream = undefined;

@@ -54,6 +54,8 @@ const RESTART_DELAYS_MS = [0, 1000, 3000] as const;
 /** Waits before each try to get back from the WebSocket to WebRTC, in milliseconds; then there is one every so often, for as long as the session lasts. */
 const RETURN_DELAYS_MS = [0, 2000, 5000, 15_000] as const;
 const RETURN_EVERY_MS = 30_000;
+/** A path that was lost sooner than this makes the next wait longer: some networks are better served by the WebSocket. */
+const SHORT_LIVED_MS = 60_000;
 /** WebRTC carries the sound so long beside the WebSocket before that is left: there must be something in both by which the server finds the seam. */
 const OVERLAP_MS = 4000;
 /** More the server does not hold. */
@@ -83,6 +85,9 @@ export class LiveSession {
   #returning: Peer | undefined;
   /** Settles when the stream that is being left has been. */
   #handingBack: Promise<unknown> = Promise.resolve();
+  /** When the last path stood, by `performance.now()`, and how many in a row were lost soon. */
+  #pathSinceMs = 0;
+  #shortLived = 0;
   #stream: ResumableStream | undefined;
   #transport: Transport | undefined;
   /** The capture's sample at which the session's time begins. */
@@ -199,6 +204,7 @@ export class LiveSession {
       this.#fail(problem);
       return;
     }
+    this.#shortLived = performance.now() - this.#pathSinceMs < SHORT_LIVED_MS ? this.#shortLived + 1 : 0;
     if (this.#options.transport !== 'webrtc') this.#events.fellBack?.(true);
     this.#tell({ phase: 'reconnecting' });
     const session = this.#peer?.session;
@@ -213,7 +219,7 @@ export class LiveSession {
 
   /** Tries to get back from the stream that bridges the gap. */
   async #return(session: PeerSession, stream: ResumableStream): Promise<void> {
-    for (let tries = 0; ; tries += 1) {
+    for (let tries = Math.max(0, this.#shortLived - 1); ; tries += 1) {
       await pause(RETURN_DELAYS_MS[tries] ?? RETURN_EVERY_MS);
       if (!this.#isBridging(stream)) return;
       if (await this.#tryReturn(session, stream).catch(() => false)) return;
@@ -290,6 +296,7 @@ export class LiveSession {
 
   #live(transport: Transport): void {
     this.#transport = transport;
+    if (transport === 'webrtc') this.#pathSinceMs = performance.now();
     this.#sink.current.begin(this.#startSample);
     if (!this.#stopping) this.#tell({ phase: 'live', transport });
   }

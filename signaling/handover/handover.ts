@@ -5,6 +5,8 @@ import { MARGIN_SAMPLES, SplicedSource, type Way } from './spliced-source.ts';
 export interface HandoverHandlers {
   /** The session's peer has closed, for whatever reason. */
   lost(): void;
+  /** Some of what a peer's track carried was lost, and waits for the client to go on over a stream from before that. */
+  holed(): void;
   /** A peer has the client, which no stream has: nobody need be waited for. */
   found(): void;
 }
@@ -88,7 +90,9 @@ export class Handover {
   }
 
   #newLane(source: AudioSource, kind: Way['kind']): SplicedSource {
-    const lane = new SplicedSource(source, kind);
+    const lane = new SplicedSource(source, kind, () => {
+      if (!this.#streaming) this.#handlers.holed();
+    });
     this.#lanes.push(lane);
     return lane;
   }

@@ -68,13 +68,38 @@ test('a path that comes back is heard with its hole, short holes and announced s
   const lane = listen(new SplicedSource(first));
   await settle();
   assert.deepEqual(lane.items.slice(-2).map((item) => item.kind === 'gap' && item.cause), ['loss', 'dtx']);
-  first.gap(500, 'loss').pcm(between(0, 1400));
+  first.gap(400, 'loss').pcm(between(0, 2900));
   await settle();
   assert.equal(lane.items.at(-1)?.kind === 'gap' && lane.items.at(-1)?.startSample, msToSamples(1100), 'held back');
-  first.pcm(between(1400, 1600));
+  first.pcm(between(2900, 3100));
   await settle();
-  assert.equal(lane.sound().length, msToSamples(4000));
+  assert.equal(lane.sound().length, msToSamples(5400));
   first.end();
+});
+
+test('a hole is told once, and what follows waits a while for the client to send it again', async () => {
+  let told = 0;
+  const first = new FedSource().pcm(between(0, 1000)).gap(2000, 'mute').pcm(between(1000, 5000));
+  const spliced = new SplicedSource(first, 'track', () => (told += 1));
+  const lane = listen(spliced);
+  await settle();
+  assert.equal(told, 0, 'silence of which no packet is missing');
+  first.gap(400, 'mute').gap(150, 'loss').pcm(between(5550, 8000)).gap(600, 'loss').pcm(between(8600, 9000));
+  await settle();
+  assert.equal(told, 1);
+  assert.equal(await spliced.cut(), msToSamples(7000));
+  spliced.continueWith({ kind: 'stream', source: new FedSource().pcm(between(1000, 9000)).end(), overlapSamples: MARGIN_SAMPLES });
+  await lane.done;
+  assert.deepEqual(lane.sound().subarray(msToSamples(3000)), between(1000, 9000));
+
+  const patient = new FedSource().pcm(between(0, 1000)).gap(600, 'loss').pcm(between(1600, 4500));
+  const alone = listen(new SplicedSource(patient));
+  await settle();
+  assert.equal(alone.sound().length, msToSamples(1000), 'held back');
+  patient.pcm(between(4500, 4700));
+  await settle();
+  assert.equal(alone.sound().length, msToSamples(4700), 'nobody sent it again');
+  patient.end();
 });
 
 test('silence that lasts is silence', async () => {

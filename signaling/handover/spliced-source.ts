@@ -9,6 +9,8 @@ const MEMORY_SAMPLES = 4 * SAMPLE_RATE_HZ;
 const TELLING_HOLE_SAMPLES = msToSamples(200);
 /** Sound without another hole after which the path lives. */
 const ALIVE_SAMPLES = msToSamples(1500);
+/** And so long after a hole of which the client was told: it is about to send again what fell into it. */
+const ALIVE_AFTER_LOSS_SAMPLES = 3 * SAMPLE_RATE_HZ;
 /** Then silence is silence after all. */
 const MAX_HELD_SAMPLES = 15 * SAMPLE_RATE_HZ;
 /** So alike is the same sound, whatever else there is. */
@@ -42,6 +44,7 @@ export interface Way {
  */
 export class SplicedSource implements AudioSource {
   readonly #first: AudioSource;
+  readonly #onLoss: () => void;
   readonly #memory = new RecentSound(MEMORY_SAMPLES);
   #way: Way;
   /** Of the way's positions to the lane's; known from the seam on. */
@@ -53,8 +56,10 @@ export class SplicedSource implements AudioSource {
   #closed = false;
   #wake: () => void = () => undefined;
 
-  constructor(source: AudioSource, kind: Way['kind'] = 'track') {
+  /** `onLoss`: 200 ms or more of a track were lost at once, and the track goes on. What comes behind that is held back for a while, so that the track can be {@link cut} before it. */
+  constructor(source: AudioSource, kind: Way['kind'] = 'track', onLoss: () => void = () => undefined) {
     this.#first = source;
+    this.#onLoss = onLoss;
     this.#way = { kind, source, overlapSamples: 0 };
   }
 
@@ -99,7 +104,7 @@ export class SplicedSource implements AudioSource {
   async *[Symbol.asyncIterator](): AsyncGenerator<LaneAudio, void, void> {
     try {
       for (;;) {
-        const patience = new Patience();
+        const patience = new Patience(this.#onLoss);
         for await (const item of this.#fromSeam(this.#way)) for (const released of patience.take(item)) yield this.#placed(released);
         const next = await this.#following();
         if (!next) {
@@ -185,11 +190,20 @@ export class SplicedSource implements AudioSource {
 
 /** Holds back what may be a path's end: silence that nobody announced, long holes, and what follows them until the path has proved itself. */
 class Patience {
+  readonly #onLoss: () => void;
   #held: LaneAudio[] = [];
   #heldSamples = 0;
   #aliveSamples = 0;
   /** It was silence after all: until sound comes, more of it passes. */
   #resigned = false;
+  /** Of the hole that the last item belongs to. */
+  #holeSamples = 0;
+  /** It was told. */
+  #hasLost = false;
+
+  constructor(onLoss: () => void) {
+    this.#onLoss = onLoss;
+  }
 
   take(item: LaneAudio): readonly LaneAudio[] {
     const suspicious = item.kind === 'gap' && (item.cause === 'mute' || (item.cause === 'loss' && item.lengthSamples >= TELLING_HOLE_SAMPLES));
@@ -199,15 +213,26 @@ class Patience {
     this.#held.push(item);
     this.#heldSamples += samples;
     this.#aliveSamples = suspicious ? 0 : this.#aliveSamples + samples;
-    if (this.#aliveSamples >= ALIVE_SAMPLES) return this.rest();
+    this.#watchLoss(item);
+    if (this.#aliveSamples >= (this.#hasLost ? ALIVE_AFTER_LOSS_SAMPLES : ALIVE_SAMPLES)) return this.rest();
     if (this.#heldSamples < MAX_HELD_SAMPLES) return [];
     this.#resigned = item.kind === 'gap';
     return this.rest();
   }
 
+  /** Silence that ends with packets missing was none. */
+  #watchLoss(item: LaneAudio): void {
+    const isHole = item.kind === 'gap' && (item.cause === 'mute' || item.cause === 'loss');
+    this.#holeSamples = isHole ? this.#holeSamples + item.lengthSamples : 0;
+    if (this.#hasLost || !isHole || item.cause !== 'loss' || this.#holeSamples < TELLING_HOLE_SAMPLES) return;
+    this.#hasLost = true;
+    this.#onLoss();
+  }
+
   rest(): readonly LaneAudio[] {
     this.#heldSamples = 0;
     this.#aliveSamples = 0;
+    this.#hasLost = false;
     return this.#held.splice(0);
   }
 }

@@ -69,7 +69,7 @@ export interface BudgetWarning {
   readonly leftSamples: number;
 }
 
-/** The way of the audio is gone through a fault of this side. The client is to make a new connection and offer it to the same session: its lanes go on. */
+/** The way of the audio is gone through a fault of this side, or lost so much of it that the client had better send it another way. The client is to make a new connection and offer it to the same session: its lanes go on. */
 export interface Reconnect {
   readonly type: 'session.reconnect';
 }
