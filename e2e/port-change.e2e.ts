@@ -49,7 +49,7 @@ describe('a NAT that gives a running session another port', { concurrency: 2 }, 
         const seen = (): unknown => [finals(), deltas.at(-1)?.text];
 
         await eventually('the first words', () => deltas.some(({ isFinal, words }) => !isFinal && words.length >= WORDS_BEFORE), { seen });
-        assert.equal(await page.locator('#connection-text').innerText(), 'WebRTC · connected');
+        await eventually('a path by WebRTC', async () => (await page.locator('#connection-text').innerText()) === 'WebRTC · connected', { seen });
         nat.forget();
         await eventually('all was said', () => finals().length >= SPOKEN.length, { seen });
         await page.getByRole('button', { name: 'Stop captions' }).click();

@@ -93,12 +93,16 @@ test('a hole is told once, and what follows waits a while for the client to send
   assert.deepEqual(lane.sound().subarray(msToSamples(3000)), between(1000, 9000));
 
   const patient = new FedSource().pcm(between(0, 1000)).gap(600, 'loss').pcm(between(1600, 4500));
-  const alone = listen(new SplicedSource(patient));
+  told = 0;
+  const alone = listen(new SplicedSource(patient, 'track', () => (told += 1)));
   await settle();
   assert.equal(alone.sound().length, msToSamples(1000), 'held back');
   patient.pcm(between(4500, 4700));
   await settle();
   assert.equal(alone.sound().length, msToSamples(4700), 'nobody sent it again');
+  patient.gap(600, 'loss').pcm(between(5300, 6900));
+  await settle();
+  assert.deepEqual([alone.sound().length, told], [msToSamples(6900), 1], 'who did nothing is not told again, nor waited for as long');
   patient.end();
 });
 

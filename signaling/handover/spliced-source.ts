@@ -200,6 +200,8 @@ class Patience {
   #holeSamples = 0;
   /** It was told. */
   #hasLost = false;
+  /** The client was told and did nothing about it: it is not waited for again. */
+  #isIgnored = false;
 
   constructor(onLoss: () => void) {
     this.#onLoss = onLoss;
@@ -214,7 +216,10 @@ class Patience {
     this.#heldSamples += samples;
     this.#aliveSamples = suspicious ? 0 : this.#aliveSamples + samples;
     this.#watchLoss(item);
-    if (this.#aliveSamples >= (this.#hasLost ? ALIVE_AFTER_LOSS_SAMPLES : ALIVE_SAMPLES)) return this.rest();
+    if (this.#aliveSamples >= (this.#hasLost ? ALIVE_AFTER_LOSS_SAMPLES : ALIVE_SAMPLES)) {
+      this.#isIgnored ||= this.#hasLost;
+      return this.rest();
+    }
     if (this.#heldSamples < MAX_HELD_SAMPLES) return [];
     this.#resigned = item.kind === 'gap';
     return this.rest();
@@ -224,7 +229,7 @@ class Patience {
   #watchLoss(item: LaneAudio): void {
     const isHole = item.kind === 'gap' && (item.cause === 'mute' || item.cause === 'loss');
     this.#holeSamples = isHole ? this.#holeSamples + item.lengthSamples : 0;
-    if (this.#hasLost || !isHole || item.cause !== 'loss' || this.#holeSamples < TELLING_HOLE_SAMPLES) return;
+    if (this.#hasLost || this.#isIgnored || !isHole || item.cause !== 'loss' || this.#holeSamples < TELLING_HOLE_SAMPLES) return;
     this.#hasLost = true;
     this.#onLoss();
   }
