@@ -12,6 +12,7 @@ export interface AttendanceOptions {
 
 /** Time without a reader and without a packet after which a client is gone, in milliseconds. */
 const ABANDONED_AFTER_MS = 10_000;
+const LOOK_EVERY_MS = 1000;
 const NORMAL = 1000;
 
 /**
@@ -45,12 +46,13 @@ export class Attendance {
     this.#readers = Infinity;
   }
 
-  #watch(): void {
+  #watch(quietMs = 0): void {
     const { clock, packets, isAwaited, abandoned } = this.#options;
     const before = packets();
-    this.#cancel = clock.setTimer(ABANDONED_AFTER_MS, () => {
-      if (isAwaited() || packets() !== before) this.#watch();
-      else abandoned();
+    this.#cancel = clock.setTimer(LOOK_EVERY_MS, () => {
+      const nowQuietMs = isAwaited() || packets() !== before ? 0 : quietMs + LOOK_EVERY_MS;
+      if (nowQuietMs >= ABANDONED_AFTER_MS) abandoned();
+      else this.#watch(nowQuietMs);
     });
   }
 }

@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { describe, it } from 'node:test';
+import { Earshot, type Delta } from '../client/index.ts';
+import { launchBrowser } from './clients/browser.ts';
+import { TestServer } from './server.ts';
+import { synthesize, withSilence } from './speech.ts';
+import { SENTENCES } from './spoken.ts';
+import { eventually } from './eventually.ts';
+
+const LEAD_MS = 3000;
+
+// They wait more than they work.
+describe('a browser that is killed while somebody speaks', { concurrency: 2 }, () => {
+  for (const engine of ['werift', 'mediasoup']) {
+    it(`leaves a session that ends by itself with what was said, and nothing else, on ${engine}`, async (context) => {
+      await using server = await TestServer.start({ env: { EARSHOT_MEDIA_ENGINE: engine === 'werift' ? engine : 'auto' } });
+      const { media_engine: running } = (await (await fetch(`${server.url}/readyz`)).json()) as { media_engine: string };
+      if (running !== engine) {
+        context.skip(`NOT TESTED: there is no ${engine} here`);
+        return;
+      }
+      const mark = `--killed-by-the-test-of-${engine}`;
+      const browser = await launchBrowser(await withSilence(await synthesize(SENTENCES.river), LEAD_MS, 0), { args: [mark] });
+      try {
+        const page = await (await browser.newContext({ permissions: ['microphone'] })).newPage();
+        await page.addInitScript(`sessionStorage.setItem('earshot-api-key', '${server.apiKey}')`);
+        await page.goto(server.url);
+        const created = page.waitForResponse((response) => response.url().endsWith('/webrtc/sessions'));
+        await page.getByRole('button', { name: 'Start captions' }).click();
+        const { data } = (await (await created).json()) as { data: { session_id: string } };
+        const deltas: Delta[] = [];
+        const watching = (async () => {
+          for await (const frame of new Earshot({ url: server.url, key: server.apiKey }).watch(data.session_id)) if (frame.type === 'delta') deltas.push(frame);
+        })();
+        await eventually('captions', () => deltas.length > 0);
+        execFileSync('pkill', ['-9', '-f', '--', mark]);
+        const killedMs = performance.now();
+        await watching;
+        context.diagnostic(`ended ${((performance.now() - killedMs) / 1000).toFixed(1)} s later`);
+        assert.equal(deltas.at(-1)?.isFinal, true);
+        await server.idle();
+      } finally {
+        await browser.close();
+      }
+    });
+  }
+});
