@@ -20,7 +20,7 @@ describe('a browser that is killed while somebody speaks', { concurrency: 2 }, (
         context.skip(`NOT TESTED: there is no ${engine} here`);
         return;
       }
-      const mark = `--killed-by-the-test-of-${engine}`;
+      const mark = `--killed-by-a-test-of-${engine}-${String(process.pid)}`;
       const browser = await launchBrowser(await withSilence(await synthesize(SENTENCES.river), LEAD_MS, 0), { args: [mark] });
       try {
         const page = await (await browser.newContext({ permissions: ['microphone'] })).newPage();

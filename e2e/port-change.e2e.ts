@@ -50,7 +50,9 @@ describe('a NAT that gives a running session another port', { concurrency: 2 }, 
 
         await eventually('the first words', () => deltas.some(({ isFinal, words }) => !isFinal && words.length >= WORDS_BEFORE), { seen });
         await eventually('a path by WebRTC', async () => (await page.locator('#connection-text').innerText()) === 'WebRTC · connected', { seen });
+        const noticed = engine === 'werift' ? eventually('the hole is noticed', async () => (await page.locator('#connection-text').innerText()) !== 'WebRTC · connected', { seen }) : undefined;
         nat.forget();
+        await noticed;
         await eventually('all was said', () => finals().length >= SPOKEN.length, { seen });
         await page.getByRole('button', { name: 'Stop captions' }).click();
         await watching;
