@@ -206,11 +206,12 @@ test('a segment that goes on after it was ended early is searched anew, and a sh
   }
 });
 
-test('where the core has room, the search of a long segment is ended sooner in a pause, and waits for no turn', async () => {
-  for (const [lanes, isRunning] of [[2, false], [3, true]] as const) {
+test('where a live lane has room, the search of a long segment is ended sooner in a pause, and waits for no turn', async () => {
+  for (const [lanes, keepsPace, isRunning] of [[2, true, false], [3, true, true], [2, false, true]] as const) {
     const turns = new SearchTurns();
-    const long = await pausedLane({ times: 3, options: { lanes: () => lanes } });
-    const short = await pausedLane({ turns, options: { lanes: () => lanes } });
+    const options = { lanes: () => lanes, keepsPace };
+    const long = await pausedLane({ times: 3, options });
+    const short = await pausedLane({ turns, options });
     void turns.take(() => new Promise(() => undefined));
     short.search.write(SPEECH.length, quiet(300));
     await ticks(50);

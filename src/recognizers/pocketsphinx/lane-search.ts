@@ -21,6 +21,8 @@ const REST_OF_PAUSE_MS = 450;
 const MAX_PATIENCE_MS = 200;
 /** What a second pass takes before one was measured. */
 const PASS_MS_PER_FRAME = 0.5;
+/** Shorter ones tell little of what a frame takes. */
+const MIN_MEASURED_FRAMES = 100;
 /** A word that was said longer ago does not belong to the same sentence. */
 const MAX_SENTENCE_PAUSE_SAMPLES = 3 * 16_000;
 /** Samples kept outside segments: a segment begins in the past. */
@@ -265,9 +267,9 @@ export class LaneSearch {
     return this.#decoders.leased > 1;
   }
 
-  /** The core cannot become crowded. */
+  /** The core cannot become crowded, and this lane need not give way to others. */
   get #hasRoom(): boolean {
-    return this.#lanes() < CROWD;
+    return this.#clock !== undefined && this.#lanes() < CROWD;
   }
 
   async #start(work: Work, mean: Float32Array): Promise<void> {
@@ -311,10 +313,11 @@ export class LaneSearch {
   async #endSearch(work: Work, endFrame: number): Promise<void> {
     const { search, segment, estimate } = work;
     const secondPass = !this.#isLate(segment, endFrame);
+    const frames = endFrame - segment.startFrame;
     const end = async (): Promise<void> => {
       const startMs = performance.now();
       await search.end(endFrame, { secondPass });
-      if (secondPass && !estimate.isYoung) this.#learnPass((performance.now() - startMs) / (endFrame - segment.startFrame));
+      if (secondPass && !estimate.isYoung && frames >= MIN_MEASURED_FRAMES) this.#learnPass((performance.now() - startMs) / frames);
     };
     await (this.#hasRoom ? this.#timed(work, end) : this.#turn(work, end));
   }
