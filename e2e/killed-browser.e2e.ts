@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { describe, it } from 'node:test';
-import { Earshot, type Delta } from '../client/index.ts';
 import { launchBrowser } from './clients/browser.ts';
+import { openCaptionsPage, startCaptions } from './clients/captions.ts';
 import { TestServer } from './server.ts';
 import { synthesize, withSilence } from './speech.ts';
 import { SENTENCES } from './spoken.ts';
@@ -23,20 +23,12 @@ describe('a browser that is killed while somebody speaks', { concurrency: 2 }, (
       const mark = `--killed-by-a-test-of-${engine}-${String(process.pid)}`;
       const browser = await launchBrowser(await withSilence(await synthesize(SENTENCES.river), LEAD_MS, 0), { args: [mark] });
       try {
-        const page = await (await browser.newContext({ permissions: ['microphone'] })).newPage();
-        await page.addInitScript(`sessionStorage.setItem('earshot-api-key', '${server.apiKey}')`);
-        await page.goto(server.url);
-        const created = page.waitForResponse((response) => response.url().endsWith('/webrtc/sessions'));
-        await page.getByRole('button', { name: 'Start captions' }).click();
-        const { data } = (await (await created).json()) as { data: { session_id: string } };
-        const deltas: Delta[] = [];
-        const watching = (async () => {
-          for await (const frame of new Earshot({ url: server.url, key: server.apiKey }).watch(data.session_id)) if (frame.type === 'delta') deltas.push(frame);
-        })();
+        const page = await openCaptionsPage(browser, server);
+        const { deltas, ended } = await startCaptions(page, server, server.url);
         await eventually('captions', () => deltas.length > 0);
         execFileSync('pkill', ['-9', '-f', '--', mark]);
         const killedMs = performance.now();
-        await watching;
+        await ended;
         context.diagnostic(`ended ${((performance.now() - killedMs) / 1000).toFixed(1)} s later`);
         assert.equal(deltas.at(-1)?.isFinal, true);
         await server.idle();

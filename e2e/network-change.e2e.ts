@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Earshot, type Delta } from '../client/index.ts';
 import { launchBrowser } from './clients/browser.ts';
+import { openCaptionsPage, startCaptions } from './clients/captions.ts';
 import { eventually } from './eventually.ts';
 import { TestServer } from './server.ts';
 import { inSequence, synthesize, withSilence } from './speech.ts';
@@ -44,17 +44,8 @@ describe('a network that changes under a running session', { concurrency: 2 }, (
         args: [`--unsafely-treat-insecure-origin-as-secure=${there}`],
       });
       try {
-        const page = await (await browser.newContext({ permissions: ['microphone'] })).newPage();
-        await page.addInitScript(`sessionStorage.setItem('earshot-api-key', '${server.apiKey}')`);
-        await page.goto(there);
-        const created = page.waitForResponse((response) => response.url().endsWith('/webrtc/sessions'));
-        await page.getByRole('button', { name: 'Start captions' }).click();
-        const { data } = (await (await created).json()) as { data: { session_id: string } };
-        const deltas: Delta[] = [];
-        const watching = (async () => {
-          for await (const frame of new Earshot({ url: here, key: server.apiKey }).watch(data.session_id)) if (frame.type === 'delta') deltas.push(frame);
-        })();
-        watching.catch(() => undefined);
+        const page = await openCaptionsPage(browser, server);
+        const { deltas, ended } = await startCaptions(page, server, there, here);
         const connections: string[] = [];
         const look = async (): Promise<string> => {
           const now = await page.locator('#connection-text').innerText();
@@ -75,7 +66,7 @@ describe('a network that changes under a running session', { concurrency: 2 }, (
           return finals().length >= SPOKEN.length;
         }, { seen });
         await page.getByRole('button', { name: 'Stop captions' }).click();
-        await watching;
+        await ended;
 
         assert.deepEqual(connections.filter((text) => text.endsWith('connected')), ['WebRTC · connected', 'WebSocket · connected', 'WebRTC · connected']);
         const said = finals().join(' ');

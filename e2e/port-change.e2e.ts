@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { launchBrowser } from './clients/browser.ts';
-import { Earshot, type Delta } from '../client/index.ts';
+import { openCaptionsPage, startCaptions } from './clients/captions.ts';
 import { eventually } from './eventually.ts';
 import { Nat } from './nat.ts';
 import { TestServer } from './server.ts';
@@ -33,18 +33,9 @@ describe('a NAT that gives a running session another port', { concurrency: 2 }, 
       assert.ok(first !== undefined && second !== undefined);
       const browser = await launchBrowser(await inSequence(await withSilence(first, LEAD_MS, PAUSE_MS), await withSilence(second, 0, TAIL_MS)));
       try {
-        const page = await (await browser.newContext({ permissions: ['microphone'] })).newPage();
+        const page = await openCaptionsPage(browser, server);
         await using nat = await Nat.open(page);
-        await page.addInitScript(`sessionStorage.setItem('earshot-api-key', '${server.apiKey}')`);
-        await page.goto(server.url);
-        const created = page.waitForResponse((response) => response.url().endsWith('/webrtc/sessions'));
-        await page.getByRole('button', { name: 'Start captions' }).click();
-        const { data } = (await (await created).json()) as { data: { session_id: string } };
-        const deltas: Delta[] = [];
-        const watching = (async () => {
-          for await (const frame of new Earshot({ url: server.url, key: server.apiKey }).watch(data.session_id)) if (frame.type === 'delta') deltas.push(frame);
-        })();
-        watching.catch(() => undefined);
+        const { deltas, ended } = await startCaptions(page, server, server.url);
         const finals = (): readonly string[] => deltas.filter(({ isFinal }) => isFinal).map(({ text }) => text);
         const seen = (): unknown => [finals(), deltas.at(-1)?.text];
 
@@ -55,7 +46,7 @@ describe('a NAT that gives a running session another port', { concurrency: 2 }, 
         await noticed;
         await eventually('all was said', () => finals().length >= SPOKEN.length, { seen });
         await page.getByRole('button', { name: 'Stop captions' }).click();
-        await watching;
+        await ended;
 
         const said = finals().join(' ');
         const { deletions, insertions } = wordErrors(SPOKEN.join(' '), said);
