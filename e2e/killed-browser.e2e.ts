@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { describe, it } from 'node:test';
 import { launchBrowser } from './clients/browser.ts';
 import { openCaptionsPage, startCaptions } from './clients/captions.ts';
+import { killByCommand } from './runner/processes.ts';
 import { TestServer } from './server.ts';
 import { synthesize, withSilence } from './speech.ts';
 import { SENTENCES } from './spoken.ts';
@@ -26,7 +26,7 @@ describe('a browser that is killed while somebody speaks', { concurrency: 2 }, (
         const page = await openCaptionsPage(browser, server);
         const { deltas, ended } = await startCaptions(page, server, server.url);
         await eventually('captions', () => deltas.length > 0);
-        execFileSync('pkill', ['-9', '-f', '--', mark]);
+        killByCommand(mark);
         const killedMs = performance.now();
         await ended;
         context.diagnostic(`ended ${((performance.now() - killedMs) / 1000).toFixed(1)} s later`);

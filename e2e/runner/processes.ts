@@ -17,16 +17,23 @@ export function findMarkedProcesses(mark: string): MarkedProcess[] {
     .filter(({ command }) => command !== '');
 }
 
+/** Kills the living processes with this text on their command line. Linux only. */
+export function killByCommand(text: string): void {
+  for (const pid of processIds()) if (readProc(pid, 'cmdline').includes(text)) kill(pid);
+}
+
 export function killMarkedProcesses(mark: string): MarkedProcess[] {
   const found = findMarkedProcesses(mark);
-  for (const { pid } of found) {
-    try {
-      process.kill(pid, 'SIGKILL');
-    } catch {
-      // It ended by itself in the meantime.
-    }
-  }
+  for (const { pid } of found) kill(pid);
   return found;
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It ended by itself in the meantime.
+  }
 }
 
 function processIds(): number[] {
