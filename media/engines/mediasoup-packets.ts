@@ -36,10 +36,10 @@ export class WorkerPackets {
     const take = (packet: Buffer, ipv4: number, port: number): void => {
       if (port === localPort && ipv4 === LOOPBACK_NUMBER) this.#take(packet);
     };
-    const drain = datagramDrain(socket);
+    const drain = datagramDrain(socket, take);
     socket.on('message', (packet, { address, port }) => {
       take(packet, address === LOOPBACK ? LOOPBACK_NUMBER : 0, port);
-      drain?.(take);
+      drain?.();
     });
     // The worker's end, of whatever kind, is the end of its transports.
     transport.observer.once('close', () => socket.close());

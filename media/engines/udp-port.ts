@@ -73,11 +73,10 @@ export class UdpPort {
     this.#ipv6 = ipv6;
     this.port = ipv4.address().port;
     this.hasIpv6 = ipv6 !== undefined;
-    const drain = datagramDrain(ipv4);
-    const take = (data: Buffer, address: number, port: number): void => this.#receiveIpv4(data, address, port);
+    const drain = datagramDrain(ipv4, (data, address, port) => this.#receiveIpv4(data, address, port));
     ipv4.on('message', (data, from) => {
       this.#receive(data, from);
-      drain?.(take);
+      drain?.();
     });
     ipv6?.on('message', (data, from) => this.#receive(data, from));
     for (const socket of ipv6 ? [ipv4, ipv6] : [ipv4]) {
