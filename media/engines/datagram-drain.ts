@@ -2,10 +2,8 @@ import type { Socket } from 'node:dgram';
 import { endianness } from 'node:os';
 import koffi from 'koffi';
 
-/** Datagrams taken in one call. */
+/** Datagrams taken in one call: some milliseconds of work. */
 const BATCH = 32;
-/** Full batches in one turn of the event loop: some ten milliseconds of packets. What else has come waits until others had their turn. */
-const BATCHES_PER_TURN = 4;
 /**
  * A socket that has told of two within this time, in ms, is not listened to but looked at so often, until nothing has come: to be woken for every datagram costs more than to take it.
  * A hundred callers send five in a millisecond.
@@ -57,14 +55,11 @@ export function datagramDrain(socket: Socket, take: TakeDatagram): (() => void) 
     return count;
   };
   const look = (): void => {
-    for (let batches = 1; ; batches += 1) {
-      const count = takeBatch();
-      if (count === BATCH && batches < BATCHES_PER_TURN) continue;
-      if (count === BATCH) setImmediate(look);
-      else if (count > 0) timer?.refresh();
-      else state.handle?.recvStart?.();
-      return;
-    }
+    const count = takeBatch();
+    // What else has come waits until others had their turn.
+    if (count === BATCH) setImmediate(look);
+    else if (count > 0) timer?.refresh();
+    else state.handle?.recvStart?.();
   };
   return () => {
     takeBatch();
