@@ -211,6 +211,16 @@ test('what is lost after announced silence is not extrapolated', async () => {
   assert.deepEqual([...new Set(gaps.map((gap) => gap.cause))], ['mute', 'loss']);
 });
 
+test('announced silence in which packets were lost is told of as loss, however late the packets behind it come', async () => {
+  for (const lateMs of [0, 20, 100, 200]) {
+    const { gaps } = await listen([...onTime(range(0, 10)), ...range(60, 70).map((i) => ({ packet: at(i), atMs: i * 20 + lateMs }))]);
+    assert.deepEqual([...new Set(gaps.map((gap) => gap.cause))], ['mute', 'loss'], `${String(lateMs)} ms late`);
+  }
+  const late = range(10, 60).map((i) => ({ packet: at(i), atMs: 1200 + i * 0.1 }));
+  const { gaps } = await listen([...onTime(range(0, 10)), ...late, ...onTime(range(61, 70))]);
+  assert.equal(gaps.some((gap) => gap.cause === 'loss' && gap.startSample < 9600), false, 'packets that all come late are no loss');
+});
+
 test('another SSRC goes on at its time of arrival, with a decoder that knows nothing of the first', async () => {
   const second = packetize(speechLike(48_000, 48_000), new OpusEncoder(), { ssrc: 99, timestamp: 77, sequenceNumber: 9 });
   const { items } = await listen([

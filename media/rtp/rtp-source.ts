@@ -273,7 +273,9 @@ export class RtpSource implements AudioSource {
     else this.#correctDrift(packet.timestamp);
     const placement = this.#timeline.place(packet.timestamp, ticks, arrivalMs, restart);
     const stretchSamples = this.#missing === 0 && placement.gapSamples <= MAX_STRETCH_SAMPLES ? placement.gapSamples : 0;
-    if (placement.gapSamples > stretchSamples) this.#fill(placement.gapSamples, payload, restart);
+    // Silence that was announced for as long as packets were missing was loss, and is called so, be it by a sample.
+    const gapSamples = this.#missing > 0 && this.#announcing === 'mute' ? Math.max(1, placement.gapSamples) : placement.gapSamples;
+    if (gapSamples > stretchSamples) this.#fill(gapSamples, payload, restart);
     // A copy came with another packet, whose time it is.
     if (!isCopy) this.#laneClock.observe(packet.timestamp, ticks, arrivalMs, placement.isNewClock);
     this.#missing = 0;
