@@ -25,7 +25,7 @@ describe('a browser that is killed while somebody speaks', { concurrency: 2 }, (
       try {
         const page = await openCaptionsPage(browser, server);
         const { deltas, ended } = await startCaptions(page, server, server.url);
-        await eventually('captions', () => deltas.length > 0);
+        await eventually('captions by WebRTC', async () => deltas.length > 0 && (await page.locator('#connection-text').innerText()) === 'WebRTC · connected');
         killByCommand(mark);
         const killedMs = performance.now();
         await ended;

@@ -9,8 +9,8 @@ import { inSequence, synthesize, withSilence } from './speech.ts';
 import { SENTENCES } from './spoken.ts';
 import { wordErrors } from './wer.ts';
 
-/** Until WebRTC stands, on a busy machine too: what is said before is heard by nobody. */
-const LEAD_MS = 4000;
+/** Until WebRTC has taken over, on a busy machine too. */
+const LEAD_MS = 5000;
 const PAUSE_MS = 900;
 const TAIL_MS = 4000;
 /** Words of a sentence that must be there before its port is another. */

@@ -5,7 +5,8 @@ import { ResumableStream, type SessionToResume } from '../live/resumable-stream.
 import { StreamSink } from '../live/stream-sink.ts';
 import { clientProblem, Problem } from '../problem.ts';
 import type { Server } from '../server.ts';
-import { Peer, type PeerSession, type PeerStats } from './peer.ts';
+import { Peer, type PeerStats } from './peer.ts';
+import { endPeerSession, openPeerSession, type PeerSession } from './peer-session.ts';
 
 export type Transport = 'webrtc' | 'websocket';
 
@@ -36,7 +37,7 @@ export interface TrackCapture extends Capture {
 }
 
 export interface LiveOptions {
-  /** `auto` (default) tries WebRTC and goes on by WebSocket where that fails; `websocket` uses nothing else; `webrtc` uses the WebSocket to go from one path to the next. */
+  /** `auto` (default) goes on by WebSocket where WebRTC fails; `websocket` uses nothing else; `webrtc` uses the WebSocket until a path stands, and from one to the next. */
   readonly transport?: 'auto' | Transport;
   /** Fields of `POST webrtc/sessions` and of `open`: `language_hint`, `model`, ... */
   readonly wish?: Readonly<Record<string, unknown>>;
@@ -66,12 +67,14 @@ const REFUSALS: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Captions of a capture, over one way after the other in the same session: WebRTC by UDP or TCP as ICE finds, then the WebSocket, over as many sockets as it
- * takes. A path that worked and was lost is bridged by the WebSocket until WebRTC has another. No word is lost: what the server has not heard is in the capture's ring.
+ * Captions of a capture, over one way after the other in the same session. It begins with the WebSocket, from the capture's first sample on: what is said before
+ * WebRTC has a path, by UDP or TCP as ICE finds, is not lost. A path that worked and was lost is bridged the same way until there is another, over as many sockets as it
+ * takes. No word is lost: what the server has not heard is in the capture's ring.
  *
- *   connecting -> live (webrtc) -> reconnecting -> live (websocket) <-> reconnecting
- *                   |   ^------------------------------+
- *                   +------------------+---------------+-> stopping -> ended
+ *   connecting -> live (websocket) <-> reconnecting
+ *                   |   ^ +-> live (webrtc) -^
+ *                   |            |
+ *                   +------------+-> stopping -> ended
  */
 export class LiveSession {
   readonly #server: Server;
@@ -86,9 +89,11 @@ export class LiveSession {
   /** Settles when the stream that is being left has been. */
   #handingBack: Promise<unknown> = Promise.resolve();
   /** When the last path stood, by `performance.now()`, and how many in a row were lost soon. */
-  #pathSinceMs = 0;
+  #pathSinceMs: number | undefined;
   #shortLived = 0;
   #stream: ResumableStream | undefined;
+  /** What WebRTC can carry; undefined where there is none, and once it has ended. */
+  #session: PeerSession | undefined;
   #transport: Transport | undefined;
   /** The capture's sample at which the session's time begins. */
   #startSample = 0;
@@ -106,11 +111,10 @@ export class LiveSession {
     this.#sink = { current: this.#newSink() };
   }
 
-  /** Resolves once sound flows. Rejects with a Problem, or if it is abandoned with an AbortError. */
+  /** Resolves once sound flows, with `webrtc` by that. Rejects with a Problem, or if it is abandoned with an AbortError. */
   async start(): Promise<void> {
     try {
-      if (this.#options.transport === 'websocket') await this.#openStream(undefined, 0);
-      else await this.#openPeer();
+      await this.#begin();
       this.#started = true;
     } catch (error) {
       this.#end();
@@ -154,20 +158,21 @@ export class LiveSession {
 
   async #finish(): Promise<void> {
     await this.#handingBack;
-    if (this.#transport === 'webrtc') {
-      await this.#peer?.finish();
-      return;
+    if (this.#transport === 'webrtc') await this.#peer?.finish();
+    else {
+      await this.#capture.drain();
+      await this.#stream?.finish();
     }
-    await this.#capture.drain();
-    await this.#stream?.finish();
+    this.#session = undefined;
   }
 
   #end(): void {
     if (this.#abort.signal.aborted) return;
     this.#abort.abort();
     this.#returning?.leave();
-    this.#peer?.abandon();
+    this.#peer?.leave();
     this.#stream?.abandon();
+    if (this.#session) endPeerSession(this.#server, this.#session.id);
     this.#tell({ phase: 'ended' });
   }
 
@@ -177,24 +182,29 @@ export class LiveSession {
     this.#events.failed(problem);
   }
 
-  async #openPeer(): Promise<void> {
+  async #begin(): Promise<void> {
+    const session = this.#options.transport === 'websocket' ? undefined : await this.#openSession();
+    this.#session = session;
+    await this.#openStream(session && { sessionId: session.id, token: session.resumeToken, afterSeq: 0 }, 0);
+    const stream = this.#stream;
+    if (!session || !stream) return;
+    if (this.#options.transport !== 'webrtc') void this.#return(session, stream);
+    else if (!(await this.#tryReturn(session, stream).catch(() => false))) {
+      this.#abort.signal.throwIfAborted();
+      if (!this.#stopping) throw clientProblem('WEBRTC_FAILED');
+    }
+  }
+
+  /** Undefined where there is no WebRTC, here or there, and the WebSocket will do. */
+  async #openSession(): Promise<PeerSession | undefined> {
     this.#tell({ phase: 'connecting', transport: 'webrtc' });
     try {
-      const peer = Peer.open(this.#server, this.#capture.stream, this.#capture.track, {
-        delta: (delta) => this.#sink.current.delta(delta),
-        connected: () => {
-          this.#startSample = this.#capture.nowSample();
-        },
-        failed: (problem) => this.#leavePeer(problem),
-      });
-      this.#peer = peer;
-      await peer.connect(this.#options.wish ?? {}, this.#abort.signal);
-      this.#live('webrtc');
+      return await openPeerSession(this.#server, this.#options.wish ?? {}, this.#abort.signal);
     } catch (error) {
       this.#abort.signal.throwIfAborted();
       if (this.#options.transport === 'webrtc' || (error instanceof Problem && REFUSALS.has(error.code))) throw error;
       this.#events.fellBack?.(false);
-      await this.#openStream(this.#peer?.leave(), 0);
+      return undefined;
     }
   }
 
@@ -204,25 +214,27 @@ export class LiveSession {
       this.#fail(problem);
       return;
     }
-    this.#shortLived = performance.now() - this.#pathSinceMs < SHORT_LIVED_MS ? this.#shortLived + 1 : 0;
+    this.#shortLived = performance.now() - (this.#pathSinceMs ?? 0) < SHORT_LIVED_MS ? this.#shortLived + 1 : 0;
     if (this.#options.transport !== 'webrtc') this.#events.fellBack?.(true);
     this.#tell({ phase: 'reconnecting' });
-    const session = this.#peer?.session;
-    const resumable = this.#peer?.leave();
+    const session = this.#session;
+    const resumable = session && { sessionId: session.id, token: session.resumeToken, afterSeq: this.#peer?.lastSeq ?? 0 };
+    this.#peer?.leave();
     this.#openStream(resumable, this.#settledSample).then(
       () => {
-        if (resumable && session && this.#stream) void this.#return(session, this.#stream);
+        if (session && this.#stream) void this.#return(session, this.#stream);
       },
       () => undefined,
     );
   }
 
-  /** Tries to get back from the stream that bridges the gap. */
+  /** Tries to get from the stream, which bridges the gap, to WebRTC. */
   async #return(session: PeerSession, stream: ResumableStream): Promise<void> {
     for (let tries = Math.max(0, this.#shortLived - 1); ; tries += 1) {
       await pause(RETURN_DELAYS_MS[tries] ?? RETURN_EVERY_MS);
       if (!this.#isBridging(stream)) return;
       if (await this.#tryReturn(session, stream).catch(() => false)) return;
+      if (tries === 0 && this.#pathSinceMs === undefined && this.#isBridging(stream)) this.#events.fellBack?.(false);
     }
   }
 
@@ -233,7 +245,7 @@ export class LiveSession {
   /** Makes another path, has it carry the sound beside the stream for a while, and leaves that. Answers whether it did; else the stream goes on. */
   async #tryReturn(session: PeerSession, stream: ResumableStream): Promise<boolean> {
     let flowsFromSample = 0;
-    const peer = Peer.again(this.#server, this.#capture.stream, this.#capture.track, session, {
+    const peer = new Peer(this.#server, this.#capture.stream, this.#capture.track, session, {
       delta: (delta) => this.#sink.current.delta(delta),
       connected: () => {
         flowsFromSample = this.#capture.nowSample();
@@ -242,7 +254,7 @@ export class LiveSession {
     });
     this.#returning = peer;
     try {
-      await peer.reconnect(session, this.#abort.signal);
+      await peer.connect(this.#abort.signal);
       await pause(OVERLAP_MS);
       await this.#capture.drain();
       const overlapSeconds = (this.#capture.ring.endSample - flowsFromSample) / this.#capture.sampleRateHz;
@@ -254,7 +266,7 @@ export class LiveSession {
       this.#peer = peer;
       this.#stream = undefined;
       this.#live('webrtc');
-      peer.takeOver(session, lastSeq);
+      peer.takeOver(lastSeq);
       return true;
     } finally {
       if (this.#returning === peer) {

@@ -5,6 +5,8 @@ import type { Capture } from '../live/capture.ts';
 
 /** Enough to bridge a lost connection together with the utterance that was not settled when it went. */
 const RING_SECONDS = 30;
+/** What recognizers hear; a third of what most microphones tell. */
+const SENT_RATE_HZ = 16_000;
 
 export interface MicrophoneOptions {
   /** Address of the built `pcm-worklet`, from the page's own origin. */
@@ -43,17 +45,31 @@ export class Microphone implements Capture {
 
   /** Asks for permission if need be. Rejects with a Problem. */
   static async open(options: MicrophoneOptions): Promise<Microphone> {
-    const stream = await openStream(options.deviceId ?? '');
-    const context = new AudioContext({ latencyHint: 'interactive' });
+    // Ready before the microphone is, so that its first word is heard.
+    const context = await openContext(options.workletUrl, SENT_RATE_HZ);
+    let stream: MediaStream | undefined;
     try {
-      await context.audioWorklet.addModule(options.workletUrl);
-      await context.resume();
-      return new Microphone(stream, context, options);
+      stream = await openStream(options.deviceId ?? '');
+      return await Microphone.#listen(stream, context, options);
+    } catch (error) {
+      await context.close();
+      if (!stream) throw error;
+    }
+    // Firefox hears a microphone at its own rate alone.
+    const other = await openContext(options.workletUrl);
+    try {
+      return await Microphone.#listen(stream, other, options);
     } catch {
       stopTracks(stream);
-      await context.close();
+      await other.close();
       throw clientProblem('MICROPHONE_FAILED');
     }
+  }
+
+  static async #listen(stream: MediaStream, context: AudioContext, options: MicrophoneOptions): Promise<Microphone> {
+    const microphone = new Microphone(stream, context, options);
+    await context.resume();
+    return microphone;
   }
 
   private constructor(stream: MediaStream, context: AudioContext, options: MicrophoneOptions) {
@@ -161,6 +177,18 @@ export async function listMicrophones(): Promise<readonly MediaDeviceInfo[]> {
   if (!('mediaDevices' in navigator)) return [];
   const devices = await navigator.mediaDevices.enumerateDevices();
   return devices.filter((device) => device.kind === 'audioinput' && device.deviceId !== '' && device.label !== '');
+}
+
+/** `sampleRate` undefined: the browser's own choice. Rejects with `MICROPHONE_FAILED`. */
+async function openContext(workletUrl: string | URL, sampleRate?: number): Promise<AudioContext> {
+  const context = new AudioContext({ latencyHint: 'interactive', ...(sampleRate !== undefined && { sampleRate }) });
+  try {
+    await context.audioWorklet.addModule(workletUrl);
+    return context;
+  } catch {
+    await context.close();
+    throw clientProblem('MICROPHONE_FAILED');
+  }
 }
 
 async function openStream(deviceId: string): Promise<MediaStream> {

@@ -44,28 +44,14 @@ export class PeerPath {
     return this.#closed.signal.aborted;
   }
 
-  async offer(options: RTCOfferOptions = {}): Promise<RTCSessionDescriptionInit | undefined> {
-    await this.#connection.setLocalDescription(await this.#connection.createOffer(options));
-    return this.#connection.localDescription?.toJSON();
-  }
-
-  /** The offer was answered in this session: candidates go there. */
-  async accept(sessionId: string, answer: unknown): Promise<void> {
+  /** Posts an offer to the session and takes its answer; candidates follow. */
+  async negotiate(sessionId: string): Promise<void> {
+    await this.#connection.setLocalDescription();
+    const body = this.#connection.localDescription?.toJSON();
+    const answer = await this.#server.request('POST', `webrtc/sessions/${sessionId}/offer`, { body, signal: this.#closed.signal });
     this.#sessionId = sessionId;
     await this.#connection.setRemoteDescription(parseAnswer(answer));
     for (const candidate of this.#earlyCandidates.splice(0)) this.#trickle(candidate);
-  }
-
-  /** Posts an offer to the session, which is there already, and takes its answer. */
-  async negotiate(sessionId: string, options: RTCOfferOptions = {}): Promise<void> {
-    const body = await this.offer(options);
-    await this.accept(sessionId, await this.#server.request('POST', `webrtc/sessions/${sessionId}/offer`, { body, signal: this.#closed.signal }));
-  }
-
-  /** Gathers again, with relays that were not known before. */
-  async gatherWith(sessionId: string, iceServers: readonly RTCIceServer[]): Promise<void> {
-    this.#connection.setConfiguration({ iceServers: [...iceServers] });
-    await this.negotiate(sessionId, { iceRestart: true });
   }
 
   useTrack(track: MediaStreamTrack): Promise<void> {
