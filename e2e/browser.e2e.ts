@@ -93,7 +93,7 @@ describe('the page in a real browser', () => {
     await open('/', tellStory(), SLOW_PATH);
     const { text, connections } = await speak(STORY_UTTERANCES);
     assertHeard(STORY, text);
-    assert.deepEqual([...connections].filter((each) => each.endsWith('connected')), ['Not connected', 'WebSocket · connected', 'WebRTC · connected']);
+    assert.deepEqual([...connections].filter((each) => each.endsWith('connected')), ['WebSocket · connected', 'WebRTC · connected']);
     assert.deepEqual(faults, []);
   });
 

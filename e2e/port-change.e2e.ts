@@ -15,8 +15,8 @@ const PAUSE_MS = 900;
 const TAIL_MS = 4000;
 /** Words of a sentence that must be there before its port is another. */
 const WORDS_BEFORE = 3;
-/** The engine makes none or one mistake in one of these sentences. A second of lost or doubled speech is three words. */
-const MAX_EXTRA_OR_MISSING = 1;
+/** The engine makes none or one mistake in one of these sentences, or where one is cut. A second of lost or doubled speech is three words. */
+const MAX_EXTRA_OR_MISSING = 2;
 const SPOKEN = [SENTENCES.brother, SENTENCES.river];
 
 // They wait for what is said more than they work.
@@ -44,7 +44,8 @@ describe('a NAT that gives a running session another port', { concurrency: 2 }, 
         const noticed = engine === 'werift' ? eventually('the hole is noticed', async () => (await page.locator('#connection-text').innerText()) !== 'WebRTC · connected', { seen }) : undefined;
         nat.forget();
         await noticed;
-        await eventually('all was said', () => finals().length >= SPOKEN.length, { seen });
+        // A hole that everything falls into late may end an utterance.
+        await eventually('all was said', () => deltas.at(-1)?.isFinal === true && wordErrors(SPOKEN.join(' '), finals().join(' ')).deletions <= MAX_EXTRA_OR_MISSING, { seen });
         await page.getByRole('button', { name: 'Stop captions' }).click();
         await ended;
 
