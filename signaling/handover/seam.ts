@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { SAMPLE_RATE_HZ } from '../../src/core/audio.ts';
 
 /** Where two recordings of the same sound meet. */
@@ -14,25 +15,30 @@ const LEAST_TEMPLATE_SAMPLES = 0.25 * SAMPLE_RATE_HZ;
 const TEMPLATE_STEP_SAMPLES = 0.25 * SAMPLE_RATE_HZ;
 /** Samples in one of the coarse search, which hears up to 1 kHz. */
 const COARSE = 8;
+/** Lags that are tried in one turn of the event loop: a millisecond or two. */
+const LAGS_PER_TURN = 400;
 /** Mean square of what is silence: nothing can be found by it. */
 const LEAST_POWER = 30 ** 2;
 
 /**
  * Finds the end of `heard` in `replay`, which is the same sound, recorded before its way through a codec and begun earlier, and goes on behind it.
- * Both mono at 16 kHz. Answers the likeliest place, undefined where `heard` is silent or does not fit in. Pure.
+ * Both mono at 16 kHz. Answers the likeliest place, undefined where `heard` is silent or does not fit in.
  *
  *   heard     ......[template]....|
  *   replay       ......[template]....|at..........
  */
-export function findSeam(heard: Int16Array, replay: Int16Array): Seam | undefined {
+export async function findSeam(heard: Int16Array, replay: Int16Array): Promise<Seam | undefined> {
   const template = tellingPart(heard);
   if (!template || replay.length < template.samples.length) return undefined;
-  const coarse = bestLag(averaged(template.samples), averaged(replay), 0, Infinity);
+  const coarse = await bestLag(averaged(template.samples), averaged(replay));
   if (!coarse) return undefined;
   const near = coarse.lag * COARSE;
-  const fine = bestLag(template.samples, replay, near - 2 * COARSE, near + 2 * COARSE);
+  // All that bestLag is given is of one kind: with several its inner loop takes twice as long.
+  const first = Math.max(0, near - 2 * COARSE);
+  const around = Float32Array.from(replay.subarray(first, near + 2 * COARSE + template.samples.length));
+  const fine = await bestLag(Float32Array.from(template.samples), around);
   if (!fine) return undefined;
-  const at = fine.lag + heard.length - template.start;
+  const at = first + fine.lag + heard.length - template.start;
   return at > replay.length ? undefined : { at, likeness: fine.likeness };
 }
 
@@ -62,16 +68,15 @@ function tellingPart(heard: Int16Array): { readonly start: number; readonly samp
   return last && { start: last.start, samples: heard.subarray(last.start, last.start + length) };
 }
 
-/** Normalised cross-correlation at lags from `first` to `last`, as far as the template fits in. */
-function bestLag(template: ArrayLike<number>, sound: ArrayLike<number>, first: number, last: number): { readonly lag: number; readonly likeness: number } | undefined {
+/** Normalised cross-correlation at every lag at which the template fits in. */
+async function bestLag(template: Float32Array, sound: Float32Array): Promise<{ readonly lag: number; readonly likeness: number } | undefined> {
   const { length } = template;
-  const from = Math.max(0, first);
-  const to = Math.min(last, sound.length - length);
-  if (from > to) return undefined;
+  if (sound.length < length) return undefined;
   const templateEnergy = energyOf(template);
-  let energy = energyOf(sound, from, from + length);
-  let best = { lag: from, likeness: -1 };
-  for (let lag = from; lag <= to; lag += 1) {
+  let energy = energyOf(sound, 0, length);
+  let best = { lag: 0, likeness: -1 };
+  for (let lag = 0; lag <= sound.length - length; lag += 1) {
+    if (lag % LAGS_PER_TURN === LAGS_PER_TURN - 1) await turn();
     let product = 0;
     for (let index = 0; index < length; index += 1) product += template[index]! * sound[lag + index]!;
     const likeness = product / Math.sqrt(templateEnergy * Math.max(1, energy));

@@ -155,12 +155,12 @@ export class SplicedSource implements AudioSource {
       if (length < nextSearch) continue;
       nextSearch = length + SEARCH_EVERY_SAMPLES;
       parts = [joined(parts)];
-      at = this.#seam(parts[0]!, way.overlapSamples, length >= way.overlapSamples + SEARCHED_BEYOND_SAMPLES);
+      at = await this.#seam(parts[0]!, way.overlapSamples, length >= way.overlapSamples + SEARCHED_BEYOND_SAMPLES);
       if (at !== undefined) yield* this.#behind(parts[0]!, at);
     }
     if (at !== undefined) return;
     const all = joined(parts);
-    yield* this.#behind(all, this.#seam(all, way.overlapSamples, true) ?? all.length);
+    yield* this.#behind(all, (await this.#seam(all, way.overlapSamples, true)) ?? all.length);
   }
 
   /** What is new of a way's beginning. */
@@ -170,9 +170,9 @@ export class SplicedSource implements AudioSource {
   }
 
   /** The first sample of this sound that is new; undefined while more of it may tell better. */
-  #seam(sound: Int16Array, overlapSamples: number, isAll: boolean): number | undefined {
+  async #seam(sound: Int16Array, overlapSamples: number, isAll: boolean): Promise<number | undefined> {
     const heard = this.#memory.samples();
-    const seam = findSeam(heard, sound);
+    const seam = await findSeam(heard, sound);
     if (seam && (seam.likeness >= CERTAIN || (isAll && seam.likeness >= PROBABLE))) return seam.at;
     const known = Math.min(overlapSamples, sound.length);
     // Behind silence any sound is new.
