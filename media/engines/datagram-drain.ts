@@ -3,7 +3,7 @@ import { endianness } from 'node:os';
 import koffi from 'koffi';
 
 /** Datagrams taken in one call: some milliseconds of work. */
-const BATCH = 32;
+const BATCH = 64;
 /**
  * A socket that has told of two within this time, in ms, is not listened to but looked at so often, until nothing has come: to be woken for every datagram costs more than to take it.
  * A hundred callers send five in a millisecond.
