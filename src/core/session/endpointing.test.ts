@@ -3,7 +3,7 @@ import test from 'node:test';
 import fc from 'fast-check';
 import { msToSamples } from '../audio.ts';
 import { MAX_LOOK_BACK_SAMPLES } from '../recognizer.ts';
-import { DETECTOR_HOLD_SAMPLES, DETECTOR_WINDOW_SAMPLES } from '../speech-detector.ts';
+import { DETECTOR_WINDOW_SAMPLES } from '../speech-detector.ts';
 import { Endpointer, type EndpointingAction, type EndpointingOptions, type JudgedWindow } from './endpointing.ts';
 
 const MAX_SEGMENT = msToSamples(15_000);
@@ -27,7 +27,7 @@ const inWindows = (actions: readonly EndpointingAction[]): string[] =>
   actions.map(({ type, atSample }) => `${type} ${String(atSample / DETECTOR_WINDOW_SAMPLES)}`);
 
 test('an utterance starts before its first speech and ends with its last, a segment is settled in the pause', () => {
-  // 20 windows of silence, 40 of speech, then silence: 250 ms are 8 windows, 700 ms are 22, of which the detector calls two speech.
+  // 20 windows of silence, 40 of speech, then silence: 250 ms are 8 windows, 700 ms are 22.
   const actions = inWindows(run(windows(0, 20, 40, 30)));
   assert.deepEqual(actions, ['utterance-start 7.5', 'segment-start 7.5', 'segment-end 68', 'utterance-end 60']);
 });
@@ -56,20 +56,20 @@ test('an engine that wants few segments is told of the pauses within them', () =
   assert.deepEqual(actions, [
     'utterance-start 0',
     'segment-start 0',
-    'segment-pause 36',
+    'segment-pause 38',
     'segment-resume 42',
-    'segment-pause 78',
-    'segment-end 92',
+    'segment-pause 80',
+    'segment-end 94',
     'utterance-end 72',
   ]);
 });
 
-test('the endpoint is as long as it was asked to be, with the windows of silence that the detector still calls speech', () => {
+test('the endpoint is as long as it was asked to be', () => {
   for (const endpointMs of [10, 200, 700, 2000]) {
     const judged = windows(30, 100);
     const endpointer = new Endpointer({ endpointMs }, MAX_SEGMENT);
     const ended = judged.findIndex((window) => endpointer.push(window).some(({ type }) => type === 'utterance-end'));
-    assert.equal(ended + 1 - 30, Math.max(1, Math.ceil((msToSamples(endpointMs) - DETECTOR_HOLD_SAMPLES) / DETECTOR_WINDOW_SAMPLES)));
+    assert.equal(ended + 1 - 30, Math.ceil(msToSamples(endpointMs) / DETECTOR_WINDOW_SAMPLES));
     assert.equal(endpointer.idle, true);
   }
 });

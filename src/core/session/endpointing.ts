@@ -3,7 +3,7 @@ import { DETECTOR_HOLD_SAMPLES, DETECTOR_WINDOW_SAMPLES } from '../speech-detect
 import type { UtteranceEnd } from '../transcript.ts';
 
 export interface EndpointingOptions {
-  /** Silence that ends an utterance, in ms, from the last speech on rather than from the detector's verdict. Default 700; 10 to 10000, or Infinity: only its length or a flush ends it. */
+  /** Silence that ends an utterance, in ms. Default 700; 10 to 10000, or Infinity: only its length or a flush ends it. */
   readonly endpointMs?: number;
   /** Longest utterance, in ms; a longer one is ended at its next pause, or cut. Default 30000; 1000 to 120000. */
   readonly maxUtteranceMs?: number;
@@ -144,7 +144,7 @@ export class Endpointer {
       if (endSample - this.#utteranceStart >= this.#maxUtteranceSamples) this.#endUtterance(actions, 'length');
     } else if (lengthSamples >= this.#maxSegmentSamples) {
       this.#cut(endSample, actions);
-    } else if (!this.#isHinted && enough > HINTED_PAUSE_SAMPLES && endSample - this.#speechEnd >= HINTED_PAUSE_SAMPLES - DETECTOR_HOLD_SAMPLES) {
+    } else if (!this.#isHinted && endSample - this.#speechEnd >= HINTED_PAUSE_SAMPLES) {
       this.#isHinted = true;
       actions.push({ type: 'segment-pause', atSample: endSample });
     }
