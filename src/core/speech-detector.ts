@@ -1,9 +1,6 @@
 /** Length of the window a detector judges, in samples (32 ms). */
 export const DETECTOR_WINDOW_SAMPLES = 512;
 
-/** A detector calls so much of a silence speech before its verdict turns, in samples. */
-export const DETECTOR_HOLD_SAMPLES = 2 * DETECTOR_WINDOW_SAMPLES;
-
 /** Tells speech from everything else, window by window. Holds the state of one lane. */
 export interface SpeechDetector {
   /** True if the window (exactly {@link DETECTOR_WINDOW_SAMPLES} samples) holds speech. Windows are consecutive. */

@@ -1,5 +1,5 @@
 import { msToSamples } from '../audio.ts';
-import { DETECTOR_HOLD_SAMPLES, DETECTOR_WINDOW_SAMPLES } from '../speech-detector.ts';
+import { DETECTOR_WINDOW_SAMPLES } from '../speech-detector.ts';
 import type { UtteranceEnd } from '../transcript.ts';
 
 export interface EndpointingOptions {
@@ -80,9 +80,7 @@ export class Endpointer {
 
   /** Holds for the windows from now on, and for what is open. */
   configure(options: EndpointingOptions): void {
-    const endpointMs = options.endpointMs ?? ENDPOINTING_DEFAULTS.endpointMs;
-    // So much of the silence is over when the detector first tells of it.
-    this.#endpointSamples = Math.max(DETECTOR_WINDOW_SAMPLES, msToSamples(endpointMs) - DETECTOR_HOLD_SAMPLES);
+    this.#endpointSamples = msToSamples(options.endpointMs ?? ENDPOINTING_DEFAULTS.endpointMs);
     this.#pauseSamples = Math.min(msToSamples(options.segmentPauseMs ?? ENDPOINTING_DEFAULTS.segmentPauseMs), this.#endpointSamples);
     this.#maxUtteranceSamples = msToSamples(options.maxUtteranceMs ?? ENDPOINTING_DEFAULTS.maxUtteranceMs);
     this.#maxSegmentSamples = Math.min(this.#engineSegmentSamples, this.#maxUtteranceSamples);

@@ -13,7 +13,7 @@ const MS_PER_FRAME = 10;
 const SAMPLES_PER_MS = 16;
 const NO_CONTEXT = new Float32Array(0);
 /** A segment that pauses ends after so much more silence, with the usual endpoint. */
-const REST_OF_PAUSE_MS = 385;
+const REST_OF_PAUSE_MS = 450;
 /**
  * Before that it is likely over, and its search is ended so that the second pass is done by then: after so much of the rest at the latest.
  * Where speech goes on after all, the segment is searched again.
