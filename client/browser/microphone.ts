@@ -5,6 +5,8 @@ import type { Capture } from '../live/capture.ts';
 
 /** Enough to bridge a lost connection together with the utterance that was not settled when it went. */
 const RING_SECONDS = 30;
+/** A context goes by the clock of its loudspeaker, and may stand still for seconds while that comes or goes. Browsers that cannot do without one pass over this. */
+const WITHOUT_LOUDSPEAKER = { sinkId: { type: 'none' } } as AudioContextOptions;
 /** What recognizers hear; a third of what most microphones tell. */
 const SENT_RATE_HZ = 16_000;
 
@@ -181,7 +183,7 @@ export async function listMicrophones(): Promise<readonly MediaDeviceInfo[]> {
 
 /** `sampleRate` undefined: the browser's own choice. Rejects with `MICROPHONE_FAILED`. */
 async function openContext(workletUrl: string | URL, sampleRate?: number): Promise<AudioContext> {
-  const context = new AudioContext({ latencyHint: 'interactive', ...(sampleRate !== undefined && { sampleRate }) });
+  const context = new AudioContext({ latencyHint: 'interactive', ...WITHOUT_LOUDSPEAKER, ...(sampleRate !== undefined && { sampleRate }) });
   try {
     await context.audioWorklet.addModule(workletUrl);
     return context;
