@@ -67,6 +67,8 @@ export class WeriftIce implements PortUser {
   readonly #protocols = new Map<4 | 6, StunProtocol>();
   readonly #places = new Map<string, Place>();
   readonly #ufrags: string[] = [];
+  /** Transactions without an answer. Those of an agent that is closed never settle. */
+  readonly #asked = new Set<string>();
   #closed = false;
 
   constructor(connection: IceConnection, port: UdpPort, handlers: WeriftIceHandlers) {
@@ -106,6 +108,8 @@ export class WeriftIce implements PortUser {
   close(): void {
     this.#closed = true;
     for (const ufrag of this.#ufrags) this.#port.unregister(ufrag);
+    for (const transactionId of this.#asked) this.#port.forget(transactionId);
+    this.#asked.clear();
     for (const { from } of this.#places.values()) this.#port.leave(from, this);
     this.#places.clear();
   }
@@ -168,13 +172,18 @@ export class WeriftIce implements PortUser {
     protocol.localCandidate = candidate;
     const request = protocol.request.bind(protocol);
     protocol.request = async (message, address, integrityKey, options, onRequestSent) => {
-      this.#port.expect(message.transactionIdHex, this);
+      const { transactionIdHex } = message;
+      if (!this.#closed) {
+        this.#asked.add(transactionIdHex);
+        this.#port.expect(transactionIdHex, this);
+      }
       try {
         const answered = await request(message, address, integrityKey, repeatingConsent(options), onRequestSent);
         if (integrityKey) this.#note({ address: answered[1][0], port: answered[1][1] }, 'hasAnswered');
         return answered;
       } finally {
-        this.#port.forget(message.transactionIdHex);
+        this.#asked.delete(transactionIdHex);
+        this.#port.forget(transactionIdHex);
       }
     };
     this.#protocols.set(family, protocol);
