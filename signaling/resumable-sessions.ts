@@ -128,7 +128,7 @@ export class ResumableSessions {
           if (!stream) return;
           kept.stream = undefined;
           kept.left = stream.position;
-          handover.leave(stream.position === 0 ? 0 : secondsToSamples(overlapSeconds));
+          handover.leave(session, stream.position === 0 ? 0 : secondsToSamples(overlapSeconds));
           await stream.release(LEFT);
         },
       }),

@@ -51,12 +51,13 @@ export class Handover {
     };
   }
 
-  /** The next track of the peer. Answers what a new lane is to hear; undefined where one that is there goes on with it. */
+  /** The next track of the peer. Answers what a new lane is to hear; undefined where one that is there goes on with it, or a stream, which may have sent nothing yet, is to be left first. */
   splice(source: AudioSource): AudioSource | undefined {
     const index = this.#tracks.push(source) - 1;
     const lane = this.#lanes[index];
+    if (this.#streaming) return undefined;
     if (!lane) return this.#newLane(source, 'track');
-    if (!this.#streaming) lane.continueWith({ kind: 'track', source, overlapSamples: 0 });
+    lane.continueWith({ kind: 'track', source, overlapSamples: 0 });
     return undefined;
   }
 
@@ -79,12 +80,15 @@ export class Handover {
   }
 
   /** The stream is given up for the peer's tracks, whose first `overlapSamples` it has carried as well; 0: none. */
-  leave(overlapSamples: number): void {
+  leave(session: Session, overlapSamples: number): void {
     this.#streaming = false;
     for (const [index, lane] of this.#lanes.entries()) {
       lane.left();
       const source = this.#tracks[index];
       if (source) lane.continueWith({ kind: 'track', source, overlapSamples });
+    }
+    for (const [index, source] of this.#tracks.entries()) {
+      if (!this.#lanes[index]) session.addLane(this.#newLane(source, 'track'), `track ${String(index)}`, { joins: true });
     }
     if (!this.#hasPeer) this.#handlers.lost();
   }
