@@ -8,6 +8,7 @@ import type { JitterBufferItem } from './jitter-buffer.ts';
 import { DriftCorrection, QuietFrames, stretched } from './drift-correction.ts';
 import { LaneClock } from './lane-clock.ts';
 import { LaneQueue } from './lane-queue.ts';
+import { LateSound } from './late-sound.ts';
 import { isDtxPacket, opusFrameTicks, opusPacketHasFec, opusPacketTicks } from './opus-packet.ts';
 import { CONCEALMENT_STEP_SAMPLES, OpusDecoder, TICKS_PER_SAMPLE } from './opus.ts';
 import { PacketIntake } from './packet-intake.ts';
@@ -69,8 +70,9 @@ type PacketItem = Extract<JitterBufferItem, { kind: 'packet' }>;
  * - Silence is announced while it lasts: when no packet has come for `dtxAfterMs` or `muteAfterMs`, the time that passed
  *   by the arrival clock, less the wait for a missing packet, is put out as gaps of cause `dtx` or `mute`, every 100 ms. When packets
  *   come again RTP time has the word: what it says beyond the announced gap follows as a gap; if too much was
- *   announced, nothing is taken back, the audio follows at once, and later gaps are shorter by the surplus
- *   (see {@link Timeline}); in pauses every other silent frame is left out, and frames of speech lose a sample each.
+ *   announced, the audio follows at once, and later gaps are shorter by the surplus (see {@link Timeline}); in pauses every other silent
+ *   frame is left out, and frames of speech lose a sample each. A reader that asked to {@link RtpSource.retract} is told instead how much
+ *   of a `mute` was sound that came late ({@link LateSound}).
  * - Drift: lane time is kept to the time of `clock` ({@link LaneClock}) by making gaps longer or shorter, and frames of speech by a
  *   sample, before the two differ by a frame.
  *
@@ -87,6 +89,8 @@ export class RtpSource implements AudioSource {
   readonly #laneClock = new LaneClock();
   readonly #drift = new DriftCorrection();
   readonly #quiet = new QuietFrames();
+  /** Undefined while the reader does not hold silence back. */
+  #late: LateSound | undefined;
   readonly #decoder = new OpusDecoder();
   readonly #queue: LaneQueue;
   #closed = false;
@@ -193,6 +197,10 @@ export class RtpSource implements AudioSource {
     };
   }
 
+  retract(): void {
+    this.#late ??= new LateSound();
+  }
+
   /** Puts out what the jitter buffer holds, then ends the iteration. Idempotent. */
   close(): void {
     if (this.#closed) return;
@@ -238,9 +246,14 @@ export class RtpSource implements AudioSource {
     const isQuiet = this.#lastArrivalMs !== undefined && nowMs >= this.#lastArrivalMs + this.#patienceMs();
     if (isQuiet && this.#intake.nextDueMs() === undefined) {
       this.#announcing ??= this.#lastWasDtx ? 'dtx' : 'mute';
-      this.#putGap(this.#timeline.silentSamples(nowMs - this.#intake.expectedMs), this.#announcing);
+      this.#announce(this.#timeline.silentSamples(nowMs - this.#intake.expectedMs), this.#announcing);
     }
     this.#drain(nowMs);
+  }
+
+  #announce(samples: number, cause: GapCause): void {
+    this.#putGap(samples, cause);
+    if (cause === 'mute') this.#late?.announced(samples);
   }
 
   #patienceMs(): number {
@@ -289,6 +302,7 @@ export class RtpSource implements AudioSource {
     if (placement.surplus) this.#surplus += 1;
     else if (pcm) this.#putFrame(pcm, placement, stretchSamples, arrivalMs);
     else this.#concealCorrupt(ticks / TICKS_PER_SAMPLE);
+    if (!placement.surplus) this.#takeBack(this.#late?.came(ticks / TICKS_PER_SAMPLE, placement.behindSamples, arrivalMs) ?? 0);
   }
 
   /** Moves the place of RTP time in the lane toward the time of the clock. */
@@ -302,14 +316,15 @@ export class RtpSource implements AudioSource {
 
   /** A decoded frame, longer or shorter where the lane's time wants it, or none at all. */
   #putFrame(pcm: Int16Array, { aheadSamples }: Placement, stretchSamples: number, nowMs: number): void {
-    if (aheadSamples >= pcm.length && this.#quiet.mayDrop(pcm, nowMs)) return;
-    this.#putPcm(stretched(pcm, aheadSamples > 0 ? -1 : stretchSamples));
+    const surplusSamples = this.#late?.isLooking ? 0 : aheadSamples;
+    if (surplusSamples >= pcm.length && this.#quiet.mayDrop(pcm, nowMs)) return;
+    this.#putPcm(stretched(pcm, surplusSamples > 0 ? -1 : stretchSamples));
   }
 
   /** Fills the time before a packet: with made-up audio where packets were lost, with a gap otherwise. */
   #fill(gapSamples: number, next: Uint8Array, restart: boolean): void {
     if (this.#missing === 0 || restart) {
-      this.#putGap(gapSamples, this.#announcing ?? (restart ? 'loss' : 'dtx'));
+      this.#announce(gapSamples, this.#announcing ?? (restart ? 'loss' : 'dtx'));
       return;
     }
     // After announced silence there is nothing to extrapolate from.
@@ -359,5 +374,13 @@ export class RtpSource implements AudioSource {
     this.#queue.push({ kind: 'gap', startSample: this.#timeline.positionSamples, lengthSamples, cause });
     this.#gapSamples += lengthSamples;
     this.#timeline.advance(lengthSamples);
+  }
+
+  /** Silence that was announced was none. */
+  #takeBack(samples: number): void {
+    if (samples === 0) return;
+    this.#queue.push({ kind: 'gap', startSample: this.#timeline.positionSamples, lengthSamples: -samples, cause: 'mute' });
+    this.#gapSamples -= samples;
+    this.#timeline.takeBack(samples);
   }
 }

@@ -16,6 +16,8 @@ export interface Placement {
   readonly gapSamples: number;
   /** Samples by which the lane is ahead of where the packet belongs: announced silence that turned out to be audio. */
   readonly aheadSamples: number;
+  /** How much later it comes out than RTP time would have it, were that not given up for being so far behind: its sender stopped its clock, or it was kept back. */
+  readonly behindSamples: number;
   /** The packet is more audio than time has passed for: it is left out. */
   readonly surplus: boolean;
   /** Its RTP time has nothing to do with the one before. */
@@ -71,6 +73,12 @@ export class Timeline {
     this.#nextTicks += samples * TICKS_PER_SAMPLE;
   }
 
+  /** Silence that was put out is none: what comes next belongs before its end. */
+  takeBack(samples: number): void {
+    this.advance(-samples);
+    this.#nextTicks = Math.min(this.#nextTicks, this.#laneTicks);
+  }
+
   /** The next packet in sequence order. Call `advance` for the gap and the audio that were made of it, before the next. */
   place(timestamp: number, durationTicks: number, arrivalMs: number, restart: boolean): Placement {
     if (this.#firstArrivalMs === undefined) {
@@ -81,6 +89,7 @@ export class Timeline {
     const stepTicks = timestampDifference(timestamp, this.#nextTimestamp);
     const limitTicks = this.#limitTicks(arrivalMs);
     let startTicks = this.#nextTicks + stepTicks;
+    const clockTicks = restart || stepTicks < -MAX_BACKWARD_TICKS ? Infinity : startTicks;
     const isWild =
       restart ||
       stepTicks < -MAX_BACKWARD_TICKS ||
@@ -89,11 +98,12 @@ export class Timeline {
     if (isWild) startTicks = this.#placeByArrival(arrivalMs, durationTicks, limitTicks);
     const surplus = this.#laneTicks + durationTicks > limitTicks;
     if (surplus) startTicks = this.#laneTicks - durationTicks;
+    const behindSamples = wholeSamples(Math.max(startTicks, this.#laneTicks) - clockTicks);
     this.#nextTimestamp = (timestamp + durationTicks) >>> 0;
     this.#nextTicks = startTicks + durationTicks;
     this.#lastArrivalMs = Math.max(this.#lastArrivalMs, arrivalMs);
     const offsetTicks = surplus ? 0 : startTicks - this.#laneTicks;
-    return { gapSamples: wholeSamples(offsetTicks), aheadSamples: wholeSamples(-offsetTicks), surplus, isNewClock: isWild };
+    return { gapSamples: wholeSamples(offsetTicks), aheadSamples: wholeSamples(-offsetTicks), behindSamples, surplus, isNewClock: isWild };
   }
 
   /** Lane samples that have passed without a packet until `nowMs`, less what is announced already. */

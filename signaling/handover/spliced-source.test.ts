@@ -117,6 +117,52 @@ test('silence that lasts is silence', async () => {
   assert.equal(lane.sound().length, msToSamples(18_000), 'and is doubted again after sound');
 });
 
+test('silence that its source takes back is not heard, and a path that catches up has yet to prove itself', async () => {
+  const first = new FedSource().pcm(between(0, 1000)).gap(1000, 'mute').gap(100, 'mute');
+  const lane = listen(new SplicedSource(first));
+  for (let ms = 1000; ms < 3000; ms += 100) {
+    first.pcm(between(ms, ms + 100));
+    if (ms < 2050) first.gap(-100, 'mute');
+  }
+  await settle();
+  assert.equal(lane.sound().length, msToSamples(1000), 'held back: 0.9 s on time');
+  first.pcm(between(3000, 3700));
+  await settle();
+  assert.deepEqual(lane.sound(), between(0, 3700));
+  first.end();
+});
+
+test('what is taken back when it has passed is made up for by gaps to come', async () => {
+  const first = new FedSource().pcm(between(0, 1000)).gap(400, 'mute').pcm(between(1000, 3000)).gap(-300, 'mute').gap(200, 'dtx').gap(200, 'dtx').pcm(between(3000, 4000));
+  const lane = listen(new SplicedSource(first));
+  await settle();
+  assert.deepEqual(lane.items.flatMap((item) => (item.kind === 'gap' ? [item.lengthSamples] : [])), [msToSamples(400), msToSamples(100)]);
+  assert.equal(lane.sound().length, msToSamples(4500));
+  first.end();
+});
+
+test('sources are asked to take silence back once nothing is looked for in them', async () => {
+  class AskedSource extends FedSource {
+    asked = 0;
+    retract(): void {
+      this.asked += 1;
+    }
+  }
+  const [track, next] = [new AskedSource().pcm(between(0, 6000)), new AskedSource().pcm(between(2000, 5900))];
+  const spliced = new SplicedSource(track);
+  const lane = listen(spliced);
+  await spliced.cut();
+  spliced.continueWith({ kind: 'track', source: next, overlapSamples: MARGIN_SAMPLES });
+  await settle();
+  assert.deepEqual([track.asked, next.asked], [1, 0]);
+  next.pcm(between(5900, 8000));
+  await settle();
+  spliced.close();
+  await lane.done;
+  assert.equal(next.asked, 1);
+  assert.deepEqual(lane.sound(), between(0, 8000));
+});
+
 test('a session that ends hears what was held back', async () => {
   const spliced = new SplicedSource(new FedSource().pcm(between(0, 1000)).gap(400, 'mute').pcm(between(1000, 1500)));
   const lane = listen(spliced);

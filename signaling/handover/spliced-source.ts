@@ -145,6 +145,8 @@ export class SplicedSource implements AudioSource {
     let parts: Int16Array[] = [];
     let length = 0;
     let nextSearch = way.overlapSamples;
+    // What is looked for a seam in is not held back.
+    if (isNew) way.source.retract?.();
     for await (const item of way.source) {
       if (at !== undefined) {
         yield item;
@@ -156,7 +158,9 @@ export class SplicedSource implements AudioSource {
       nextSearch = length + SEARCH_EVERY_SAMPLES;
       parts = [joined(parts)];
       at = await this.#seam(parts[0]!, way.overlapSamples, length >= way.overlapSamples + SEARCHED_BEYOND_SAMPLES);
-      if (at !== undefined) yield* this.#behind(parts[0]!, at);
+      if (at === undefined) continue;
+      way.source.retract?.();
+      yield* this.#behind(parts[0]!, at);
     }
     if (at !== undefined) return;
     const all = joined(parts);
@@ -202,12 +206,16 @@ class Patience {
   #hasLost = false;
   /** The client was told and did nothing about it: it is not waited for again. */
   #isIgnored = false;
+  /** Silence that was none, and has passed. */
+  #owedSamples = 0;
 
   constructor(onLoss: () => void) {
     this.#onLoss = onLoss;
   }
 
-  take(item: LaneAudio): readonly LaneAudio[] {
+  take(told: LaneAudio): readonly LaneAudio[] {
+    const item = this.#settle(told);
+    if (!item) return [];
     const suspicious = item.kind === 'gap' && (item.cause === 'mute' || (item.cause === 'loss' && item.lengthSamples >= TELLING_HOLE_SAMPLES));
     if (item.kind === 'pcm') this.#resigned = false;
     if (this.#held.length === 0 && (!suspicious || this.#resigned)) return [item];
@@ -223,6 +231,35 @@ class Patience {
     if (this.#heldSamples < MAX_HELD_SAMPLES) return [];
     this.#resigned = item.kind === 'gap';
     return this.rest();
+  }
+
+  /** Silence that is taken back goes out of what is held; what is not there any more, out of gaps to come. */
+  #settle(item: LaneAudio): LaneAudio | undefined {
+    if (item.kind === 'pcm') return item;
+    if (item.lengthSamples < 0) {
+      this.#owedSamples -= item.lengthSamples;
+      this.#owedSamples = this.#takeBack(this.#owedSamples);
+      // It has yet to show that it goes on.
+      this.#aliveSamples = 0;
+      return undefined;
+    }
+    const paid = Math.min(this.#owedSamples, item.lengthSamples);
+    this.#owedSamples -= paid;
+    return paid === item.lengthSamples ? undefined : { ...item, lengthSamples: item.lengthSamples - paid };
+  }
+
+  /** Answers how much there was not. */
+  #takeBack(samples: number): number {
+    let rest = samples;
+    for (let index = this.#held.length - 1; index >= 0 && rest > 0; index -= 1) {
+      const item = this.#held[index]!;
+      if (item.kind !== 'gap' || item.cause !== 'mute') continue;
+      const taken = Math.min(rest, item.lengthSamples);
+      rest -= taken;
+      this.#heldSamples -= taken;
+      this.#held.splice(index, 1, ...(taken < item.lengthSamples ? [{ ...item, lengthSamples: item.lengthSamples - taken }] : []));
+    }
+    return rest;
   }
 
   /** Silence that ends with packets missing was none. */

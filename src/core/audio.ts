@@ -18,6 +18,7 @@ export type GapCause = 'loss' | 'dtx' | 'mute' | 'overflow';
 export interface AudioGap {
   readonly kind: 'gap';
   readonly startSample: number;
+  /** Negative only from a source that was asked to {@link AudioSource.retract}. */
   readonly lengthSamples: number;
   readonly cause: GapCause;
 }
@@ -37,6 +38,11 @@ export interface AudioSource extends AsyncIterable<LaneAudio> {
    * its first audio.
    */
   readonly originMs?: number | undefined;
+  /**
+   * For a reader that holds silence back: from now on silence of cause `mute` is taken back, by a gap of negative length, where it turns out to be sound that
+   * came late. Without this the sound follows the silence, and later gaps are shorter. Absent where a source never announces silence.
+   */
+  retract?(): void;
   close(): void;
 }
 
