@@ -16,6 +16,14 @@ test('the end of what was heard is found in the replay to the sample', async () 
   }
 });
 
+test('sound that lacks a few milliseconds is less alike where it is, and not at all elsewhere', async () => {
+  const heard = joined(between(2000, 5000), between(5010, 6000));
+  const seam = await findSeam(heard, between(2000, 12_000));
+  assert.ok(seam && seam.likeness < 0.85 && seam.likeness > 0.5, String(seam?.likeness));
+  assert.equal(seam.at, msToSamples(4000));
+  assert.ok(seam.rival < seam.likeness / 2, String(seam.rival));
+});
+
 test('it is found behind silence, by what came before that', async () => {
   const heard = joined(between(3000, 5000), quiet(1900));
   assert.equal((await findSeam(heard, joined(between(2000, 5000), quiet(1900), between(5000, 7000))))?.at, msToSamples(4900));

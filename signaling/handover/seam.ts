@@ -7,6 +7,8 @@ export interface Seam {
   readonly at: number;
   /** How alike they are before it: 1 is the same but for loudness. */
   readonly likeness: number;
+  /** How alike the likeliest other place is, 50 ms and more away. */
+  readonly rival: number;
 }
 
 /** The stretch of what was heard that is looked for. */
@@ -17,6 +19,8 @@ const TEMPLATE_STEP_SAMPLES = 0.25 * SAMPLE_RATE_HZ;
 const COARSE = 8;
 /** Lags that are tried in one turn of the event loop: a millisecond or two. */
 const LAGS_PER_TURN = 400;
+/** Nearer than this the same sound is like itself: it is some periods of a voice. */
+const APART_SAMPLES = 0.05 * SAMPLE_RATE_HZ;
 /** Mean square of what is silence: nothing can be found by it. */
 const LEAST_POWER = 30 ** 2;
 
@@ -30,16 +34,18 @@ const LEAST_POWER = 30 ** 2;
 export async function findSeam(heard: Int16Array, replay: Int16Array): Promise<Seam | undefined> {
   const template = tellingPart(heard);
   if (!template || replay.length < template.samples.length) return undefined;
-  const coarse = await bestLag(averaged(template.samples), averaged(replay));
-  if (!coarse) return undefined;
-  const near = coarse.lag * COARSE;
-  // All that bestLag is given is of one kind: with several its inner loop takes twice as long.
+  const coarse = await likenesses(averaged(template.samples), averaged(replay));
+  const coarseLag = likeliest(coarse);
+  const near = coarseLag * COARSE;
+  // All that likenesses is given is of one kind: with several its inner loop takes twice as long.
   const first = Math.max(0, near - 2 * COARSE);
   const around = Float32Array.from(replay.subarray(first, near + 2 * COARSE + template.samples.length));
-  const fine = await bestLag(Float32Array.from(template.samples), around);
-  if (!fine) return undefined;
-  const at = first + fine.lag + heard.length - template.start;
-  return at > replay.length ? undefined : { at, likeness: fine.likeness };
+  const fine = await likenesses(Float32Array.from(template.samples), around);
+  const lag = likeliest(fine);
+  const at = first + lag + heard.length - template.start;
+  const apart = APART_SAMPLES / COARSE;
+  const rival = Math.max(0, ...[coarse.subarray(0, Math.max(0, coarseLag - apart)), coarse.subarray(coarseLag + apart + 1)].map((others) => others[likeliest(others)] ?? 0));
+  return at > replay.length ? undefined : { at, likeness: fine[lag] ?? 0, rival };
 }
 
 /** It has sound by which it can be found. Pure. */
@@ -68,21 +74,26 @@ function tellingPart(heard: Int16Array): { readonly start: number; readonly samp
   return last && { start: last.start, samples: heard.subarray(last.start, last.start + length) };
 }
 
-/** Normalised cross-correlation at every lag at which the template fits in. */
-async function bestLag(template: Float32Array, sound: Float32Array): Promise<{ readonly lag: number; readonly likeness: number } | undefined> {
+/** Normalised cross-correlation at every lag at which the template, the shorter of the two, fits in. */
+async function likenesses(template: Float32Array, sound: Float32Array): Promise<Float32Array> {
   const { length } = template;
-  if (sound.length < length) return undefined;
   const templateEnergy = energyOf(template);
   let energy = energyOf(sound, 0, length);
-  let best = { lag: 0, likeness: -1 };
-  for (let lag = 0; lag <= sound.length - length; lag += 1) {
+  const out = new Float32Array(Math.max(0, sound.length - length + 1));
+  for (let lag = 0; lag < out.length; lag += 1) {
     if (lag % LAGS_PER_TURN === LAGS_PER_TURN - 1) await turn();
     let product = 0;
     for (let index = 0; index < length; index += 1) product += template[index]! * sound[lag + index]!;
-    const likeness = product / Math.sqrt(templateEnergy * Math.max(1, energy));
-    if (likeness > best.likeness) best = { lag, likeness };
+    out[lag] = product / Math.sqrt(templateEnergy * Math.max(1, energy));
     energy += (sound[lag + length] ?? 0) ** 2 - sound[lag]! ** 2;
   }
+  return out;
+}
+
+/** The lag of the greatest. */
+function likeliest(likeness: Float32Array): number {
+  let best = 0;
+  for (let lag = 1; lag < likeness.length; lag += 1) if (likeness[lag]! > likeness[best]!) best = lag;
   return best;
 }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { msToSamples, type LaneAudio } from '../../src/core/audio.ts';
 import { FedSource, joined, quiet, settle } from '../../src/core/testing/audio.ts';
+import { eventually } from '../../src/core/testing/eventually.ts';
 import { MARGIN_SAMPLES, SplicedSource } from './spliced-source.ts';
 import { coded, murmur } from './testing/murmur.ts';
 
@@ -115,6 +116,18 @@ test('silence that lasts is silence', async () => {
   first.pcm(between(0, 1000)).gap(300, 'mute');
   await settle();
   assert.equal(lane.sound().length, msToSamples(18_000), 'and is doubted again after sound');
+});
+
+test('a seam where the sound is less alike is taken at once if there is nothing like it elsewhere', async () => {
+  const spliced = new SplicedSource(new FedSource().pcm(joined(between(0, 4000), between(4010, 5000))));
+  const lane = listen(spliced);
+  await spliced.cut();
+  spliced.continueWith({ kind: 'stream', source: new FedSource().pcm(between(990, 5600)), overlapSamples: MARGIN_SAMPLES });
+  // Its end has not come: nothing more will.
+  await eventually(() => lane.sound().length > msToSamples(4990));
+  assert.deepEqual(lane.sound().subarray(msToSamples(4990)), between(5000, 5600));
+  spliced.close();
+  await lane.done;
 });
 
 test('silence that its source takes back is not heard, and a path that catches up has yet to prove itself', async () => {

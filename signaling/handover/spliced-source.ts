@@ -15,8 +15,9 @@ const ALIVE_AFTER_LOSS_SAMPLES = 3 * SAMPLE_RATE_HZ;
 const MAX_HELD_SAMPLES = 15 * SAMPLE_RATE_HZ;
 /** So alike is the same sound, whatever else there is. */
 const CERTAIN = 0.85;
-/** And so alike it probably is, if nothing in all of the replay is more so. */
+/** And so alike it probably is, if nothing in all of the replay is more so, or no other place half as much and this one is not where the replay ends so far. */
 const PROBABLE = 0.5;
+const END_SAMPLES = msToSamples(100);
 /** Beyond where the seam should be, so much of the way that follows is looked at before time decides. */
 const SEARCHED_BEYOND_SAMPLES = MARGIN_SAMPLES;
 /** Where time has to decide about sound, it may be off by so much, and is: to hear a word twice is better than not at all. */
@@ -177,7 +178,7 @@ export class SplicedSource implements AudioSource {
   async #seam(sound: Int16Array, overlapSamples: number, isAll: boolean): Promise<number | undefined> {
     const heard = this.#memory.samples();
     const seam = await findSeam(heard, sound);
-    if (seam && (seam.likeness >= CERTAIN || (isAll && seam.likeness >= PROBABLE))) return seam.at;
+    if (seam && seam.likeness >= (isAll || (seam.rival < seam.likeness / 2 && seam.at < sound.length - END_SAMPLES) ? PROBABLE : CERTAIN)) return seam.at;
     const known = Math.min(overlapSamples, sound.length);
     // Behind silence any sound is new.
     if (!isTelling(heard)) return silenceBefore(sound.subarray(0, known));
