@@ -12,6 +12,9 @@ const WEBSOCKET_CHUNK_MS = 100;
 const OPUS_PACKET_MS = 20;
 const OPUS_TICKS_PER_PACKET = 960;
 const OPUS_PAYLOAD_TYPE = 111;
+/** Streams that start later than this connect so long before they do. */
+const CONNECT_LATER_MS = 30_000;
+const CONNECT_BEFORE_MS = 5000;
 
 interface Frame {
   readonly type: string;
@@ -158,9 +161,24 @@ function opened(socket: WebSocket): Promise<void> {
 const tell = (message: FromClients): void => void process.send?.(message);
 let streams: Stream[] = [];
 
+/** A session in which nobody speaks for a minute ends: who speaks later connects later. */
+let playLater: (startMs: number) => void = () => undefined;
+
 async function connectAll({ serverUrl, transport, streams: specs }: Extract<ToClients, { type: 'connect' }>): Promise<void> {
   const connect = transport === 'webrtc' ? connectWebRtc : connectWebSocket;
-  for (const spec of specs) streams.push(await connect(serverUrl, spec));
+  for (const spec of specs) if (spec.offsetMs <= CONNECT_LATER_MS) streams.push(await connect(serverUrl, spec));
+  playLater = (startMs) => {
+    for (const spec of specs) {
+      if (spec.offsetMs <= CONNECT_LATER_MS) continue;
+      setTimeout(() => {
+        const playing = connect(serverUrl, spec).then((stream) => {
+          streams.push(stream);
+          stream.play(startMs);
+        });
+        playing.catch(failed);
+      }, startMs + spec.offsetMs - CONNECT_BEFORE_MS - monotonicMs());
+    }
+  };
   tell({ type: 'connected' });
 }
 
@@ -170,14 +188,18 @@ async function finishAll(): Promise<void> {
   tell({ type: 'results', results });
 }
 
+function failed(error: unknown): void {
+  tell({ type: 'failed', reason: String(error) });
+}
+
 process.on('message', (message: ToClients) => {
-  const failed = (error: unknown): void => tell({ type: 'failed', reason: String(error) });
   switch (message.type) {
     case 'connect':
       connectAll(message).catch(failed);
       return;
     case 'play':
       for (const stream of streams) stream.play(message.startMs);
+      playLater(message.startMs);
       return;
     case 'finish':
       finishAll().catch(failed);

@@ -1,7 +1,7 @@
 /**
  * Cost and latency of live captions. Speaks to a server of its own by WebRTC and WebSocket, half and half, in real time, and sets
  * the streams that it holds against what the bare engine could do on the same cores and the same speech.
- * Usage: `npm run bench:live -- [--streams N] [--seconds S] [--join MS] [--json]`. Without N it goes upward until streams fall
+ * Usage: `npm run bench:live -- [--streams N,N,...] [--seconds S] [--join MS] [--json]`. Without N it goes upward until streams fall
  * behind. S (default 80) is measured after a warm-up that is left out; a stream joins every MS (default 4000), because a cold lane
  * costs more than a warm one. `--json` adds one JSON object as the last line. Linux only; wants a quiet machine.
  */
@@ -52,6 +52,8 @@ async function main(): Promise<void> {
   const options = { streams: { type: 'string' }, seconds: { type: 'string', default: '80' }, join: { type: 'string', default: '4000' }, json: { type: 'boolean', default: false } } as const;
   const { values } = parseArgs({ options });
   const shape: LoadShape = { seconds: Number(values.seconds), joinMs: Number(values.join) };
+  const counts = values.streams?.split(',').map(Number);
+  if (counts?.some((count) => !Number.isInteger(count) || count < 1)) throw new Error('--streams: numbers from 1 on, with commas between them');
   const folder = await mkdtemp(path.join(tmpdir(), 'earshot-live-'));
   try {
     const sentences = await loadSentences();
@@ -65,7 +67,9 @@ async function main(): Promise<void> {
       printLoad(load);
       return load;
     };
-    const loads = values.streams === undefined ? await search(limits, measure) : [await measure(Number(values.streams))];
+    const loads: Load[] = [];
+    if (counts === undefined) loads.push(...(await search(limits, measure)));
+    else for (const count of counts) loads.push(await measure(count));
     const after = await findLimits(talks(BARE_TALKS, BARE_TALK_MS), folder);
     conclude(loads, limits, after, shape, values.json);
   } finally {
