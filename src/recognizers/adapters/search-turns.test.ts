@@ -40,3 +40,26 @@ test('who is held for long gets on all the same, a turn at a time', async () => 
   turns.hold();
   assert.deepEqual([await turns.take(() => Promise.resolve('one')), await turns.take(() => Promise.resolve('two'))], ['one', 'two']);
 });
+
+test('who is urgent when a turn begins comes first, and cuts a turn that is not', async () => {
+  const turns = new SearchTurns();
+  const log: string[] = [];
+  let isEnded = false;
+  const first = Promise.withResolvers<void>();
+  const taken = [
+    turns.take(() => first.promise.then(() => log.push('first'))),
+    turns.take(() => Promise.resolve(log.push('open'))),
+    turns.take(() => {
+      log.push(`ended, held ${String(turns.held)}`);
+      return Promise.resolve();
+    }, () => isEnded),
+    turns.take(() => Promise.resolve(log.push('urgent too')), () => isEnded),
+  ];
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(turns.held, false);
+  isEnded = true;
+  assert.equal(turns.held, true);
+  first.resolve();
+  await Promise.all(taken);
+  assert.deepEqual(log, ['first', 'ended, held false', 'urgent too', 'open']);
+});

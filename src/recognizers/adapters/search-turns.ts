@@ -1,23 +1,30 @@
 /** Longest time that a turn is held back: who gives way to others for long still gets on, a block at a time. */
 const MAX_HOLD_MS = 1000;
 
+interface Waiting {
+  isUrgent(): boolean;
+  run(): Promise<void>;
+}
+
 /**
- * Whose search runs, in one engine process: lanes take turns, in the order in which they asked. A decoder's working set is far
- * larger than the caches of a core, so a lane uses its turn for all that it has waiting: the fuller the house, the longer the
+ * Whose search runs, in one engine process: lanes take turns, in the order in which they asked, but that who is urgent comes before who is not. A decoder's working
+ * set is far larger than the caches of a core, so a lane uses its turn for all that it has waiting: the fuller the house, the longer the
  * turns and the less each second of audio costs.
  */
 export class SearchTurns {
   readonly #maxHoldMs: number;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #waiting: Waiting[] = [];
+  #current: Waiting | undefined;
+  #isRunning = false;
   #released: PromiseWithResolvers<void> | undefined;
 
   constructor(maxHoldMs = MAX_HOLD_MS) {
     this.#maxHoldMs = maxHoldMs;
   }
 
-  /** Others need the cores: a turn that goes on is to end soon. */
+  /** Others need the cores, or their turn more than this one is: a turn that goes on is to end soon. */
   get held(): boolean {
-    return this.#released !== undefined;
+    return this.#released !== undefined || (this.#current?.isUrgent() === false && this.#waiting.some((each) => each.isUrgent()));
   }
 
   /** No turn begins until `release`, or until it has waited for long. */
@@ -30,14 +37,26 @@ export class SearchTurns {
     this.#released = undefined;
   }
 
-  /** Runs `turn` once all turns asked for before are over; settles as it does. */
-  take<T>(turn: () => Promise<T>): Promise<T> {
-    const mine = this.#last.then(async () => {
+  /** Runs `turn` once those that come before it are over; settles as it does. `isUrgent` is asked anew whenever somebody's turn begins; default: it is not. */
+  take<T>(turn: () => Promise<T>, isUrgent: () => boolean = () => false): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    this.#waiting.push({ isUrgent, run: async () => turn().then(resolve, reject) });
+    if (!this.#isRunning) {
+      this.#isRunning = true;
+      queueMicrotask(() => void this.#runAll());
+    }
+    return promise;
+  }
+
+  async #runAll(): Promise<void> {
+    while (this.#waiting.length > 0) {
       if (this.#released) await this.#wait(this.#released.promise);
-      return turn();
-    });
-    this.#last = mine.catch(() => undefined);
-    return mine;
+      const urgent = this.#waiting.findIndex((each) => each.isUrgent());
+      [this.#current] = this.#waiting.splice(Math.max(0, urgent), 1);
+      await this.#current?.run();
+    }
+    this.#current = undefined;
+    this.#isRunning = false;
   }
 
   async #wait(released: Promise<void>): Promise<void> {

@@ -282,8 +282,9 @@ export class LaneSearch {
     return { mean, context, previousWord: context.length === 0 ? previousWord : undefined };
   }
 
+  /** Whose end is near, or there, comes before who speaks. */
   #turn(work: Work, search: () => Promise<void>): Promise<void> {
-    return this.#turns.take(() => this.#timed(work, search));
+    return this.#turns.take(() => this.#timed(work, search), () => work.segment.limitFrame !== undefined);
   }
 
   async #timed(work: Work, search: () => Promise<void>): Promise<void> {
