@@ -63,3 +63,11 @@ test('who is urgent when a turn begins comes first, and cuts a turn that is not'
   await Promise.all(taken);
   assert.deepEqual(log, ['first', 'ended, held false', 'urgent too', 'open']);
 });
+
+test('who is not urgent waits for a while at most', async () => {
+  const turns = new SearchTurns(20);
+  const log: string[] = [];
+  const later = (): Promise<unknown> => turns.take(() => new Promise((resolve) => setTimeout(resolve, 10)), () => true).then(() => log.length === 0 ? later() : undefined);
+  await Promise.all([later(), later(), turns.take(() => Promise.resolve(log.push('got on')))]);
+  assert.deepEqual(log, ['got on']);
+});

@@ -1,7 +1,8 @@
-/** Longest time that a turn is held back: who gives way to others for long still gets on, a block at a time. */
+/** Longest time that a turn is held back, or put behind more urgent ones: who gives way to others for long still gets on. */
 const MAX_HOLD_MS = 1000;
 
 interface Waiting {
+  readonly sinceMs: number;
   isUrgent(): boolean;
   run(): Promise<void>;
 }
@@ -40,7 +41,7 @@ export class SearchTurns {
   /** Runs `turn` once those that come before it are over; settles as it does. `isUrgent` is asked anew whenever somebody's turn begins; default: it is not. */
   take<T>(turn: () => Promise<T>, isUrgent: () => boolean = () => false): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
-    this.#waiting.push({ isUrgent, run: async () => turn().then(resolve, reject) });
+    this.#waiting.push({ sinceMs: performance.now(), isUrgent, run: async () => turn().then(resolve, reject) });
     if (!this.#isRunning) {
       this.#isRunning = true;
       queueMicrotask(() => void this.#runAll());
@@ -51,12 +52,16 @@ export class SearchTurns {
   async #runAll(): Promise<void> {
     while (this.#waiting.length > 0) {
       if (this.#released) await this.#wait(this.#released.promise);
-      const urgent = this.#waiting.findIndex((each) => each.isUrgent());
-      [this.#current] = this.#waiting.splice(Math.max(0, urgent), 1);
+      [this.#current] = this.#waiting.splice(this.#nextIndex(), 1);
       await this.#current?.run();
     }
     this.#current = undefined;
     this.#isRunning = false;
+  }
+
+  #nextIndex(): number {
+    const waitedMs = performance.now() - (this.#waiting[0]?.sinceMs ?? 0);
+    return waitedMs > this.#maxHoldMs ? 0 : Math.max(0, this.#waiting.findIndex((each) => each.isUrgent()));
   }
 
   async #wait(released: Promise<void>): Promise<void> {
