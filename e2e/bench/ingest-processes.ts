@@ -8,7 +8,7 @@ const HERE = import.meta.dirname;
 const ENGINE_RECEIVER = path.join(HERE, '../../media/engines/testing/ingest-receiver.ts');
 
 /** As `npm start` has them. */
-const SERVER_FLAGS: readonly string[] = ['--max-semi-space-size=4'];
+const SERVER_FLAGS: readonly string[] = ['--max-semi-space-size=4', '--no-allocation-site-pretenuring'];
 
 /** What can be measured, in the order in which it is. */
 export const RECEIVERS: readonly string[] = ['bare', 'mediasoup', 'werift', 'threads', ...Object.keys(FOREIGN)];
