@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { LaneAudio } from '../../../src/core/audio.ts';
 import { type ConformanceCheck, connect, PACKETS, publishesTones, sendGarbage, sendUntilHeard, using } from './check.ts';
 import { eventually, Observed, within } from './observed.ts';
 import { newCertificate } from './rtc-client.ts';
@@ -88,6 +90,23 @@ export const changeChecks: readonly ConformanceCheck[] = [
         assertTones(heard.subarray(0, tonesSamples(1)), [440]);
         assertTones(heard.subarray(tonesSamples(1) + unsent * 320), [880]);
         assert.ok(items.some((item) => item.kind === 'gap'), 'nothing is made up for time that was not sent');
+      }),
+  },
+  {
+    name: 'silence announced for packets that come late is taken back, where that is asked for',
+    run: (makeEngine) =>
+      using(makeEngine, {}, async (engine, newClient) => {
+        const client = newClient();
+        const observed = await publishesTones(engine, client, [440]);
+        const { source } = await observed.track(0);
+        source.retract?.();
+        await pause(1000);
+        client.send(0, tones([880]), PACKETS);
+        const takenBack = async (): Promise<LaneAudio> => {
+          for await (const item of source) if (item.kind === 'gap' && item.lengthSamples < 0) return item;
+          return assert.fail('the track ended');
+        };
+        await within('silence is taken back', takenBack());
       }),
   },
   {

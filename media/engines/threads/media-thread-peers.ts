@@ -135,6 +135,7 @@ export class MediaThread {
     }
     const source = {
       close,
+      retract: () => this.#link.tell({ kind: 'retract', track: id }),
       get originMs() {
         return readOriginMs(stats);
       },

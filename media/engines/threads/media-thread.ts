@@ -116,6 +116,9 @@ function obey(engine: MediaEngine, command: Exclude<ThreadCommand, { readonly ki
     case 'close-track':
       tracks.get(command.track)?.track.source.close();
       break;
+    case 'retract':
+      tracks.get(command.track)?.track.source.retract?.();
+      break;
     case 'listen':
       listen(command.channel);
       break;

@@ -34,6 +34,7 @@ export type ThreadCommand =
   | { readonly kind: 'close'; readonly question: number; readonly peer: number }
   | { readonly kind: 'stop'; readonly question: number }
   | { readonly kind: 'close-track'; readonly track: number }
+  | { readonly kind: 'retract'; readonly track: number }
   | { readonly kind: 'listen'; readonly channel: number }
   | { readonly kind: 'send'; readonly question: number; readonly channel: number; readonly text: string }
   | { readonly kind: 'close-channel'; readonly channel: number };
