@@ -21,9 +21,9 @@ export class LateSound {
   /** Some of it came: then there is no more doubt. */
   #isTold = false;
 
-  /** Some of it may be. */
-  get isLooking(): boolean {
-    return this.#silenceSamples > 0;
+  /** Announced silence that may yet turn out to be sound. */
+  get doubtfulSamples(): number {
+    return this.#silenceSamples;
   }
 
   /** Silence was announced. */
@@ -34,10 +34,10 @@ export class LateSound {
     this.#silenceSamples += samples;
   }
 
-  /** Sound came, and the lane is ahead of its RTP time by `aheadSamples`. Answers how much of the announced silence was none after all, beyond what was answered before. */
-  came(samples: number, aheadSamples: number, nowMs: number): number {
+  /** Sound came, and it comes out `behindSamples` later than RTP time would have it. Answers how much of the announced silence was none after all, beyond what was answered before. */
+  came(samples: number, behindSamples: number, nowMs: number): number {
     if (this.#silenceSamples === 0) return 0;
-    if (this.#sinceMs === undefined) this.#silenceSamples = Math.min(this.#silenceSamples, aheadSamples);
+    if (this.#sinceMs === undefined) this.#silenceSamples = Math.min(this.#silenceSamples, behindSamples);
     this.#sinceMs ??= nowMs;
     this.#soundSamples += samples;
     const passedMs = Math.max(0, nowMs - this.#sinceMs);

@@ -186,7 +186,7 @@ export class RtpSource implements AudioSource {
       packetsReordered: intake.reordered,
       retransmissionsAsked: intake.retransmissionsAsked + this.#askedByEngine,
       concealedSamples: this.#concealedSamples,
-      gapSamples: this.#gapSamples + this.#queue.droppedSamples,
+      gapSamples: this.#gapSamples - this.#doubtfulSamples + this.#queue.droppedSamples,
       jitterMs: intake.jitterMs,
       targetDelayMs: intake.targetDelayMs,
       bufferMs: this.#intake.heldMs(this.#clock.nowMs()),
@@ -249,6 +249,11 @@ export class RtpSource implements AudioSource {
       this.#announce(this.#timeline.silentSamples(nowMs - this.#intake.expectedMs), this.#announcing);
     }
     this.#drain(nowMs);
+  }
+
+  /** Of what was announced. It does not count yet: a figure that only grows must not be taken back. */
+  get #doubtfulSamples(): number {
+    return this.#late?.doubtfulSamples ?? 0;
   }
 
   #announce(samples: number, cause: GapCause): void {
@@ -316,7 +321,7 @@ export class RtpSource implements AudioSource {
 
   /** A decoded frame, longer or shorter where the lane's time wants it, or none at all. */
   #putFrame(pcm: Int16Array, { aheadSamples }: Placement, stretchSamples: number, nowMs: number): void {
-    const surplusSamples = this.#late?.isLooking ? 0 : aheadSamples;
+    const surplusSamples = this.#doubtfulSamples > 0 ? 0 : aheadSamples;
     if (surplusSamples >= pcm.length && this.#quiet.mayDrop(pcm, nowMs)) return;
     this.#putPcm(stretched(pcm, surplusSamples > 0 ? -1 : stretchSamples));
   }

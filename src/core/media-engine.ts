@@ -43,7 +43,7 @@ export interface TrackStats {
   readonly retransmissionsAsked: number;
   /** Audio made up for packets that did not come: by extrapolation, or out of FEC. */
   readonly concealedSamples: number;
-  /** Lane time without audio. */
+  /** Lane time without audio. Silence that may yet be taken back ({@link AudioSource.retract}) is counted once that is known. */
   readonly gapSamples: number;
   /** Interarrival jitter (RFC 3550, section 6.4.1). */
   readonly jitterMs: number;

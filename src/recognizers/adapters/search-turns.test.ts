@@ -20,6 +20,11 @@ test('a turn that fails is told to who took it, and the next one is taken', asyn
   const next = turns.take(() => Promise.resolve('words'));
   await assert.rejects(failing, /no such frame/);
   assert.equal(await next, 'words');
+  const broken = turns.take(() => {
+    throw new Error('no such decoder');
+  });
+  await assert.rejects(broken, /no such decoder/);
+  assert.equal(await turns.take(() => Promise.resolve('more words')), 'more words');
 });
 
 test('held turns begin when they are released, in their order', async () => {

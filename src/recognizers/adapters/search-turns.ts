@@ -14,6 +14,7 @@ interface Waiting {
  */
 export class SearchTurns {
   readonly #maxHoldMs: number;
+  /** Each lane waits for one turn at a time. */
   readonly #waiting: Waiting[] = [];
   #current: Waiting | undefined;
   #isRunning = false;
@@ -41,7 +42,7 @@ export class SearchTurns {
   /** Runs `turn` once those that come before it are over; settles as it does. `isUrgent` is asked anew whenever somebody's turn begins; default: it is not. */
   take<T>(turn: () => Promise<T>, isUrgent: () => boolean = () => false): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
-    this.#waiting.push({ sinceMs: performance.now(), isUrgent, run: async () => turn().then(resolve, reject) });
+    this.#waiting.push({ sinceMs: performance.now(), isUrgent, run: () => Promise.try(turn).then(resolve, reject) });
     if (!this.#isRunning) {
       this.#isRunning = true;
       queueMicrotask(() => void this.#runAll());
