@@ -11,6 +11,8 @@ const BATCH = 64;
 const REST_MS = 2;
 /** Longer datagrams are no media, and are passed over: those of a usual network have 1500. */
 const MAX_BYTES = 2048;
+/** Datagrams taken share memory of so many bytes. In that of Node's small buffers they would lie beside what lives for long, and all of it with them. */
+const SLAB_BYTES = 16_384;
 const ADDRESS_BYTES = 16;
 /** `struct mmsghdr` and `struct iovec` of 64-bit Linux. */
 const HEADER_BYTES = 64;
@@ -48,9 +50,7 @@ export function datagramDrain(socket: Socket, take: TakeDatagram): (() => void) 
       memory.words[at + NAME_BYTES_AT] = ADDRESS_BYTES;
       if (((memory.words[at + FLAGS_AT] ?? 0) & MSG_TRUNC) !== 0) continue;
       const bytes = memory.words[at + LENGTH_AT] ?? 0;
-      const data = Buffer.allocUnsafe(bytes);
-      memory.bytes.copy(data, 0, dataAt(i), dataAt(i) + bytes);
-      take(data, memory.bytes.readUInt32BE(nameAt(i) + 4), memory.bytes.readUInt16BE(nameAt(i) + 2));
+      take(copied(memory.bytes, dataAt(i), bytes), memory.bytes.readUInt32BE(nameAt(i) + 4), memory.bytes.readUInt16BE(nameAt(i) + 2));
     }
     return count;
   };
@@ -79,6 +79,20 @@ export function ipv4Number(address: string): number | undefined {
 }
 
 export const ipv4Text = (ipv4: number): string => [ipv4 >>> 24, (ipv4 >>> 16) & 255, (ipv4 >>> 8) & 255, ipv4 & 255].join('.');
+
+let slab = new ArrayBuffer(0);
+let slabUsedBytes = 0;
+
+function copied(from: Buffer, start: number, bytes: number): Buffer {
+  if (slabUsedBytes + bytes > slab.byteLength) {
+    slab = new ArrayBuffer(SLAB_BYTES);
+    slabUsedBytes = 0;
+  }
+  const data = Buffer.from(slab, slabUsedBytes, bytes);
+  from.copy(data, 0, start, start + bytes);
+  slabUsedBytes += bytes;
+  return data;
+}
 
 const vectorAt = (i: number): number => BATCH * HEADER_BYTES + i * VECTOR_BYTES;
 const nameAt = (i: number): number => vectorAt(BATCH) + i * ADDRESS_BYTES;

@@ -54,6 +54,7 @@ export class WeriftDtls {
     transport.onStateChange.subscribe((state) => {
       // The server is made right after this is told.
       if (state === 'connecting') queueMicrotask(() => this.#attach());
+      if (state === 'connected' && transport.dtls) forgetHandshake(transport.dtls);
     });
   }
 
@@ -114,6 +115,29 @@ function isProven({ dtls, cipher }: DtlsSocket): boolean {
   }));
   return isProvenClient({ transcript, certificate: cipher.remoteCertificate ?? Buffer.alloc(0), masterSecret: cipher.masterSecret });
 }
+
+const NOTHING = Buffer.alloc(0);
+
+/**
+ * Lets go of what only the handshake needed: secrets, because they are secrets; the rest, because each part of it keeps the memory alive
+ * that Node shares out to small buffers. What goes on being needed moves into memory of its own. Which messages there were stays known:
+ * werift asks for that when a Finished comes again.
+ */
+function forgetHandshake({ dtls, cipher, extensions }: DtlsSocket): void {
+  for (const message of dtls.sortedHandshakeCache) message.fragment = NOTHING;
+  extensions.length = 0;
+  dtls.lastFlight = [];
+  dtls.lastMessage = dtls.lastMessage.map(ownMemory);
+  Object.assign(cipher, { masterSecret: NOTHING, localKeyPair: undefined, remoteKeyPair: {}, localPrivateKey: undefined, localCert: NOTHING });
+  const records = cipher.cipher as unknown as RecordKeys;
+  for (const name of RECORD_KEYS) records[name] = ownMemory(records[name]);
+}
+
+const RECORD_KEYS = ['clientWriteKey', 'serverWriteKey', 'clientNonce', 'serverNonce'] as const;
+
+type RecordKeys = Record<(typeof RECORD_KEYS)[number], Buffer>;
+
+const ownMemory = (bytes: Buffer): Buffer => Buffer.from(Uint8Array.from(bytes).buffer);
 
 function keysOf(dtls: DtlsSocket | undefined): SrtpKeys {
   const profile = PROFILES.find(([number]) => number === dtls?.srtp.srtpProfile)?.[1];

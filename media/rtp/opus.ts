@@ -10,7 +10,7 @@ const MAX_PACKET_SAMPLES = 120 * (SAMPLE_RATE_HZ / 1000);
 /** Concealment and FEC come in steps of 2.5 ms. */
 export const CONCEALMENT_STEP_SAMPLES = 2.5 * (SAMPLE_RATE_HZ / 1000);
 const CHANNELS = 1;
-/** Frames of one stream share memory, of so many samples: 160 ms. Memory of its own costs each of them as much as a lesser packet's decoding. */
+/** Frames share memory of so many samples: 160 ms. */
 const SLAB_SAMPLES = 160 * (SAMPLE_RATE_HZ / 1000);
 const OPUS_OK = 0;
 
@@ -73,8 +73,6 @@ export function opusVersion(): string {
 export class OpusDecoder {
   readonly #library: LibOpus;
   readonly #state: Uint8Array;
-  #slab = new ArrayBuffer(0);
-  #slabUsedBytes = 0;
 
   /** Throws `BACKEND_UNAVAILABLE` when libopus is not installed. */
   constructor() {
@@ -111,20 +109,37 @@ export class OpusDecoder {
 
   #decode(packet: Uint8Array | null, samples: number, decodeFec: 0 | 1): Int16Array | undefined {
     if (samples <= 0 || samples > MAX_PACKET_SAMPLES) return undefined;
-    const pcm = this.#room(samples);
+    const pcm = memory.room(samples);
     const decoded = this.#library.decode(this.#state, packet, packet?.length ?? 0, pcm, samples, decodeFec);
     if (decoded !== samples) return undefined;
-    this.#slabUsedBytes += pcm.byteLength;
+    memory.keep(pcm);
     return pcm;
   }
+}
 
-  /** The next part of the slab, or of a new one: what was given out stays as it is. */
-  #room(samples: number): Int16Array {
+/**
+ * Memory of decoded frames, of all streams of a thread in the order of their decoding. Memory of its own costs a frame as much as a lesser packet's
+ * decoding; memory that a stream keeps for its next frames, too, outlives V8's young generation where there are hundreds, and is then collected
+ * with all that is old. Who holds a frame holds those beside it: at most {@link SLAB_SAMPLES}.
+ */
+class FrameMemory {
+  #slab = new ArrayBuffer(0);
+  #usedBytes = 0;
+
+  /** The next part of the slab, or of a new one; the same again until it is kept. */
+  room(samples: number): Int16Array {
     const bytes = samples * Int16Array.BYTES_PER_ELEMENT;
-    if (this.#slabUsedBytes + bytes > this.#slab.byteLength) {
+    if (this.#usedBytes + bytes > this.#slab.byteLength) {
       this.#slab = new ArrayBuffer(SLAB_SAMPLES * Int16Array.BYTES_PER_ELEMENT);
-      this.#slabUsedBytes = 0;
+      this.#usedBytes = 0;
     }
-    return new Int16Array(this.#slab, this.#slabUsedBytes, samples);
+    return new Int16Array(this.#slab, this.#usedBytes, samples);
+  }
+
+  /** What was given out last stays as it is. */
+  keep(frame: Int16Array): void {
+    this.#usedBytes += frame.byteLength;
   }
 }
+
+const memory = new FrameMemory();
