@@ -1,6 +1,7 @@
 import type { Socket } from 'node:dgram';
 import { endianness } from 'node:os';
 import koffi from 'koffi';
+import { Slab } from '../../src/core/slab.ts';
 
 /** Datagrams taken in one call: some milliseconds of work. */
 const BATCH = 64;
@@ -8,11 +9,11 @@ const BATCH = 64;
  * A socket that has told of two within this time, in ms, is not listened to but looked at so often, until nothing has come: to be woken for every datagram costs more than to take it.
  * A hundred callers send five in a millisecond.
  */
-const REST_MS = 2;
+const REST_MS = 4;
 /** Longer datagrams are no media, and are passed over: those of a usual network have 1500. */
 const MAX_BYTES = 2048;
-/** Datagrams taken share memory of so many bytes. In that of Node's small buffers they would lie beside what lives for long, and all of it with them. */
-const SLAB_BYTES = 16_384;
+/** In the memory of Node's small buffers datagrams would lie beside what lives for long, and live as long. */
+const datagrams = new Slab(16_384);
 const ADDRESS_BYTES = 16;
 /** `struct mmsghdr` and `struct iovec` of 64-bit Linux. */
 const HEADER_BYTES = 64;
@@ -80,17 +81,10 @@ export function ipv4Number(address: string): number | undefined {
 
 export const ipv4Text = (ipv4: number): string => [ipv4 >>> 24, (ipv4 >>> 16) & 255, (ipv4 >>> 8) & 255, ipv4 & 255].join('.');
 
-let slab = new ArrayBuffer(0);
-let slabUsedBytes = 0;
-
 function copied(from: Buffer, start: number, bytes: number): Buffer {
-  if (slabUsedBytes + bytes > slab.byteLength) {
-    slab = new ArrayBuffer(SLAB_BYTES);
-    slabUsedBytes = 0;
-  }
-  const data = Buffer.from(slab, slabUsedBytes, bytes);
+  const at = datagrams.reserve(bytes);
+  const data = Buffer.from(datagrams.memory, at, bytes);
   from.copy(data, 0, start, start + bytes);
-  slabUsedBytes += bytes;
   return data;
 }
 

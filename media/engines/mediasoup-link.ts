@@ -1,5 +1,5 @@
 import type { types } from 'mediasoup';
-import type { Clock } from '../../src/core/clock.ts';
+import { together, type Clock } from '../../src/core/clock.ts';
 import type { PeerHandlers } from '../../src/core/media-engine.ts';
 import type { RtpFormats } from '../rtp/formats.ts';
 import type { RtpPacket } from '../rtp/packet.ts';
@@ -160,8 +160,9 @@ export class MediasoupLink {
   /** While connected, sections that have fallen silent are looked into, ever more rarely. */
   #watch(): void {
     this.#cancelLook();
-    this.#cancelLook = this.#options.clock.setTimer(LOOK_EVERY_MS, () => {
-      const nowMs = this.#options.clock.nowMs();
+    const { clock } = this.#options;
+    this.#cancelLook = clock.setTimer(together(clock.nowMs() + LOOK_EVERY_MS) - clock.nowMs(), () => {
+      const nowMs = clock.nowMs();
       for (const reception of this.#receptions.values()) {
         if (reception.lastPacketMs >= 0 && nowMs - reception.lastPacketMs < SILENT_AFTER_MS) reception.pauseMs = LOOK_EVERY_MS;
         else if (nowMs >= reception.lookAtMs) {

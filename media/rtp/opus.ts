@@ -1,6 +1,7 @@
 import koffi from 'koffi';
 import { SAMPLE_RATE_HZ } from '../../src/core/audio.ts';
 import { EarshotError } from '../../src/core/errors.ts';
+import { Slab } from '../../src/core/slab.ts';
 import { opusPacketTicks } from './opus-packet.ts';
 
 /** Ticks of the 48 kHz RTP clock per lane sample. */
@@ -10,8 +11,11 @@ const MAX_PACKET_SAMPLES = 120 * (SAMPLE_RATE_HZ / 1000);
 /** Concealment and FEC come in steps of 2.5 ms. */
 export const CONCEALMENT_STEP_SAMPLES = 2.5 * (SAMPLE_RATE_HZ / 1000);
 const CHANNELS = 1;
-/** Frames share memory of so many samples: 160 ms. */
-const SLAB_SAMPLES = 160 * (SAMPLE_RATE_HZ / 1000);
+/**
+ * Frames of all streams of a thread lie in slabs of eight, of 20 ms each. Were the slabs a stream's own, they would outlive V8's young generation where
+ * there are hundreds of streams, and then everything would be collected twice a second.
+ */
+const frames = new Slab(160 * (SAMPLE_RATE_HZ / 1000) * Int16Array.BYTES_PER_ELEMENT);
 const OPUS_OK = 0;
 
 /** The calls of libopus that are used; see opus_decoder.h. */
@@ -109,37 +113,9 @@ export class OpusDecoder {
 
   #decode(packet: Uint8Array | null, samples: number, decodeFec: 0 | 1): Int16Array | undefined {
     if (samples <= 0 || samples > MAX_PACKET_SAMPLES) return undefined;
-    const pcm = memory.room(samples);
+    const at = frames.reserve(samples * Int16Array.BYTES_PER_ELEMENT);
+    const pcm = new Int16Array(frames.memory, at, samples);
     const decoded = this.#library.decode(this.#state, packet, packet?.length ?? 0, pcm, samples, decodeFec);
-    if (decoded !== samples) return undefined;
-    memory.keep(pcm);
-    return pcm;
+    return decoded === samples ? pcm : undefined;
   }
 }
-
-/**
- * Memory of decoded frames, of all streams of a thread in the order of their decoding. Memory of its own costs a frame as much as a lesser packet's
- * decoding; memory that a stream keeps for its next frames, too, outlives V8's young generation where there are hundreds, and is then collected
- * with all that is old. Who holds a frame holds those beside it: at most {@link SLAB_SAMPLES}.
- */
-class FrameMemory {
-  #slab = new ArrayBuffer(0);
-  #usedBytes = 0;
-
-  /** The next part of the slab, or of a new one; the same again until it is kept. */
-  room(samples: number): Int16Array {
-    const bytes = samples * Int16Array.BYTES_PER_ELEMENT;
-    if (this.#usedBytes + bytes > this.#slab.byteLength) {
-      this.#slab = new ArrayBuffer(SLAB_SAMPLES * Int16Array.BYTES_PER_ELEMENT);
-      this.#usedBytes = 0;
-    }
-    return new Int16Array(this.#slab, this.#usedBytes, samples);
-  }
-
-  /** What was given out last stays as it is. */
-  keep(frame: Int16Array): void {
-    this.#usedBytes += frame.byteLength;
-  }
-}
-
-const memory = new FrameMemory();

@@ -1,6 +1,6 @@
 import { SAMPLES_PER_MS, msToSamples } from '../../src/core/audio.ts';
 import type { AudioSource, GapCause, LaneAudio } from '../../src/core/audio.ts';
-import type { Clock } from '../../src/core/clock.ts';
+import { together, type Clock } from '../../src/core/clock.ts';
 import type { TrackStats } from '../../src/core/media-engine.ts';
 import type { ObserveStage } from '../../src/core/stages.ts';
 import type { RtpFormats } from './formats.ts';
@@ -100,6 +100,8 @@ export class RtpSource implements AudioSource {
   #lastWasDtx = false;
   /** What the silence that is being announced is called; undefined while packets come. */
   #announcing: GapCause | undefined;
+  /** Until when, while it is. */
+  #announcedMs = 0;
   /** Packets missing before the next one. */
   #missing = 0;
   #corrupt = 0;
@@ -228,7 +230,7 @@ export class RtpSource implements AudioSource {
     for (const item of this.#intake.pop(nowMs)) this.#play(item);
     const waitDueMs = this.#intake.nextDueMs();
     if (waitDueMs !== undefined) this.#wakeAt(waitDueMs, nowMs);
-    else if (this.#lastArrivalMs !== undefined) this.#wakeAt(this.#silenceDueMs(this.#lastArrivalMs, nowMs), nowMs);
+    else if (this.#lastArrivalMs !== undefined) this.#wakeAt(together(this.#silenceDueMs()), nowMs);
   }
 
   /** One timer serves all: it is only moved forward, and looks when it fires whether its reason still holds. */
@@ -243,10 +245,12 @@ export class RtpSource implements AudioSource {
   }
 
   #onTimer(nowMs: number): void {
-    const isQuiet = this.#lastArrivalMs !== undefined && nowMs >= this.#lastArrivalMs + this.#patienceMs();
-    if (isQuiet && this.#intake.nextDueMs() === undefined) {
+    const dueMs = this.#silenceDueMs();
+    if (nowMs >= dueMs && this.#intake.nextDueMs() === undefined) {
+      // However late the timer comes, silence is announced up to a time at which it was due: behind that a packet may be on its way.
+      this.#announcedMs = nowMs - ((nowMs - dueMs) % ANNOUNCE_EVERY_MS);
       this.#announcing ??= this.#lastWasDtx ? 'dtx' : 'mute';
-      this.#announce(this.#timeline.silentSamples(nowMs - this.#intake.expectedMs), this.#announcing);
+      this.#announce(this.#timeline.silentSamples(this.#announcedMs - this.#intake.expectedMs), this.#announcing);
     }
     this.#drain(nowMs);
   }
@@ -261,12 +265,10 @@ export class RtpSource implements AudioSource {
     if (cause === 'mute') this.#late?.announced(samples);
   }
 
-  #patienceMs(): number {
-    return this.#lastWasDtx ? this.#dtxAfterMs : this.#muteAfterMs;
-  }
-
-  #silenceDueMs(lastArrivalMs: number, nowMs: number): number {
-    return this.#announcing === undefined ? lastArrivalMs + this.#patienceMs() : nowMs + ANNOUNCE_EVERY_MS;
+  /** When silence is announced next if no packet comes; never before the first one. */
+  #silenceDueMs(): number {
+    if (this.#announcing !== undefined) return this.#announcedMs + ANNOUNCE_EVERY_MS;
+    return (this.#lastArrivalMs ?? Infinity) + (this.#lastWasDtx ? this.#dtxAfterMs : this.#muteAfterMs);
   }
 
   #play(item: JitterBufferItem): void {
