@@ -3,7 +3,7 @@ import test from 'node:test';
 import type { MediaEngine } from '../../src/core/media-engine.ts';
 import { classes, Message, methods } from 'werift';
 import { isHandshake, MESSAGE, RECORD, Scene, settled, Stranger } from './testing/attack-scene.ts';
-import { within } from './testing/observed.ts';
+import { eventually, within } from './testing/observed.ts';
 import { createWeriftEngine } from './werift.ts';
 
 // What werift alone promises, beside what every engine must (testing/attack-checks.ts).
@@ -59,6 +59,20 @@ test('a last flight that comes twice at once makes one handshake', async () => {
     };
     return Scene.with(engine, body, { sent });
   });
+});
+
+test('a Finished that comes again, when the handshake is long forgotten, is answered as it was', async () => {
+  await withEngine((engine) =>
+    Scene.with(engine, async (scene) => {
+      await scene.connect();
+      const lastFlights = (): string[] => scene.received.filter((data) => data[0] === RECORD.changeCipherSpec).map((data) => data.toString('hex'));
+      const [first] = lastFlights();
+      await scene.sendAsClient(scene.sent.find((data) => data[0] === RECORD.handshake && data[4] === 1) ?? assert.fail());
+      await eventually('the last flight again', () => lastFlights().length === 2);
+      assert.equal(lastFlights()[1], first);
+      await scene.isAlive();
+    }),
+  );
 });
 
 test('binding requests that are not authentic are not answered at all', async () => {

@@ -7,7 +7,7 @@ import { Observed, within } from './observed.ts';
 import { RtcClient } from './rtc-client.ts';
 import { assertTones, hear, render, tones, tonesSamples } from './tones.ts';
 
-export const RECORD = { alert: 21, handshake: 22, data: 23 } as const;
+export const RECORD = { changeCipherSpec: 20, alert: 21, handshake: 22, data: 23 } as const;
 export const MESSAGE = { clientHello: 1, serverHello: 2, helloVerifyRequest: 3 } as const;
 
 /** Somebody on the network with a socket of its own. */
