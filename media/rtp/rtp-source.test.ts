@@ -153,6 +153,23 @@ test('a step of RTP time with no packet missing is DTX', async () => {
   assert.equal(total(items), 25 * 320);
 });
 
+test('silence is announced at times that all streams share, and up to when it was due', async () => {
+  const clock = new ManualClock();
+  const source = new RtpSource({ clock, minTargetMs: 60, maxTargetMs: 60, muteAfterMs: 300 });
+  const heard: LaneAudio[] = [];
+  void (async () => {
+    for await (const item of source) heard.push(item);
+  })();
+  clock.advance(7);
+  source.push(at(0), 7);
+  for (const [nowMs, silentMs] of [[319, 0], [320, 240], [419, 240], [420, 340]] as const) {
+    clock.advance(nowMs - clock.nowMs());
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    assert.equal(total(heard), 320 + silentMs * 16, `after ${String(nowMs)} ms`);
+  }
+  source.close();
+});
+
 test('silence is announced while it lasts, sooner after a DTX packet, and RTP time has the last word', async () => {
   const resume = (i: number, laterMs: number): RtpPacket => ({
     ...at(i),

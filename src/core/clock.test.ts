@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { ManualClock, systemClock } from './clock.ts';
+import { ManualClock, systemClock, together } from './clock.ts';
 
 test('timers fire in order of their due time, at that time', () => {
   const clock = new ManualClock();
@@ -42,4 +42,8 @@ test('the system clock is monotonic, and its timers fire once unless cancelled',
   cancel();
   await new Promise<void>((resolve) => systemClock.setTimer(1, resolve));
   assert.ok(systemClock.nowMs() > startMs);
+});
+
+test('what need not be exact comes together, and never early', () => {
+  assert.deepEqual([0, 0.1, 19.9, 20, 20.1].map(together), [0, 20, 20, 20, 40]);
 });

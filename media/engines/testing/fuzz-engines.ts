@@ -6,6 +6,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { getHeapCodeStatistics } from 'node:v8';
 import { EarshotError } from '../../../src/core/errors.ts';
 import type { MediaEngine } from '../../../src/core/media-engine.ts';
 import { MASTER_KEY_BYTES, masterSaltBytes, type MasterKey, type SrtpProfile } from '../../srtp/keys.ts';
@@ -24,8 +25,8 @@ const BURST = 32;
 const OFFER_EVERY = 200;
 /** Rounds until everything that is kept by design is there. */
 const WARM_ROUNDS = 3;
-/** What the memory of a process may differ by between two looks at it. */
-const MAX_GROWTH_BYTES = 48 * 1024 * 1024;
+/** What memory may differ by between two looks at it: objects of this process, and pages of its workers. */
+const MAX_GROWTH: Held = { objectBytes: 4 * 1024 * 1024, workerBytes: 4 * 1024 * 1024 };
 const MAX_STUN_BYTES = 512;
 const PROFILES: Readonly<Record<number, SrtpProfile>> = { 7: 'AEAD_AES_128_GCM', 1: 'AES_CM_128_HMAC_SHA1_80' };
 
@@ -94,7 +95,7 @@ class Insider {
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
-    options: { engines: { type: 'string', default: 'werift,mediasoup' }, inputs: { type: 'string', default: '500000' }, seed: { type: 'string', default: String(Date.now() % 2 ** 31) } },
+    options: { engines: { type: 'string', default: 'werift,mediasoup' }, inputs: { type: 'string', default: '1000000' }, seed: { type: 'string', default: String(Date.now() % 2 ** 31) } },
   });
   for (const name of values.engines.split(',')) {
     const start = ENGINES[name];
@@ -105,7 +106,7 @@ async function main(): Promise<void> {
 }
 
 async function fuzzEngine(name: string, engine: MediaEngine, inputs: number, firstSeed: number): Promise<void> {
-  let warm: number | undefined;
+  let warm: Held | undefined;
   for (let round = 0; round * ROUND_INPUTS < inputs; round += 1) {
     const seed = firstSeed + round;
     const before = `${name}, seed ${String(seed)}`;
@@ -119,10 +120,12 @@ async function fuzzEngine(name: string, engine: MediaEngine, inputs: number, fir
       await scene.connect();
       await scene.isAlive();
     }).catch((error: unknown) => fail(`${before}: afterwards ${String(error)}`));
-    const bytes = heldBytes();
-    process.stdout.write(`${name}: ${String((round + 1) * ROUND_INPUTS)} inputs, seed ${String(seed)}, ${String(heard)} packets taken in the last round, ${(bytes / 2 ** 20).toFixed(1)} MiB held\n`);
-    if (round === WARM_ROUNDS) warm = bytes;
-    if (warm !== undefined && bytes > warm + MAX_GROWTH_BYTES) fail(`${before}: memory grew from ${String(warm)} to ${String(bytes)} bytes`);
+    const held = heldNow();
+    process.stdout.write(`${name}: ${String((round + 1) * ROUND_INPUTS)} inputs, seed ${String(seed)}, ${String(heard)} packets taken in the last round, ${mebibytes(held.objectBytes)} MiB held, ${mebibytes(held.workerBytes)} by workers\n`);
+    if (round === WARM_ROUNDS) warm = held;
+    for (const what of ['objectBytes', 'workerBytes'] as const) {
+      if (warm !== undefined && held[what] > warm[what] + MAX_GROWTH[what]) fail(`${before}: ${what} grew from ${String(warm[what])} to ${String(held[what])}`);
+    }
   }
 }
 
@@ -173,14 +176,22 @@ async function offer(engine: MediaEngine, sdp: string): Promise<void> {
   }
 }
 
-/** Of this process after a collection, and of the workers that it has. */
-function heldBytes(): number {
+interface Held {
+  readonly objectBytes: number;
+  readonly workerBytes: number;
+}
+
+/** What this process holds after a collection, and the workers that it has. Compiled code is not counted: there is more of it for hours. */
+function heldNow(): Held {
   globalThis.gc?.();
   const { heapUsed, external } = process.memoryUsage();
+  const { code_and_metadata_size: code, bytecode_and_metadata_size: bytecode } = getHeapCodeStatistics();
   const children = readdirSync('/proc/self/task').flatMap((task) => readFileSync(`/proc/self/task/${task}/children`, 'latin1').split(' ').filter(Boolean));
   const pages = children.map((pid) => Number(readFileSync(`/proc/${pid}/statm`, 'latin1').split(' ')[1]));
-  return heapUsed + external + pages.reduce((sum, each) => sum + each * 4096, 0);
+  return { objectBytes: heapUsed + external - code - bytecode, workerBytes: pages.reduce((sum, each) => sum + each * 4096, 0) };
 }
+
+const mebibytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(2);
 
 const attribute = (sdp: string, name: string): string => new RegExp(`^a=${name}:(\\S+)`, 'm').exec(sdp)?.[1] ?? '';
 
