@@ -1,7 +1,7 @@
 import type { Socket } from 'node:dgram';
 import { endianness } from 'node:os';
 import koffi from 'koffi';
-import { Slab } from '../../src/core/slab.ts';
+import { Slab } from '../rtp/slab.ts';
 
 /** Datagrams taken in one call: some milliseconds of work. */
 const BATCH = 64;

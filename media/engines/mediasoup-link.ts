@@ -1,5 +1,5 @@
 import type { types } from 'mediasoup';
-import { together, type Clock } from '../../src/core/clock.ts';
+import { coalesced, type Clock } from '../../src/core/clock.ts';
 import type { PeerHandlers } from '../../src/core/media-engine.ts';
 import type { RtpFormats } from '../rtp/formats.ts';
 import type { RtpPacket } from '../rtp/packet.ts';
@@ -161,7 +161,8 @@ export class MediasoupLink {
   #watch(): void {
     this.#cancelLook();
     const { clock } = this.#options;
-    this.#cancelLook = clock.setTimer(together(clock.nowMs() + LOOK_EVERY_MS) - clock.nowMs(), () => {
+    const startMs = clock.nowMs();
+    this.#cancelLook = clock.setTimer(coalesced(startMs + LOOK_EVERY_MS) - startMs, () => {
       const nowMs = clock.nowMs();
       for (const reception of this.#receptions.values()) {
         if (reception.lastPacketMs >= 0 && nowMs - reception.lastPacketMs < SILENT_AFTER_MS) reception.pauseMs = LOOK_EVERY_MS;

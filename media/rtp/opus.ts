@@ -1,8 +1,8 @@
 import koffi from 'koffi';
 import { SAMPLE_RATE_HZ } from '../../src/core/audio.ts';
 import { EarshotError } from '../../src/core/errors.ts';
-import { Slab } from '../../src/core/slab.ts';
 import { opusPacketTicks } from './opus-packet.ts';
+import { Slab } from './slab.ts';
 
 /** Ticks of the 48 kHz RTP clock per lane sample. */
 export const TICKS_PER_SAMPLE = 48_000 / SAMPLE_RATE_HZ;

@@ -1,6 +1,6 @@
 import { SAMPLES_PER_MS, msToSamples } from '../../src/core/audio.ts';
 import type { AudioSource, GapCause, LaneAudio } from '../../src/core/audio.ts';
-import { together, type Clock } from '../../src/core/clock.ts';
+import { coalesced, type Clock } from '../../src/core/clock.ts';
 import type { TrackStats } from '../../src/core/media-engine.ts';
 import type { ObserveStage } from '../../src/core/stages.ts';
 import type { RtpFormats } from './formats.ts';
@@ -230,7 +230,7 @@ export class RtpSource implements AudioSource {
     for (const item of this.#intake.pop(nowMs)) this.#play(item);
     const waitDueMs = this.#intake.nextDueMs();
     if (waitDueMs !== undefined) this.#wakeAt(waitDueMs, nowMs);
-    else if (this.#lastArrivalMs !== undefined) this.#wakeAt(together(this.#silenceDueMs()), nowMs);
+    else if (this.#lastArrivalMs !== undefined) this.#wakeAt(coalesced(this.#silenceDueMs()), nowMs);
   }
 
   /** One timer serves all: it is only moved forward, and looks when it fires whether its reason still holds. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { ManualClock, systemClock, together } from './clock.ts';
+import { coalesced, ManualClock, systemClock } from './clock.ts';
 
 test('timers fire in order of their due time, at that time', () => {
   const clock = new ManualClock();
@@ -44,6 +44,6 @@ test('the system clock is monotonic, and its timers fire once unless cancelled',
   assert.ok(systemClock.nowMs() > startMs);
 });
 
-test('what need not be exact comes together, and never early', () => {
-  assert.deepEqual([0, 0.1, 19.9, 20, 20.1].map(together), [0, 20, 20, 20, 40]);
+test('timers that need not be exact share their times, and are never early', () => {
+  assert.deepEqual([0, 0.1, 19.9, 20, 20.1].map(coalesced), [0, 20, 20, 20, 40]);
 });

@@ -13,10 +13,10 @@ export const systemClock: Clock = {
   },
 };
 
-const TOGETHER_EVERY_MS = 20;
+const COALESCED_EVERY_MS = 20;
 
-/** The next time at or after `dueMs` that all timers share that need not be exact to 20 ms: for hundreds of streams the process is woken once, not hundreds of times. */
-export const together = (dueMs: number): number => Math.ceil(dueMs / TOGETHER_EVERY_MS) * TOGETHER_EVERY_MS;
+/** The next time at or after `dueMs` that timers share that need not be exact to 20 ms: for hundreds of streams the process is woken once, not hundreds of times. */
+export const coalesced = (dueMs: number): number => Math.ceil(dueMs / COALESCED_EVERY_MS) * COALESCED_EVERY_MS;
 
 /** A clock that stands still until `advance` is called. Timers fire in order of their due time. */
 export class ManualClock implements Clock {
