@@ -5,16 +5,23 @@ export const PACKET_MS = 20;
 const PACKET_SAMPLES = (SAMPLE_RATE_HZ / 1000) * PACKET_MS;
 const APPLICATION_VOIP = 2048;
 const SET_BITRATE = 4002;
+const SET_MAX_BANDWIDTH = 4004;
+const WIDEBAND = 1103;
 const BITRATE_BPS = 32_000;
 
 type Encode = (state: Uint8Array, pcm: Int16Array, frame: number, out: Uint8Array, maxBytes: number) => number;
 
+/** What a browser sends: all that can be heard, or, if it was asked for no more (`maxplaybackrate=16000`), what there is up to 8 kHz. */
+export type Sound = 'fullband' | 'wideband';
+
 /** Opus packets of 20 ms, at a browser's bit rate for speech, of something that a speech codec takes for speech. */
-export function opusPackets(count: number): Buffer[] {
+export function opusPackets(count: number, sound: Sound): Buffer[] {
   const library = koffi.load('libopus.so.0');
   const state = Buffer.alloc(library.func('int opus_encoder_get_size(int channels)')(1) as number);
   library.func('int opus_encoder_init(void *state, int32_t rate, int channels, int application)')(state, SAMPLE_RATE_HZ, 1, APPLICATION_VOIP);
-  library.func('int opus_encoder_ctl(void *state, int request, ...)')(state, SET_BITRATE, 'int', BITRATE_BPS);
+  const control = library.func('int opus_encoder_ctl(void *state, int request, ...)');
+  control(state, SET_BITRATE, 'int', BITRATE_BPS);
+  if (sound === 'wideband') control(state, SET_MAX_BANDWIDTH, 'int', WIDEBAND);
   const encode = library.func('int opus_encode(void *state, const int16_t *pcm, int frame, uint8_t *out, int32_t max)') as Encode;
   const pcm = voice(count * PACKET_SAMPLES);
   return Array.from({ length: count }, (_, i) => {

@@ -172,7 +172,7 @@ test('the answer gets our Opus parameters where it receives, and nowhere else', 
   const lines = withOpusParameters(answer, read(dtx).sections).split('\r\n');
   assert.deepEqual(
     lines.filter((line) => line.startsWith('a=fmtp')),
-    ['a=fmtp:63 111/111', 'a=fmtp:111 minptime=10;useinbandfec=1;usedtx=1', 'a=fmtp:111 stereo=1'],
+    ['a=fmtp:63 111/111', 'a=fmtp:111 minptime=10;maxplaybackrate=16000;maxaveragebitrate=32000;useinbandfec=1;usedtx=1', 'a=fmtp:111 stereo=1'],
   );
 });
 
@@ -190,7 +190,7 @@ test('the answer asks for what helps against loss: redundant audio first, lost p
       'a=fmtp:63 111/111',
       'a=rtcp-fb:63 nack',
       'a=rtpmap:111 opus/48000/2',
-      'a=fmtp:111 minptime=10;useinbandfec=1',
+      'a=fmtp:111 minptime=10;maxplaybackrate=16000;maxaveragebitrate=32000;useinbandfec=1',
       'a=rtcp-fb:111 nack',
       'a=rtpmap:112 rtx/48000/2',
       'a=fmtp:112 apt=111',
