@@ -4,6 +4,7 @@ import type { Clock } from '../../src/core/clock.ts';
 import { EarshotError } from '../../src/core/errors.ts';
 import type { ListeningPort } from './local-candidates.ts';
 import { WorkerPackets } from './mediasoup-packets.ts';
+import { placeFor } from './placement.ts';
 
 /** The part of the package that is used. It is optional, and imported only where an engine is made. */
 export interface Mediasoup {
@@ -54,6 +55,8 @@ const HEALTHY_AFTER_MS = 60_000;
 /** A peer waits this long for a worker to be replaced. */
 const PLACE_DEADLINE_MS = 5000;
 const RETRY_AFTER_SECONDS = 5;
+/** Connections of a worker that is full: a sixth of a core. */
+const FULL = 250;
 /** Room in the kernel for packets that wait for the worker. It is what the kernel allows if that is less. */
 const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
 
@@ -102,11 +105,11 @@ export class MediaWorkers {
     return this.#places.flatMap(({ worker }) => worker ?? []);
   }
 
-  /** The least busy worker, one that is being started included. Rejects with `CAPACITY_EXCEEDED` if there is none for 5 s. */
+  /** A worker for the next connection ({@link placeFor}); one that is being started is waited for. Rejects with `CAPACITY_EXCEEDED` if there is none for 5 s. */
   async place(): Promise<MediaWorker> {
     if (this.alive.length === 0 && !this.#closed) await this.#nextOne();
-    const [first, ...rest] = this.alive;
-    if (first) return rest.reduce((least, worker) => (worker.links.size < least.links.size ? worker : least), first);
+    const worker = placeFor(this.alive, ({ links }) => links.size, FULL);
+    if (worker) return worker;
     throw new EarshotError('CAPACITY_EXCEEDED', 'The media worker is being replaced.', { retryAfterSeconds: RETRY_AFTER_SECONDS });
   }
 

@@ -23,7 +23,7 @@ const start = async (settings: EngineSettings = {}): Promise<MediaEngine> => {
 
 /** What crosses to the main thread in a way of its own. */
 const IN_THREADS = /published track arrives|data channels|reports tell|closed at any moment|as many peers|no more peers/;
-const startInThreads = (settings: EngineSettings): Promise<MediaEngine> => startThreadedMediasoup({ ...withoutClock(settings), threads: true, workers: 2 });
+const startInThreads = (settings: EngineSettings): Promise<MediaEngine> => startThreadedMediasoup({ ...withoutClock(settings), threads: true, workers: 2, peersPerThread: 1 });
 
 const missing = await start().then(
   async (engine) => {

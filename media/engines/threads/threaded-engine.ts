@@ -4,22 +4,30 @@ import type { IceServer, MediaEngine, Peer, PeerHandlers } from '../../../src/co
 import { opusVersion } from '../../rtp/opus.ts';
 import type { EngineOptions } from '../engine-options.ts';
 import { type MediasoupEngineOptions, startMediasoupEngine } from '../mediasoup.ts';
+import { placeFor } from '../placement.ts';
 import { createWeriftEngine } from '../werift.ts';
 import type { WeriftEngineOptions } from '../werift.ts';
 import { MediaThread } from './media-thread-peers.ts';
 import type { Sendable, SendableTrack, ThreadEngineOptions } from './messages.ts';
 
-export interface ThreadedWeriftOptions extends Omit<WeriftEngineOptions, 'clock'> {
+interface ThreadsOptions {
+  /** A thread that has so many is full: the next one is used. Default 100. */
+  readonly peersPerThread?: number;
+}
+
+export interface ThreadedWeriftOptions extends Omit<WeriftEngineOptions, 'clock'>, ThreadsOptions {
   /** 0: the engine is in this thread. A range of ports must have one for each. */
   readonly threads: number;
 }
 
-export interface ThreadedMediasoupOptions extends Omit<MediasoupEngineOptions, 'clock'> {
+export interface ThreadedMediasoupOptions extends Omit<MediasoupEngineOptions, 'clock'>, ThreadsOptions {
   /** Each worker process has a thread of its own; else all are this one's. */
   readonly threads: boolean;
 }
 
 const RETRY_AFTER_SECONDS = 5;
+/** So many fill half a core on a slow machine. */
+const PEERS_PER_THREAD = 100;
 
 /** The engine of the thread with this number. */
 type EngineOf = (track: SendableTrack, index: number) => ThreadEngineOptions;
@@ -49,19 +57,19 @@ export async function startThreadedMediasoup({ threads, ...options }: ThreadedMe
 
 /**
  * A media engine on several cores: every thread has an engine of its own (with a port of its own) and the peers that were given to it, so that
- * the event loop here has nothing to do for a packet. Peers go where the fewest are. A thread that dies ends its peers, as if their connections
- * had been lost, and is replaced when the next peer needs a place.
+ * the event loop here has nothing to do for a packet. One thread is filled after the other ({@link placeFor}). A thread that dies ends its peers, as if their connections
+ * had been lost, and is replaced when a peer needs its place.
  */
 class ThreadedEngine implements MediaEngine {
   readonly id: string;
   readonly iceServers: readonly IceServer[];
-  readonly #options: EngineOptions;
+  readonly #options: EngineOptions & ThreadsOptions;
   readonly #maxThreads: number;
   readonly #engineOf: EngineOf;
   readonly #threads: MediaThread[] = [];
   #closed = false;
 
-  constructor(id: string, options: EngineOptions, threads: number, engineOf: EngineOf) {
+  constructor(id: string, options: EngineOptions & ThreadsOptions, threads: number, engineOf: EngineOf) {
     this.id = id;
     this.#options = options;
     this.iceServers = options.iceServers ?? [];
@@ -78,13 +86,12 @@ class ThreadedEngine implements MediaEngine {
     if (this.peerCount >= (this.#options.maxPeers ?? 200)) {
       throw new EarshotError('CAPACITY_EXCEEDED', 'The server has as many connections as it may have.', { retryAfterSeconds: RETRY_AFTER_SECONDS });
     }
-    this.#startThreads();
-    return this.#threads.reduce((least, thread) => (thread.peerCount < least.peerCount ? thread : least)).createPeer(handlers);
+    return this.#placeForPeer().createPeer(handlers);
   }
 
   /** Resolves when every thread has its engine; rejects with what one of them is refused with. */
   async started(): Promise<void> {
-    this.#startThreads();
+    while (this.#threads.length < this.#maxThreads) this.#startThread(this.#threads.length);
     await Promise.all(this.#threads.map((thread) => thread.started()));
   }
 
@@ -93,25 +100,28 @@ class ThreadedEngine implements MediaEngine {
     await Promise.all(this.#threads.map((thread) => thread.close()));
   }
 
-  /** All at once, at the latest with the first peer: until then they would only take memory. */
-  #startThreads(): void {
-    for (let i = 0; i < this.#maxThreads; i += 1) {
-      if (this.#threads[i]?.hasEnded !== false) this.#threads[i] = this.#startThread(i);
-    }
+  /** One that is not running is started when those that are have as many peers as they may: until then it would only take memory. */
+  #placeForPeer(): MediaThread {
+    const { peersPerThread = PEERS_PER_THREAD } = this.#options;
+    const running = this.#threads.filter(({ hasEnded }) => !hasEnded);
+    const thread = placeFor(running, ({ peerCount }) => peerCount, peersPerThread);
+    if (thread && (thread.peerCount < peersPerThread || running.length === this.#maxThreads)) return thread;
+    const ended = this.#threads.findIndex(({ hasEnded }) => hasEnded);
+    return this.#startThread(ended < 0 ? this.#threads.length : ended);
   }
 
   #startThread(index: number): MediaThread {
     const { onWarning, track: { observe, ...track } = {} } = this.#options;
-    return new MediaThread({
+    return (this.#threads[index] = new MediaThread({
       engine: this.#engineOf(track, index),
       maxQueueSamples: msToSamples(track.maxQueueMs ?? 10_000),
       observe: observe ?? (() => undefined),
       warn: onWarning ?? (() => undefined),
-    });
+    }));
   }
 }
 
 /** What does not go to another thread; the track's part goes by itself. */
-const STAYS: readonly string[] = ['clock', 'onWarning', 'track'];
+const STAYS: readonly string[] = ['clock', 'onWarning', 'track', 'peersPerThread'];
 const sendable = <Options extends EngineOptions>(options: Options): Omit<Sendable<Options>, 'track'> =>
   Object.fromEntries(Object.entries(options).filter(([name]) => !STAYS.includes(name))) as Omit<Sendable<Options>, 'track'>;
