@@ -17,8 +17,8 @@ export interface LinkOptions {
   readonly clock: Clock;
   readonly announcedAddresses: readonly string[];
   readonly channel: PeerHandlers['channel'];
-  /** A packet of the section with this mid. */
-  readonly packet: (mid: string, packet: RtpPacket) => void;
+  /** What takes the packets of the section with this mid. */
+  readonly packets: (mid: string) => (packet: RtpPacket) => void;
   /** What its sender reports. */
   readonly reports: (mid: string) => ReportHandlers;
   readonly state: (state: LinkState) => void;
@@ -141,18 +141,19 @@ export class MediasoupLink {
     const { section, formats } = wanted;
     const { ssrc, firstPayloadType, signature } = stream;
     this.#drop(section.mid);
-    const { worker, clock, packet: onPacket, reports } = this.#options;
+    const { worker, clock, packets, reports } = this.#options;
     const producer = await this.#transport.produce({ kind: 'audio', rtpParameters: producerParameters(section, formats, ssrc, firstPayloadType) });
     const reception: Reception = { ...wanted, producer, firstPayloadType, signature, lastPacketMs: -1, lookAtMs: clock.nowMs() + SILENT_AFTER_MS, pauseMs: LOOK_EVERY_MS };
     this.#receptions.set(section.mid, reception);
     // The worker gives all producers the payload types of its router.
     const original = originalPayloadTypes(worker.router.rtpCapabilities, formats);
+    const take = packets(section.mid);
     await worker.packets.receive(producer, (bytes) => {
-      const payloadType = original.get(rtpPayloadType(bytes));
+      const payloadType = original[rtpPayloadType(bytes)];
       const packet = payloadType === undefined ? undefined : parseRtpPacket(bytes, payloadType);
       if (!packet) return;
       reception.lastPacketMs = clock.nowMs();
-      onPacket(section.mid, packet);
+      take(packet);
     });
     await followReports(producer, reports(section.mid));
   }
@@ -246,12 +247,9 @@ function producerParameters(section: OfferedSection, { opus, red, nack }: RtpFor
   };
 }
 
-/** What the router's payload types, with which packets come, were before. */
-function originalPayloadTypes({ codecs = [] }: types.RtpCapabilities, { opus, red }: RtpFormats): Map<number, number> {
-  return new Map(
-    codecs.flatMap(({ mimeType, preferredPayloadType }) => {
-      const [original] = mimeType.toLowerCase() === OPUS.mimeType ? opus : red;
-      return original === undefined ? [] : [[preferredPayloadType, original] as const];
-    }),
-  );
+/** What the router's payload types, with which packets come, were before; by the router's. */
+function originalPayloadTypes({ codecs = [] }: types.RtpCapabilities, { opus, red }: RtpFormats): readonly (number | undefined)[] {
+  const original: (number | undefined)[] = [];
+  for (const { mimeType, preferredPayloadType } of codecs) original[preferredPayloadType] = (mimeType.toLowerCase() === OPUS.mimeType ? opus : red)[0];
+  return original;
 }

@@ -105,9 +105,14 @@ export class MediasoupPeer implements Peer {
         clock: track.clock,
         announcedAddresses,
         channel: handlers.channel && ((channel) => this.#guard('channel', () => handlers.channel?.(channel))),
-        packet: (mid, packet) => {
-          const nowMs = track.clock.nowMs();
-          if (this.#rate.allows(nowMs)) this.#sources.get(mid)?.push(packet, nowMs);
+        packets: (mid) => {
+          let source: RtpSource | undefined;
+          return (packet) => {
+            const nowMs = track.clock.nowMs();
+            // The source is there once the offer is answered, and lasts as long as its section.
+            source ??= this.#sources.get(mid);
+            if (this.#rate.allows(nowMs)) source?.push(packet, nowMs);
+          };
         },
         reports: (mid) => ({
           senderReport: (report) => this.#sources.get(mid)?.onSenderReport(report, track.clock.nowMs()),

@@ -101,7 +101,6 @@ export class PacketIntake {
     if (packet.ssrc === this.#buffer.ssrc) this.#measure(unpacked.packet, number, arrivalMs);
     else if (unpacked.isRetransmission && number !== undefined) this.#retransmitted += this.#answered(number, arrivalMs, true);
     if (number === undefined && unpacked.packet.ssrc === this.#buffer.ssrc) this.#answeredLate(unpacked.packet.sequenceNumber, arrivalMs);
-    this.#ask(arrivalMs);
   }
 
   /** Decrypted RTCP from the sender; what is about other streams is passed over. */
@@ -171,7 +170,7 @@ export class PacketIntake {
       if (isBehind) this.#reordered += 1;
       this.#reordering += ((isBehind ? 1 : 0) - this.#reordering) * REORDERING_WEIGHT;
       // What comes late or twice where it may have been asked for says nothing of the network's own delay.
-      if (number !== undefined || !this.#mayAsk) this.#target.observe(packet, arrivalMs);
+      if (number !== undefined || !this.#mayAsk()) this.#target.observe(packet, arrivalMs);
     }
     if (number !== undefined) this.#highest = Math.max(this.#highest, number);
     if (!this.#sendRtcp) return;
@@ -180,7 +179,7 @@ export class PacketIntake {
   }
 
   /** We, or the engine. */
-  get #mayAsk(): boolean {
+  #mayAsk(): boolean {
     return this.#formats?.nack === true;
   }
 
@@ -202,7 +201,7 @@ export class PacketIntake {
     const targetMs = this.#target.targetMs;
     const { ssrc } = this.#buffer;
     this.#requestDueMs = undefined;
-    if (!this.#mayAsk || ssrc === undefined) {
+    if (!this.#mayAsk() || ssrc === undefined) {
       this.#expectedMs = this.#buffer.targetMs = targetMs;
       return;
     }

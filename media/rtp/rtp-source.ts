@@ -188,7 +188,7 @@ export class RtpSource implements AudioSource {
       packetsReordered: intake.reordered,
       retransmissionsAsked: intake.retransmissionsAsked + this.#askedByEngine,
       concealedSamples: this.#concealedSamples,
-      gapSamples: this.#gapSamples - this.#doubtfulSamples + this.#queue.droppedSamples,
+      gapSamples: this.#gapSamples - this.#doubtfulSamples() + this.#queue.droppedSamples,
       jitterMs: intake.jitterMs,
       targetDelayMs: intake.targetDelayMs,
       bufferMs: this.#intake.heldMs(this.#clock.nowMs()),
@@ -256,7 +256,7 @@ export class RtpSource implements AudioSource {
   }
 
   /** Of what was announced. It does not count yet: a figure that only grows must not be taken back. */
-  get #doubtfulSamples(): number {
+  #doubtfulSamples(): number {
     return this.#late?.doubtfulSamples ?? 0;
   }
 
@@ -323,7 +323,7 @@ export class RtpSource implements AudioSource {
 
   /** A decoded frame, longer or shorter where the lane's time wants it, or none at all. */
   #putFrame(pcm: Int16Array, { aheadSamples }: Placement, stretchSamples: number, nowMs: number): void {
-    const surplusSamples = this.#doubtfulSamples > 0 ? 0 : aheadSamples;
+    const surplusSamples = this.#doubtfulSamples() > 0 ? 0 : aheadSamples;
     if (surplusSamples >= pcm.length && this.#quiet.mayDrop(pcm, nowMs)) return;
     this.#putPcm(stretched(pcm, surplusSamples > 0 ? -1 : stretchSamples));
   }
