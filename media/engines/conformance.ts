@@ -29,7 +29,7 @@ export const mediaEngineChecks: readonly ConformanceCheck[] = [
       }),
   },
   {
-    name: 'the answer only receives, wants FEC, keeps the mids and brings its candidates along',
+    name: 'the answer only receives, wants wideband Opus with FEC, keeps the mids and brings its candidates along',
     run: (makeEngine) =>
       using(makeEngine, {}, async (engine, newClient) => {
         const client = newClient();
@@ -41,7 +41,7 @@ export const mediaEngineChecks: readonly ConformanceCheck[] = [
         for (const section of sections(answer)) {
           assert.match(section, /^a=recvonly\r$/m);
           assert.match(section, /^a=rtpmap:111 opus\/48000\/2\r$/im);
-          assert.match(section, /^a=fmtp:111 .*useinbandfec=1/m);
+          assert.match(section, /^a=fmtp:111 .*maxplaybackrate=16000;maxaveragebitrate=32000;useinbandfec=1/m);
           assert.match(section, /^a=setup:(?:active|passive)\r$/m);
         }
         assert.match(answer, /^a=candidate:/m);
