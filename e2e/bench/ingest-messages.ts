@@ -5,9 +5,9 @@ export type SenderCommand =
   | { readonly kind: 'offer'; readonly id: number; readonly srtpProfile: 1 | 7 }
   | { readonly kind: 'answer'; readonly id: number; readonly sdp: string }
   /** Streams without WebRTC: their master keys and salts, hexadecimal. */
-  | { readonly kind: 'bare'; readonly port: number; readonly srtpProfile: 1 | 7; readonly masters: readonly string[]; readonly sound: Sound }
+  | { readonly kind: 'bare'; readonly port: number; readonly srtpProfile: 1 | 7; readonly masters: readonly string[] }
   /** Says `warm` after so many seconds of it, pauses, and says `sent` at the end. */
-  | { readonly kind: 'play'; readonly warmSeconds: number; readonly seconds: number };
+  | { readonly kind: 'play'; readonly sound: Sound; readonly warmSeconds: number; readonly seconds: number };
 
 export type SenderReply =
   | { readonly kind: 'offer'; readonly id: number; readonly sdp: string }
@@ -15,7 +15,7 @@ export type SenderReply =
   | { readonly kind: 'gone'; readonly id: number }
   | { readonly kind: 'warm' }
   /** Since the pause; `late` by more than a packet's time, or never sent. */
-  | { readonly kind: 'sent'; readonly sound: Sound; readonly packets: number; readonly late: number }
+  | { readonly kind: 'sent'; readonly packets: number; readonly late: number }
   | { readonly kind: 'failed'; readonly reason: string };
 
 /** Between the benchmark and any receiver: by IPC, or as lines of JSON on its standard input and output. */

@@ -3,7 +3,6 @@ import type { ChildProcess } from 'node:child_process';
 import path from 'node:path';
 import { FOREIGN } from './foreign-receivers.ts';
 import type { ReceiverCommand, ReceiverReply, SenderCommand, SenderReply } from './ingest-messages.ts';
-import type { Sound } from './opus-sound.ts';
 
 const HERE = import.meta.dirname;
 const ENGINE_RECEIVER = path.join(HERE, '../../media/engines/testing/ingest-receiver.ts');
@@ -11,11 +10,8 @@ const ENGINE_RECEIVER = path.join(HERE, '../../media/engines/testing/ingest-rece
 /** As `npm start` has them. */
 const SERVER_FLAGS: readonly string[] = ['--max-semi-space-size=4', '--no-allocation-site-pretenuring'];
 
-/** The bare limit, by the sound that it is sent: what a browser sends of itself, and what it sends to an engine of ours, which asks for less. */
-export const BARE: Readonly<Record<string, Sound>> = { bare: 'fullband', 'bare-wideband': 'wideband' };
-
 /** What can be measured, in the order in which it is. */
-export const RECEIVERS: readonly string[] = [...Object.keys(BARE), 'mediasoup', 'werift', 'threads', ...Object.keys(FOREIGN)];
+export const RECEIVERS: readonly string[] = ['bare', 'mediasoup', 'werift', 'threads', ...Object.keys(FOREIGN)];
 
 type Reply = ReceiverReply | SenderReply;
 
@@ -107,5 +103,5 @@ export async function receiverOf(name: string): Promise<Receiver | undefined> {
 
 function forkReceiver(name: string): ChildProcess {
   const options = { execArgv: ['--expose-gc', ...SERVER_FLAGS] };
-  return name in BARE ? fork(path.join(HERE, 'bare-ingest.ts'), [], options) : fork(ENGINE_RECEIVER, [name], options);
+  return name === 'bare' ? fork(path.join(HERE, 'bare-ingest.ts'), [], options) : fork(ENGINE_RECEIVER, [name], options);
 }

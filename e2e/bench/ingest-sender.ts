@@ -24,16 +24,12 @@ interface Stream {
   readonly to: Uint8Array;
   readonly encrypt: (payload: Buffer, header: RtpHeader) => Buffer;
   readonly ssrc: number;
-  readonly sound: Sound;
 }
 
 const sendTo = koffi.load('libc.so.6').func('int sendto(int fd, const void *data, size_t bytes, int flags, const void *address, uint32_t size)') as SendTo;
 const clients = new Map<number, RTCPeerConnection>();
 const streams: Stream[] = [];
 const sockets: Socket[] = [];
-const sounds: Readonly<Record<Sound, readonly Buffer[]>> = { fullband: opusPackets(SOUND_PACKETS, 'fullband'), wideband: opusPackets(SOUND_PACKETS, 'wideband') };
-/** As Chromium understands an answer (RFC 7587, section 6.1). */
-const soundAskedFor = (answer: string): Sound => (/^a=fmtp:.*\bmaxplaybackrate=16000\b/m.test(answer) ? 'wideband' : 'fullband');
 const CONNECTED_WITHIN_MS = 20_000;
 /** A sender that needs more than so many times the time gives up. */
 const GIVES_UP_AFTER = 1.5;
@@ -57,11 +53,11 @@ async function run(command: SenderCommand): Promise<void> {
       reply({ kind: (await accept(command.id, command.sdp)) ? 'connected' : 'gone', id: command.id });
       break;
     case 'bare':
-      for (const master of command.masters) await addBare(command.port, command.srtpProfile, Buffer.from(master, 'hex'), command.sound);
+      for (const master of command.masters) await addBare(command.port, command.srtpProfile, Buffer.from(master, 'hex'));
       reply({ kind: 'connected', id: 0 });
       break;
     case 'play':
-      await play(command.warmSeconds, command.seconds);
+      await play(command.sound, command.warmSeconds, command.seconds);
   }
 }
 
@@ -102,7 +98,7 @@ async function accept(id: number, sdp: string): Promise<boolean> {
     return false;
   }
   const { socket } = (pair.protocol as unknown as { transport: { socket: Socket } }).transport;
-  streams.push({ fd: fdOf(socket), to: socketAddress(pair.remoteAddr[0], pair.remoteAddr[1]), encrypt: encryptOf(transport), ssrc: client.getSenders()[0]?.ssrc ?? 0, sound: soundAskedFor(sdp) });
+  streams.push({ fd: fdOf(socket), to: socketAddress(pair.remoteAddr[0], pair.remoteAddr[1]), encrypt: encryptOf(transport), ssrc: client.getSenders()[0]?.ssrc ?? 0 });
   return true;
 }
 
@@ -110,14 +106,14 @@ function encryptOf(transport: RTCDtlsTransport): Stream['encrypt'] {
   return (payload, header) => transport.srtp.encrypt(payload, header);
 }
 
-async function addBare(port: number, srtpProfile: 1 | 7, master: Buffer, sound: Sound): Promise<void> {
+async function addBare(port: number, srtpProfile: 1 | 7, master: Buffer): Promise<void> {
   const socket = createSocket('udp4').bind(0, '127.0.0.1');
   await once(socket, 'listening');
   sockets.push(socket);
   const keys = { localMasterKey: master.subarray(0, 16), localMasterSalt: master.subarray(16), remoteMasterKey: master.subarray(0, 16), remoteMasterSalt: master.subarray(16) };
   const session = new SrtpSession({ keys, profile: srtpProfile });
   const encrypt: Stream['encrypt'] = (payload, header) => session.encrypt(payload, header);
-  streams.push({ fd: fdOf(socket), to: socketAddress('127.0.0.1', port), encrypt, ssrc: streams.length + 1, sound });
+  streams.push({ fd: fdOf(socket), to: socketAddress('127.0.0.1', port), encrypt, ssrc: streams.length + 1 });
 }
 
 /** Node keeps it behind a symbol. */
@@ -138,14 +134,15 @@ function socketAddress(address: string, port: number): Uint8Array {
 }
 
 /** Sends that much of every stream, with a pause in between. */
-async function play(warmSeconds: number, seconds: number): Promise<void> {
+async function play(sound: Sound, warmSeconds: number, seconds: number): Promise<void> {
+  const opus = opusPackets(SOUND_PACKETS, sound);
   const [warm, measured] = [warmSeconds, seconds].map((each) => Math.round((each * 1000) / PACKET_MS)) as [number, number];
   const pausePackets = PAUSE_MS / PACKET_MS;
-  const packets = streams.map((stream) => Array.from({ length: warm + measured }, (_, i) => packetOf(stream, i, i < warm ? i : i + pausePackets)));
+  const packets = streams.map((stream) => Array.from({ length: warm + measured }, (_, i) => packetOf(stream, opus[i % opus.length] ?? Buffer.alloc(0), i, i < warm ? i : i + pausePackets)));
   await send(packets.map((each) => each.slice(0, warm)));
   reply({ kind: 'warm' });
   await sleep(PAUSE_MS);
-  reply({ kind: 'sent', sound: streams[0]?.sound ?? 'fullband', ...(await send(packets.map((each) => each.slice(warm)))) });
+  reply({ kind: 'sent', ...(await send(packets.map((each) => each.slice(warm)))) });
 }
 
 /** As many packets of every stream, spread evenly over each 20 ms. */
@@ -171,8 +168,7 @@ async function send(packets: readonly (readonly Buffer[])[]): Promise<{ readonly
 }
 
 /** `place`: of its 20 ms in the stream's time. */
-function packetOf({ encrypt, ssrc, sound }: Stream, number: number, place: number): Buffer {
+function packetOf({ encrypt, ssrc }: Stream, payload: Buffer, number: number, place: number): Buffer {
   const header = new RtpHeader({ payloadType: PAYLOAD_TYPE, sequenceNumber: number & 0xffff, timestamp: (place * TICKS_PER_PACKET) >>> 0, ssrc, marker: number === 0 });
-  const packets = sounds[sound];
-  return encrypt(packets[number % packets.length] ?? Buffer.alloc(0), header);
+  return encrypt(payload, header);
 }

@@ -2,19 +2,17 @@
  * What a received stream costs, from SRTP packet to 16 kHz PCM at the lane: CPU of the receiving processes for the engines, for the bare
  * limit and, where Debian's packages of them are installed, for pion with libopus and aiortc, one after the other in one run. aiortc is measured with at most
  * 25 streams, and always with the SRTP profile that it has (cm).
- *
- * The sender does as a browser does: to who asks for no more than 16 kHz, as the engines do, it sends wideband Opus, to all others fullband, of the same bit rate. So
- * there are two bare limits: what a browser's stream costs whom nothing was asked by, and what the very packets cost that the engines are sent.
- *   npm run bench:ingest -- [--streams 25,100,200,400] [--seconds N] [--only bare,werift] [--profile gcm|cm] [--json]
+ *   npm run bench:ingest -- [--streams 25,100,200,400] [--seconds N] [--only bare,werift] [--sound fullband|wideband] [--profile gcm|cm] [--json]
+ * `--sound`: what all receivers are sent: what browsers send of themselves (default), or what they send to an engine, which asks for no more than its lanes keep.
  */
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { FOREIGN } from './foreign-receivers.ts';
 import { cpuSeconds, family, residentBytes } from './process-cpu.ts';
-import { BARE, receiverOf, RECEIVERS, Sender } from './ingest-processes.ts';
+import { receiverOf, RECEIVERS, Sender } from './ingest-processes.ts';
 import type { Receiver } from './ingest-processes.ts';
-import type { Sound } from './opus-sound.ts';
+import { isSound, type Sound } from './opus-sound.ts';
 import { printTable } from './table.ts';
 
 const PACKETS_PER_SECOND = 50;
@@ -35,7 +33,6 @@ const OURS: readonly string[] = ['mediasoup', 'werift', 'threads'];
 interface Row {
   readonly receiver: string;
   readonly streams: number;
-  readonly sound: Sound;
   readonly cpuUsPerPacket: number;
   readonly coresUsed: number;
   readonly lostPackets: number;
@@ -51,13 +48,16 @@ async function main(): Promise<void> {
       streams: { type: 'string', default: '25,100,200,400' },
       seconds: { type: 'string', default: '8' },
       only: { type: 'string', default: RECEIVERS.join(',') },
+      sound: { type: 'string', default: 'fullband' },
       profile: { type: 'string', default: 'gcm' },
       json: { type: 'boolean' },
     },
   });
+  const { sound } = values;
+  if (!isSound(sound)) throw new Error(`There is no sound ${sound}.`);
   const rows: Row[] = [];
   for (const [name, streams] of runsOf(values.only.split(','), values.streams.split(',').map(Number))) {
-    const row = await measure(name, streams, Number(values.seconds), FOREIGN[name]?.profile ?? values.profile);
+    const row = await measure(name, streams, sound, Number(values.seconds), FOREIGN[name]?.profile ?? values.profile);
     if (!row) continue;
     rows.push(row);
     process.stderr.write(`${row.receiver} with ${String(row.streams)}: ${row.cpuUsPerPacket.toFixed(1)} us per packet, ${String(row.lostPackets)} lost, loop p99 ${row.loopP99Ms.toFixed(1)} ms\n`);
@@ -65,7 +65,7 @@ async function main(): Promise<void> {
   print(rows);
   const late = rows.filter((row) => row.latePackets > 0).map((row) => `${row.receiver} with ${String(row.streams)}`);
   if (late.length > 0) console.log(`\nThe sender could not keep up (${late.join(', ')}): this machine was full.`);
-  if (values.json) console.log(JSON.stringify(summary(rows)));
+  if (values.json) console.log(JSON.stringify({ sound, ...summary(rows) }));
 }
 
 /** Who takes fewer streams than any that were asked for is measured with what it takes, beside the bare limit. */
@@ -77,40 +77,39 @@ function runsOf(names: readonly string[], counts: readonly number[]): (readonly 
 }
 
 /** Undefined, and said aloud, if the receiver cannot be had here. */
-async function measure(name: string, streams: number, seconds: number, profile: string): Promise<Row | undefined> {
+async function measure(name: string, streams: number, sound: Sound, seconds: number, profile: string): Promise<Row | undefined> {
   await using receiver = await receiverOf(name);
   if (!receiver) return undefined;
   await using sender = new Sender();
   await receiver.ask({ kind: 'start' }, 'started');
   const bytesBefore = sumOver(receiver.pid, residentBytes);
-  const bareSound = BARE[name];
-  if (bareSound) await connectBare(receiver, sender, streams, profile, bareSound);
+  if (name === 'bare') await connectBare(receiver, sender, streams, profile);
   else await connect(receiver, sender, streams, srtpProfileOf(profile));
   const warm = sender.reply('warm');
-  const played = sender.ask({ kind: 'play', warmSeconds: WARM_SECONDS, seconds }, 'sent');
+  const played = sender.ask({ kind: 'play', sound, warmSeconds: WARM_SECONDS, seconds }, 'sent');
   await warm;
   await sleep(SETTLED_MS);
   await receiver.ask({ kind: 'start' }, 'started');
   const cpuBefore = sumOver(receiver.pid, cpuSeconds);
   const beganMs = performance.now();
-  const { packets: sent, late, sound } = await played;
+  const { packets: sent, late } = await played;
   const tookSeconds = (performance.now() - beganMs) / 1000;
   // What is still in the socket has been paid for when it has been taken.
   await sleep(DRAIN_MS);
   const cpu = sumOver(receiver.pid, cpuSeconds) - cpuBefore;
   const { packets, loopP99Ms } = await receiver.ask({ kind: 'stop' }, 'stopped');
   const bytesPerStream = (sumOver(receiver.pid, residentBytes) - bytesBefore) / streams;
-  return { receiver: name, streams, sound, cpuUsPerPacket: (cpu * 1e6) / packets, coresUsed: cpu / tookSeconds, lostPackets: sent - packets, latePackets: late, loopP99Ms, bytesPerStream };
+  return { receiver: name, streams, cpuUsPerPacket: (cpu * 1e6) / packets, coresUsed: cpu / tookSeconds, lostPackets: sent - packets, latePackets: late, loopP99Ms, bytesPerStream };
 }
 
 /** The receiver's own, and of the worker processes that it has. */
 const sumOver = (pid: number, of: (pid: number) => number): number => family(pid).reduce((sum, each) => sum + of(each), 0);
 
-async function connectBare(receiver: Receiver, sender: Sender, streams: number, profile: string, sound: Sound): Promise<void> {
+async function connectBare(receiver: Receiver, sender: Sender, streams: number, profile: string): Promise<void> {
   const masters = Array.from({ length: streams }, () => randomBytes(16 + (SALT_BYTES[profile] ?? 12)).toString('hex'));
   const srtpProfile = srtpProfileOf(profile);
   const { port } = await receiver.ask({ kind: 'bare', srtpProfile, masters }, 'port');
-  await sender.ask({ kind: 'bare', port, srtpProfile, masters, sound }, 'connected');
+  await sender.ask({ kind: 'bare', port, srtpProfile, masters }, 'connected');
 }
 
 async function connect(receiver: Receiver, sender: Sender, streams: number, srtpProfile: 1 | 7): Promise<void> {
@@ -137,17 +136,16 @@ async function connect(receiver: Receiver, sender: Sender, streams: number, srtp
 }
 
 function print(rows: readonly Row[]): void {
-  const two = (value: number | null): string => value?.toFixed(2) ?? '-';
+  const bareAt = (streams: number): number | undefined => rows.find((row) => row.receiver === 'bare' && row.streams === streams)?.cpuUsPerPacket;
+  const two = (value: number): string => value.toFixed(2);
   printTable(
-    ['receiver', 'streams', 'sound', 'us per packet', '% of a core per stream', 'times bare', 'with that sound', 'cores', 'lost', 'sent late', 'loop p99 ms', 'KB per stream'],
+    ['receiver', 'streams', 'us per packet', '% of a core per stream', 'times bare', 'cores', 'lost', 'sent late', 'loop p99 ms', 'KB per stream'],
     rows.map((row) => [
       row.receiver,
       String(row.streams),
-      row.sound,
       row.cpuUsPerPacket.toFixed(1),
       two((row.cpuUsPerPacket * PACKETS_PER_SECOND) / 1e4),
-      two(timesBare(rows, row, 'fullband')),
-      two(timesBare(rows, row, row.sound)),
+      two(row.cpuUsPerPacket / (bareAt(row.streams) ?? NaN)),
       two(row.coresUsed),
       String(row.lostPackets),
       String(row.latePackets),
@@ -157,18 +155,13 @@ function print(rows: readonly Row[]): void {
   );
 }
 
-/** What the row costs beside the bare limit with the same streams and that sound; null if it was not measured. */
-function timesBare(rows: readonly Row[], row: Row, sound: Sound): number | null {
-  const bare = rows.find((other) => BARE[other.receiver] === sound && other.streams === row.streams);
-  return bare ? row.cpuUsPerPacket / bare.cpuUsPerPacket : null;
-}
-
-/** Of the largest number of streams, of each receiver and in all; ratios that were not measured are null. `same_sound`: see {@link BARE}. */
+/** Of the largest number of streams, of each receiver and in all; ratios that were not measured are null. */
 function summary(rows: readonly Row[]): object {
   const streams = Math.max(...rows.map((row) => row.streams));
-  const ratio = (name: string, isSameSound = false): number | null => {
+  const ratio = (name: string): number | null => {
     const row = rows.findLast(({ receiver }) => receiver === name);
-    return row ? timesBare(rows, row, isSameSound ? row.sound : 'fullband') : null;
+    const bare = rows.find((other) => other.receiver === 'bare' && other.streams === row?.streams);
+    return row && bare ? row.cpuUsPerPacket / bare.cpuUsPerPacket : null;
   };
   const ours = rows.filter((row) => OURS.includes(row.receiver));
   return {
@@ -177,8 +170,6 @@ function summary(rows: readonly Row[]): object {
     werift_vs_bare: ratio('werift'),
     pion_vs_bare: ratio('pion'),
     aiortc_vs_bare: ratio('aiortc'),
-    mediasoup_vs_bare_same_sound: ratio('mediasoup', true),
-    werift_vs_bare_same_sound: ratio('werift', true),
     late_packets: rows.reduce((sum, row) => sum + row.latePackets, 0),
     lost_packets: ours.reduce((sum, row) => sum + row.lostPackets, 0),
     loop_p99_ms: Math.max(...ours.map((row) => row.loopP99Ms)),

@@ -11,8 +11,11 @@ const BITRATE_BPS = 32_000;
 
 type Encode = (state: Uint8Array, pcm: Int16Array, frame: number, out: Uint8Array, maxBytes: number) => number;
 
+const SOUNDS = ['fullband', 'wideband'] as const;
 /** What a browser sends: all that can be heard, or, if it was asked for no more (`maxplaybackrate=16000`), what there is up to 8 kHz. */
-export type Sound = 'fullband' | 'wideband';
+export type Sound = (typeof SOUNDS)[number];
+
+export const isSound = (name: string): name is Sound => SOUNDS.some((sound) => sound === name);
 
 /** Opus packets of 20 ms, at a browser's bit rate for speech, of something that a speech codec takes for speech. */
 export function opusPackets(count: number, sound: Sound): Buffer[] {
