@@ -1,8 +1,8 @@
-import type { RtpFormats } from '../rtp/formats.ts';
 import { SAMPLE_RATE_HZ } from '../../src/core/audio.ts';
+import type { RtpFormats } from '../rtp/formats.ts';
 import type { OfferedSection } from './offer.ts';
 
-/** What browsers send of themselves for all that can be heard, now spent on what a lane keeps. With less, words are lost. */
+/** What browsers take of themselves for all that can be heard, here for what a lane keeps. With less, words are lost. */
 const BITRATE_BPS = 32_000;
 
 /** What a server asks senders for against loss, besides in-band FEC. */
