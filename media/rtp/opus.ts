@@ -2,6 +2,7 @@ import koffi from 'koffi';
 import { SAMPLE_RATE_HZ } from '../../src/core/audio.ts';
 import { EarshotError } from '../../src/core/errors.ts';
 import { opusPacketTicks } from './opus-packet.ts';
+import { silkLayer } from './silk-layer.ts';
 import { Slab } from './slab.ts';
 
 /** Ticks of the 48 kHz RTP clock per lane sample. */
@@ -11,11 +12,15 @@ const MAX_PACKET_SAMPLES = 120 * (SAMPLE_RATE_HZ / 1000);
 /** Concealment and FEC come in steps of 2.5 ms. */
 export const CONCEALMENT_STEP_SAMPLES = 2.5 * (SAMPLE_RATE_HZ / 1000);
 const CHANNELS = 1;
+/** Of one frame (RFC 6716, section 3.2.1), with its table of contents. */
+const MAX_PACKET_BYTES = 1276;
 /**
  * Frames of all streams of a thread lie in slabs of eight, of 20 ms each. Were the slabs a stream's own, they would outlive V8's young generation where
  * there are hundreds of streams, and then everything would be collected twice a second.
  */
 const frames = new Slab(160 * (SAMPLE_RATE_HZ / 1000) * Int16Array.BYTES_PER_ELEMENT);
+/** A packet without what lies above 8 kHz, while it is decoded. */
+const lower = Buffer.alloc(MAX_PACKET_BYTES);
 const OPUS_OK = 0;
 
 /** The calls of libopus that are used; see opus_decoder.h. */
@@ -95,7 +100,9 @@ export class OpusDecoder {
   decode(payload: Uint8Array): Int16Array | undefined {
     const ticks = opusPacketTicks(payload);
     if (ticks === undefined) return undefined;
-    return this.#decode(payload, ticks / TICKS_PER_SAMPLE, 0);
+    const samples = ticks / TICKS_PER_SAMPLE;
+    const lowerBytes = silkLayer(payload, lower);
+    return lowerBytes > 0 ? this.#decode(lower, lowerBytes, samples, 0) : this.#decode(payload, payload.length, samples, 0);
   }
 
   /**
@@ -103,19 +110,19 @@ export class OpusDecoder {
    * what the copy does not cover is extrapolated. `samples` is a multiple of 2.5 ms.
    */
   recover(next: Uint8Array, samples: number): Int16Array | undefined {
-    return this.#decode(next, samples, 1);
+    return this.#decode(next, next.length, samples, 1);
   }
 
   /** Audio for `samples` lost, extrapolated from what came before and faded out. `samples` is a multiple of 2.5 ms. */
   conceal(samples: number): Int16Array | undefined {
-    return this.#decode(null, samples, 0);
+    return this.#decode(null, 0, samples, 0);
   }
 
-  #decode(packet: Uint8Array | null, samples: number, decodeFec: 0 | 1): Int16Array | undefined {
+  #decode(packet: Uint8Array | null, bytes: number, samples: number, decodeFec: 0 | 1): Int16Array | undefined {
     if (samples <= 0 || samples > MAX_PACKET_SAMPLES) return undefined;
     const at = frames.reserve(samples * Int16Array.BYTES_PER_ELEMENT);
     const pcm = new Int16Array(frames.memory, at, samples);
-    const decoded = this.#library.decode(this.#state, packet, packet?.length ?? 0, pcm, samples, decodeFec);
+    const decoded = this.#library.decode(this.#state, packet, bytes, pcm, samples, decodeFec);
     return decoded === samples ? pcm : undefined;
   }
 }

@@ -6,6 +6,11 @@ const SET_BITRATE = 4002;
 const SET_INBAND_FEC = 4012;
 const SET_PACKET_LOSS_PERC = 4014;
 const SET_DTX = 4016;
+const SET_BANDWIDTH = 4008;
+const FULLBAND = 1105;
+/** Known to libopus' own tests only. */
+const SET_FORCE_MODE = 11_002;
+const MODES = { silk: 1000, hybrid: 1001, celt: 1002 } as const;
 
 export interface OpusEncoderOptions {
   /** Default 48000. */
@@ -20,11 +25,13 @@ export interface OpusEncoderOptions {
   readonly bitrateBps?: number;
 }
 
+type Control = (state: Uint8Array, request: number, type: 'int', value: number) => number;
 type Encode = (state: Uint8Array, pcm: Int16Array, frame: number, out: Uint8Array, maxBytes: number) => number;
 
 /** libopus' encoder, for tests only. */
 export class OpusEncoder {
   readonly #state: Uint8Array;
+  readonly #control: Control;
   readonly #encode: Encode;
   readonly #channels: number;
 
@@ -36,14 +43,20 @@ export class OpusEncoder {
     const initialize = library.func('int opus_encoder_init(void *state, int32_t rate, int channels, int application)');
     const failed = initialize(this.#state, options.sampleRateHz ?? 48_000, this.#channels, APPLICATION_VOIP) as number;
     if (failed !== 0) throw new Error(`opus_encoder_init answered ${String(failed)}`);
-    const control = library.func('int opus_encoder_ctl(void *state, int request, ...)');
-    control(this.#state, SET_BITRATE, 'int', options.bitrateBps ?? 24_000);
-    control(this.#state, SET_INBAND_FEC, 'int', options.fec ? 1 : 0);
-    control(this.#state, SET_PACKET_LOSS_PERC, 'int', options.fec ? 20 : 0);
-    control(this.#state, SET_DTX, 'int', options.dtx ? 1 : 0);
+    this.#control = library.func('int opus_encoder_ctl(void *state, int request, ...)') as Control;
+    this.#set(SET_BITRATE, options.bitrateBps ?? 24_000);
+    this.#set(SET_INBAND_FEC, options.fec ? 1 : 0);
+    this.#set(SET_PACKET_LOSS_PERC, options.fec ? 20 : 0);
+    this.#set(SET_DTX, options.dtx ? 1 : 0);
     this.#encode = library.func(
       'int opus_encode(void *state, const int16_t *pcm, int frame, uint8_t *out, int32_t max)',
     ) as Encode;
+  }
+
+  /** Goes on in this codec if the bit rate and the packets' length allow it, with all that can be heard. */
+  force(mode: keyof typeof MODES): void {
+    this.#set(SET_BANDWIDTH, FULLBAND);
+    this.#set(SET_FORCE_MODE, MODES[mode]);
   }
 
   /** One packet from interleaved samples of 2.5 to 60 ms. */
@@ -52,6 +65,10 @@ export class OpusEncoder {
     const bytes = this.#encode(this.#state, pcm, pcm.length / this.#channels, out, out.length);
     if (bytes < 0) throw new Error(`opus_encode answered ${String(bytes)}`);
     return new Uint8Array(out.subarray(0, bytes));
+  }
+
+  #set(request: number, value: number): void {
+    this.#control(this.#state, request, 'int', value);
   }
 }
 
