@@ -21,6 +21,7 @@ RUN node setup.mjs run \
 ENV EARSHOT_DATA=/data \
     EARSHOT_HOST=0.0.0.0 \
     PORT=8080 \
+    NODE_COMPILE_CACHE=/data/.node-cache \
     NODE_ENV=production
 VOLUME /data
 EXPOSE 8080

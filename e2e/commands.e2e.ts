@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -49,6 +49,15 @@ describe('starting and stopping', () => {
     const file = path.join(dataDir, 'api-key');
     assert.equal((await readFile(file, 'utf8')).trim(), keys[0]);
     assert.equal((await stat(file)).mode & 0o777, 0o600);
+  });
+
+  it('has engine processes keep what they compiled, which end without a chance to', async () => {
+    const cache = path.join(dataDir, 'compiled');
+    await using server = await TestServer.start({ env: { NODE_COMPILE_CACHE: cache } });
+    assert.equal((await fetch(`${server.url}/healthz`)).status, 200);
+    // The server keeps its own when it ends; what is there before is theirs.
+    const kept = await readdir(cache, { recursive: true });
+    assert.ok(kept.length > 5, `kept: ${kept.join(' ')}`);
   });
 
   it('takes the key from the environment, and then makes none', async () => {

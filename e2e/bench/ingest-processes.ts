@@ -9,6 +9,7 @@ const ENGINE_RECEIVER = path.join(HERE, '../../media/engines/testing/ingest-rece
 
 /** As `npm start` has them. */
 const SERVER_FLAGS: readonly string[] = ['--max-semi-space-size=4', '--no-allocation-site-pretenuring'];
+const COMPILE_CACHE = path.join(HERE, '../../node_modules/.cache/node');
 
 /** What can be measured, in the order in which it is. */
 export const RECEIVERS: readonly string[] = ['bare', 'mediasoup', 'werift', 'threads', ...Object.keys(FOREIGN)];
@@ -102,6 +103,6 @@ export async function receiverOf(name: string): Promise<Receiver | undefined> {
 }
 
 function forkReceiver(name: string): ChildProcess {
-  const options = { execArgv: ['--expose-gc', ...SERVER_FLAGS] };
+  const options = { execArgv: ['--expose-gc', ...SERVER_FLAGS], env: { ...process.env, NODE_COMPILE_CACHE: COMPILE_CACHE } };
   return name === 'bare' ? fork(path.join(HERE, 'bare-ingest.ts'), [], options) : fork(ENGINE_RECEIVER, [name], options);
 }

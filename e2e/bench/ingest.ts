@@ -28,7 +28,8 @@ const DRAIN_MS = 500;
 /** Of the sender's pause. */
 const SETTLED_MS = 100;
 
-const OURS: readonly string[] = ['mediasoup', 'werift', 'threads'];
+const ENGINES: readonly string[] = ['mediasoup', 'werift'];
+const OURS: readonly string[] = [...ENGINES, 'threads'];
 
 interface Row {
   readonly receiver: string;
@@ -164,6 +165,10 @@ function summary(rows: readonly Row[]): object {
     return row && bare ? row.cpuUsPerPacket / bare.cpuUsPerPacket : null;
   };
   const ours = rows.filter((row) => OURS.includes(row.receiver));
+  const bytesOf = (names: readonly string[]): number | null => {
+    const bytes = rows.filter((row) => row.streams === streams && names.includes(row.receiver)).map((row) => row.bytesPerStream);
+    return bytes.length > 0 ? Math.max(...bytes) : null;
+  };
   return {
     streams,
     mediasoup_vs_bare: ratio('mediasoup'),
@@ -173,7 +178,9 @@ function summary(rows: readonly Row[]): object {
     late_packets: rows.reduce((sum, row) => sum + row.latePackets, 0),
     lost_packets: ours.reduce((sum, row) => sum + row.lostPackets, 0),
     loop_p99_ms: Math.max(...ours.map((row) => row.loopP99Ms)),
-    bytes_per_stream: Math.max(...ours.filter((row) => row.streams === streams).map((row) => row.bytesPerStream)),
+    bytes_per_stream: bytesOf(ENGINES),
+    // With the 35 MB that each thread takes for itself.
+    threads_bytes_per_stream: bytesOf(['threads']),
     rows,
   };
 }

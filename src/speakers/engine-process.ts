@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module';
 import { groupVoices } from './clustering.ts';
 import { gaussianVoice, hearVoices } from './embedded/gaussian-voice.ts';
 import type { FromEngine, ToEngine } from './engine-messages.ts';
@@ -25,4 +26,6 @@ process.on('message', (question: ToEngine) => process.send?.(answer(question)));
 process.on('disconnect', () => process.exit(0));
 // A terminal's Ctrl-C reaches the whole group; the server decides when its engines end.
 process.on('SIGINT', () => undefined);
+// It will be killed, and then keeps nothing of what was compiled.
+flushCompileCache();
 process.send?.('ready');

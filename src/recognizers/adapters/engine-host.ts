@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module';
 import type { RecognizerSink, RecognizerStream } from '../../core/recognizer.ts';
 import type { HoldMessage } from './batch-hold.ts';
 import type { FromEngine, ToEngine } from './engine-messages.ts';
@@ -52,6 +53,8 @@ export function serveStreams(open: OpenEngineStream, turns = new SearchTurns()):
   process.on('disconnect', () => process.exit(0));
   // A terminal's Ctrl-C reaches the whole group; the server decides when its engines end.
   process.on('SIGINT', () => undefined);
+  // It will be killed, and then keeps nothing of what was compiled.
+  flushCompileCache();
   send({ type: 'ready' });
 }
 

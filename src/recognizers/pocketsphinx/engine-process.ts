@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module';
 import { SearchTurns } from '../adapters/search-turns.ts';
 import { DecoderPool } from './decoder-pool.ts';
 import { LaneSearch } from './lane-search.ts';
@@ -63,4 +64,6 @@ process.on('message', receive);
 process.on('disconnect', () => process.exit(0));
 // A terminal's Ctrl-C reaches the whole group; the server decides when its engines end.
 process.on('SIGINT', () => undefined);
+// It will be killed, and then keeps nothing of what was compiled.
+flushCompileCache();
 send({ type: 'ready' });
