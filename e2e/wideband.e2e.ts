@@ -5,11 +5,14 @@ import { launchBrowser } from './clients/browser.ts';
 import { eventually } from './eventually.ts';
 import { TestServer } from './server.ts';
 import { synthesize, withSilence } from './speech.ts';
-import { SENTENCES } from './spoken.ts';
+import { MAX_WORD_ERROR_RATE, SENTENCES } from './spoken.ts';
+import { wordErrors } from './wer.ts';
 
+const API = '/v1/modules/scaiecho';
 const LEAD_MS = 2000;
-/** Of speech, one second. */
-const PACKETS = 50;
+/** The sentence takes four seconds. */
+const SPEECH_MS = 6000;
+const PACKET_MS = 20;
 const WIDEBAND = 16_000;
 const FULLBAND = 48_000;
 
@@ -44,6 +47,7 @@ const PUBLISHER = `
     const sdp = await created.text();
     await pc.setRemoteDescription({ type: 'answer', sdp: change === 'unasked' ? sdp.replace(/maxplaybackrate=\\d+;/, '') : sdp });
     globalThis.leave = () => fetch(created.headers.get('location'), { method: 'DELETE' });
+    return created.headers.get('link');
   };
 `;
 
@@ -61,17 +65,21 @@ describe('a browser that publishes', () => {
   });
 
   for (const [change, rateHz] of [['asked', WIDEBAND], ['unasked', FULLBAND]] as const) {
-    it(`sends Opus of at most ${String(rateHz)} Hz where it is ${change} for what a lane keeps`, async () => {
+    it(`sends Opus of at most ${String(rateHz)} Hz where it is ${change} for what a lane keeps, and is heard`, async () => {
       assert.ok(browser);
       const context = await browser.newContext({ permissions: ['microphone'] });
       const page = await context.newPage();
       await page.addInitScript(PUBLISHER);
       await page.goto(server.url);
-      await page.evaluate(`publish('/whip/room-${change}', '${change}')`);
+      const link = await page.evaluate<string>(`publish('/whip/room-${change}', '${change}')`);
+      const sessionId = /sessions\/(ses_[\w-]+)\/events/.exec(link)?.[1] ?? '';
+      const captions = fetch(`${server.url}${API}/sessions/${sessionId}/captions.vtt`).then((response) => response.text());
       const ratesHz = (): Promise<number[]> => page.evaluate<number[]>('ratesHz');
-      await eventually('the sentence is sent', async () => (await ratesHz()).length >= (LEAD_MS / 20) + PACKETS, { timeoutMs: 20_000 });
+      await eventually('the sentence is sent', async () => (await ratesHz()).length >= (LEAD_MS + SPEECH_MS) / PACKET_MS, { timeoutMs: 20_000 });
       assert.equal(Math.max(...(await ratesHz())), rateHz);
       await page.evaluate('leave()');
+      const heard = (await captions).split('\n').filter((line) => line !== 'WEBVTT' && !line.includes('-->')).join(' ').replaceAll(/<[^>]*>/g, '');
+      assert.ok(wordErrors(SENTENCES.river, heard).rate <= MAX_WORD_ERROR_RATE, heard);
       await context.close();
     });
   }
